@@ -1,0 +1,127 @@
+"""Reads a list of mentions as a model wrote it: in the form of ``Mentions.render``, or whatever else came.
+
+What stands in the text decides between the readings of an item, so that "2,4-dinitrophenol" is not cut at its
+comma nor "E. coli" at its full stop. An item that no reading makes a typed mention is an issue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from dirag.answers.labels import find_type
+from dirag.data import Issue, Mention
+from dirag.occurrences import fold
+
+NONE = "none"
+_AROUND = " .\"'*-"
+_ITEM = re.compile(r"(?:[^;\\]|\\.|\\$)+")
+_ORDINAL = re.compile(r"#(\d{1,9}) +(.+)")
+_TYPED = re.compile(r"(.*\S) ?\(([^()]*)\)")
+_LABEL = re.compile(r"([^:]{1,40}): *(.*)")
+_BULLET = re.compile(r"\s*(?:[-*•–+]|\(?\d{1,4}[.)])\s+(.*)")
+_COMMA = re.compile(r"[\"'], ?[\"']|, (?:and )?| and ")
+_NOTHING = re.compile(
+    r"(n/?a|nil|null|nothing|empty|\W*|(no|not any|there (is|are) no)\b.*)\W*", re.IGNORECASE
+)
+_WRAPPING = "\"'“”‘’«»`*_[]{}<> "
+
+
+def reads_as_none(item: str) -> bool:
+    """Whether an item says that there is no mention; a mention that does is written with a backslash."""
+    return item.strip(_AROUND).casefold() in ("", NONE)
+
+
+class ItemReader:
+    """Reads one answer about one text; ``issues`` holds what could not be read."""
+
+    def __init__(self, types: tuple[str, ...], text: str) -> None:
+        self.issues: list[Issue] = []
+        self._types = types
+        self._text = text
+        self._folded: str | None = None
+        # The type of items that name none: the only one, or that of the label before them ("disease: a; b").
+        self._type = types[0] if len(types) == 1 else None
+
+    def read(self, answer: str) -> list[Mention]:
+        return [mention for item in self._items(answer) for mention in self._mentions(item)]
+
+    def _items(self, answer: str) -> Iterator[str]:
+        """The items of the first line, and of the lines after it that are bullets."""
+        lines = [line for line in answer.strip().splitlines() if line.strip()]
+        for number, line in enumerate(lines):
+            bullet = _BULLET.fullmatch(line)
+            if number == 0:
+                introduction = len(lines) > 1 and line.rstrip().endswith(":")
+                yield from [] if introduction else map(str.strip, _ITEM.findall(line))
+            elif bullet:
+                yield from map(str.strip, _ITEM.findall(bullet[1]))
+            else:
+                self._unparsed("lines after the list")
+                return
+
+    def _mentions(self, item: str) -> Iterator[Mention]:
+        if reads_as_none(item):
+            return
+        item = _without_full_stop(item)
+        ordinal = _ORDINAL.fullmatch(item)
+        name, type_ = self._as_rendered(ordinal[2] if ordinal else item)
+        if type_ is not None and self._stands(name):
+            yield Mention(name, type_, occurrence=int(ordinal[1]) if ordinal else None)
+        else:
+            yield from self._loosely(item)
+
+    def _as_rendered(self, body: str) -> tuple[str, str | None]:
+        if len(self._types) == 1:
+            return _unescape(body), self._type
+        typed = _TYPED.fullmatch(body)
+        return (_unescape(typed[1]), find_type(self._types, typed[2])) if typed else (_unescape(body), None)
+
+    def _loosely(self, item: str) -> Iterator[Mention]:
+        if bullet := _BULLET.fullmatch(item):
+            item = bullet[1]
+        item = self._without_label(item).strip(_WRAPPING)
+        type_ = self._type
+        typed = _TYPED.fullmatch(item)
+        if typed and not (type_ and self._stands(item)):
+            item = typed[1].strip(_WRAPPING)
+            type_ = find_type(self._types, typed[2]) or (type_ if self._stands(item) else None)
+        if reads_as_none(item) or (_NOTHING.fullmatch(item) and not self._stands(item)):
+            return
+        if type_ is None:
+            self._unparsed("an item without one of the wanted types")
+            return
+        for name in self._names(_unescape(item)):
+            yield Mention(name, type_)
+
+    def _without_label(self, item: str) -> str:
+        label = _LABEL.fullmatch(item)
+        if not label:
+            return item
+        if listed := find_type(self._types, label[1]):
+            self._type = listed
+            return label[2]
+        return item if self._stands(item) else label[2]
+
+    def _names(self, item: str) -> list[str]:
+        if self._stands(item):
+            return [item]
+        parts = [part.strip(_WRAPPING) for part in _COMMA.split(item)]
+        return [part for part in parts if part] if any(map(self._stands, parts)) else [item]
+
+    def _stands(self, name: str) -> bool:
+        if self._folded is None:
+            self._folded = fold(self._text)
+        return bool(name) and fold(name) in self._folded
+
+    def _unparsed(self, detail: str) -> None:
+        self.issues.append(Issue("unparsed", "", detail))
+
+
+def _unescape(item: str) -> str:
+    return re.sub(r"\\(.)", r"\1", item)
+
+
+def _without_full_stop(item: str) -> str:
+    signs = re.findall(r"\\.|.", item)
+    return "".join(signs[:-1]).rstrip() if signs[-1] == "." and len(signs) > 1 else item

@@ -1,0 +1,1 @@
+"""Engines that continue prompts, one module each; ``dirag.config.BACKENDS`` is the table of their names."""

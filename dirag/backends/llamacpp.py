@@ -1,0 +1,303 @@
+"""llama.cpp in this process: GGUF weights on a CPU, prompts in, completions out.
+
+Refuses weights or adapters that are missing or that llama.cpp cannot read. A prompt that is longer than the
+context is a failed completion, never a cut one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from dirag.data import Completion, Prompt, Token, Usage
+from dirag.errors import BackendError
+
+if TYPE_CHECKING:
+    from xllamacpp import CommonParams, Server
+
+MAGIC = b"GGUF"
+#: Tokens of a prompt computed at once. Between two such batches, and after each token written, llama.cpp
+#: asks whether to go on; so this bounds how long it takes to stop.
+BATCH = 256
+#: Seconds between two looks for Ctrl-C: on Windows a wait without an end does not see it.
+TICK = 0.2
+
+
+class LlamaCpp:
+    """An engine over one GGUF file, with ``parallel`` prompts in work at a time.
+
+    The same prompt gives the same tokens and log-probabilities, bit for bit, whatever else is in work and
+    whatever came before (on one machine, with one number of threads). That is why flash attention
+    is off (its sums depend on what shares the batch), why each slot has its own cache, and why prompts reuse
+    the computed beginning of the one before only where there is one slot. On two cores several slots bring
+    little, and a shared beginning saves much.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context: int = 2048,
+        parallel: int = 1,
+        threads: int | None = None,
+        adapter: Path | None = None,
+        top: int = 0,
+    ) -> None:
+        """Loads the weights. ``top`` is the number of alternatives that each token tells.
+
+        Raises BackendError where llama.cpp cannot load ``path`` or ``adapter``.
+        """
+        _load()
+        _check_gguf(path, "weights")
+        if adapter is not None:
+            _check_gguf(adapter, "adapter")
+        self.name = f"llamacpp:{path.name}"
+        self._key = secrets.token_hex(32)
+        self._cache = parallel == 1
+        self._top = top
+        self._closed = Event()
+        params = _parameters(path, context=context, parallel=parallel, threads=threads, adapter=adapter)
+        params.api_keys = [self._key]
+        self._server: Server | None = _start(params, path, adapter)
+        self._address = self._server.listening_address.removeprefix("http://")
+        # llama.cpp rounds the context up, and down to what the model was trained for.
+        self.context = int(self._http("GET", "/props")["default_generation_settings"]["n_ctx"])
+        self._parallel = parallel
+        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llamacpp")
+
+    def count_tokens(self, text: str) -> int:
+        """The exact number of tokens of a prompt, the one that begins it included."""
+        try:
+            return len(self._http("POST", "/tokenize", {"content": text, "add_special": True})["tokens"])
+        except UnicodeEncodeError as error:
+            raise BackendError("a text holds a lone surrogate, which no token can spell") from error
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        """Completions in order; prompts are read ahead only to keep several slots busy."""
+        abandoned = Event()
+        flying: deque[Future[Completion]] = deque()
+        try:
+            for prompt in prompts:
+                flying.append(self._submit(prompt, abandoned))
+                if len(flying) >= 2 * self._parallel - 1:
+                    yield _result(flying.popleft())
+            while flying:
+                yield _result(flying.popleft())
+        finally:
+            # Also where the caller stops early, or presses Ctrl-C: what is in work ends at its next token.
+            abandoned.set()
+            for future in flying:
+                future.cancel()
+
+    def close(self) -> None:
+        """Ends what is in work and frees the weights."""
+        self._closed.set()
+        # The threads first: llama.cpp aborts the process if it is freed while a request waits in it.
+        self._pool.shutdown(cancel_futures=True)
+        self._server = None
+
+    def _submit(self, prompt: Prompt, abandoned: Event) -> Future[Completion]:
+        if self._closed.is_set():
+            raise BackendError(f"{self.name} is closed", hint="open it again")
+        return self._pool.submit(self._complete, prompt, abandoned)
+
+    def _complete(self, prompt: Prompt, abandoned: Event) -> Completion:
+        if prompt.max_tokens < 1:
+            return _failed(f"max_tokens is {prompt.max_tokens}, which leaves no room for an answer")
+        chunks: list[dict[str, Any]] = []
+
+        def receive(chunk: dict[str, Any]) -> bool:
+            chunks.append(chunk)
+            return abandoned.is_set() or self._closed.is_set()
+
+        assert self._server is not None  # close() waits for this thread before it frees the engine
+        try:
+            # Whole answers come without an ear for Ctrl-C, streamed ones ask after each piece.
+            self._server.handle_completions(self._request(prompt), receive)
+        except UnicodeEncodeError:
+            return _failed("the prompt holds a lone surrogate, which no token can spell")
+        except RuntimeError as error:
+            return _failed(f"llama.cpp: {error}")
+        return _completion(chunks, self._top)
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        prompt.text.encode()
+        request: dict[str, Any] = {
+            "prompt": prompt.text,
+            "temperature": 0,
+            "max_tokens": prompt.max_tokens,
+            "stop": list(prompt.stop),
+            # Of the model's own distribution: taken from the logits before temperature, grammar and sampling.
+            # The unconstrained engine gives the same numbers at the same place; a test holds it to that.
+            "n_probs": max(1, self._top),
+            "post_sampling_probs": False,
+            "cache_prompt": self._cache,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,
+        }
+        if prompt.constraint is not None:
+            request["grammar"] = prompt.constraint.gbnf()
+        return request
+
+    def _http(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Asks llama.cpp what it tells over its port only; 0.3 ms a call, also while all slots work."""
+        if self._closed.is_set():
+            raise BackendError(f"{self.name} is closed", hint="open it again")
+        payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        connection = http.client.HTTPConnection(self._address, timeout=60)
+        try:
+            connection.request(method, path, payload, {"Authorization": f"Bearer {self._key}"})
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise BackendError(
+                f"llama.cpp does not answer at {self._address}: {error}", retryable=True
+            ) from error
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise BackendError(f"llama.cpp answers {path} with status {response.status}")
+        answer: dict[str, Any] = json.loads(content)
+        return answer
+
+
+def _load() -> None:
+    """Loads llama.cpp, with threads that sleep while they wait for each other.
+
+    OpenMP's threads would spin, and wait out the time slice of whatever else runs on their core: 5 to 7
+    times slower beside one busy program, measured. OpenMP reads its policy once, as it is loaded.
+    """
+    chosen = "OMP_WAIT_POLICY" in os.environ
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        import xllamacpp  # noqa: F401
+    except ImportError as error:
+        raise BackendError(
+            f"llama.cpp cannot be loaded: {error}",
+            hint="pip install xllamacpp; where libgomp.so.1 is missing, the system package libgomp1",
+        ) from error
+    finally:
+        if not chosen:
+            del os.environ["OMP_WAIT_POLICY"]
+
+
+def _check_gguf(path: Path, what: str) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+    except OSError as error:
+        raise BackendError(
+            f"cannot read the {what} {path}: {error.strerror}",
+            hint="give the path of a GGUF file, or a name of `dirag models list`",
+        ) from error
+    if magic != MAGIC:
+        raise BackendError(
+            f"the {what} {path} are no GGUF file: they begin with {magic!r}",
+            hint="fetch the file again, or convert it with llama.cpp's convert_hf_to_gguf.py",
+        )
+
+
+def _parameters(
+    path: Path, *, context: int, parallel: int, threads: int | None, adapter: Path | None
+) -> CommonParams:
+    from xllamacpp import CommonAdapterLoraInfo, CommonParams, llama_flash_attn_type
+
+    params = CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = context * parallel
+    params.n_parallel = parallel
+    params.n_batch = params.n_ubatch = BATCH
+    threads = threads or _cores()
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.flash_attn_type = llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.kv_unified = False
+    # No copies of prompts beyond the slots.
+    params.cache_ram_mib = 0
+    params.n_ctx_checkpoints = 0
+    # Errors come back as values; the log would only mix with the program's own.
+    params.verbosity = -1
+    # llama.cpp opens a port in any case. Only this machine reaches it, and only with a key that never leaves
+    # this process: clinical text must not be within reach of other users, nor of pages in a browser.
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_threads_http = 1
+    params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+    params.cors_origins = ""
+    if adapter is not None:
+        params.lora_adapters = [CommonAdapterLoraInfo(str(adapter), 1.0)]
+    return params
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start(params: CommonParams, path: Path, adapter: Path | None) -> Server:
+    from xllamacpp import Server
+
+    try:
+        return Server(params)
+    except RuntimeError as error:
+        files = str(path) if adapter is None else f"{path} with the adapter {adapter}"
+        raise BackendError(
+            f"llama.cpp cannot load {files}",
+            hint="a file is damaged, of an unknown kind or too large for the memory; "
+            "`dirag models verify` checks the known ones",
+        ) from error
+
+
+def _result(future: Future[Completion]) -> Completion:
+    while not wait([future], timeout=TICK).done:
+        pass
+    return future.result()
+
+
+def _failed(detail: str) -> Completion:
+    return Completion("", finish="failed", detail=detail)
+
+
+def _completion(chunks: list[dict[str, Any]], top: int) -> Completion:
+    """What the streamed pieces of one answer say together."""
+    error = next((chunk["error"] for chunk in chunks if "error" in chunk), None)
+    if error is not None:
+        return _failed(f"llama.cpp: {error['message']}")
+    choices = [chunk["choices"][0] for chunk in chunks if chunk.get("choices")]
+    usage = next((_usage(chunk["usage"]) for chunk in reversed(chunks) if chunk.get("usage")), Usage())
+    if usage.prompt == 0:
+        return _failed("the prompt is empty")
+    return Completion(
+        "".join(choice["text"] for choice in choices),
+        tokens=tuple(_tokens(choices, top)),
+        finish="length" if choices[-1]["finish_reason"] == "length" else "stop",
+        usage=usage,
+    )
+
+
+def _usage(counts: dict[str, Any]) -> Usage:
+    cached = counts["prompt_tokens_details"]["cached_tokens"]
+    return Usage(counts["prompt_tokens"], counts["completion_tokens"], cached)
+
+
+def _tokens(choices: list[dict[str, Any]], top: int) -> Iterator[Token]:
+    """The tokens, whose texts join to the answer's.
+
+    The token that ends an answer has no text; so has one that is held back since a stop string may begin
+    with it, and its text comes with the next. A character that takes several tokens is one, with the
+    log-probability of the last.
+    """
+    for choice in choices:
+        for token in (choice["logprobs"] or {"content": ()})["content"]:
+            best = tuple((other["token"], other["logprob"]) for other in token["top_logprobs"][:top])
+            yield Token(token["token"], token["logprob"], best)

@@ -1,0 +1,60 @@
+"""The command line: a click group that imports a command only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+
+from dirag.config import find_file, options, read_file
+
+COMMANDS = {
+    "tag": ("dirag.cli.tag:tag", "Tag text: files, folders, standard input."),
+    "eval": ("dirag.cli.eval:evaluate", "Tag a gold corpus and score the result."),
+    "prompt": ("dirag.cli.prompt:prompt", "Print the exact prompt for a text; call no model."),
+    "examples": ("dirag.cli.examples:examples", "Build and search pools of in-context examples."),
+    "models": ("dirag.cli.models:models", "Weights and vocabularies: known, fetched, where."),
+    "config": ("dirag.cli.config:config", "Print the settings in force, and from where."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; ``--help`` needs none of their modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings file [default: the nearest dirag.toml upward].",
+)
+@click.version_option(package_name="dirag")
+@click.pass_context
+def cli(ctx: click.Context, config_file: Path | None) -> None:
+    """Biomedical named-entity recognition with large language models.
+
+    \b
+    dirag tag notes.txt
+    dirag eval --dataset ncbi-disease --limit 100
+    echo '{"text": "She has asthma."}' | dirag tag - --types disease
+    """
+    path = config_file or find_file(Path.cwd())
+    settings = read_file(path, known=list(options())) if path else {}
+    ctx.obj = path
+    ctx.default_map = {name: dict(settings) for name in COMMANDS}

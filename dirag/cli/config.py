@@ -1,0 +1,42 @@
+"""``dirag config``: the settings in force, and from where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from dirag.cli.options import config_options, flag, variable
+from dirag.config import options
+
+
+@click.command(short_help="Print the settings in force, and from where.")
+@config_options
+@click.pass_context
+def config(ctx: click.Context, **values: Any) -> None:
+    """Print the settings in force, one a line, each with where it comes from.
+
+    The output is a valid dirag.toml. The command line wins over DIRAG_* variables, these over
+    the file, the file over the defaults.
+
+    \b
+    dirag config --shots 4
+    dirag config > dirag.toml
+    """
+    origins = {
+        ParameterSource.COMMANDLINE: "command line",
+        ParameterSource.DEFAULT_MAP: str(ctx.obj),
+        ParameterSource.DEFAULT: "default",
+    }
+    for name in options():
+        source = ctx.get_parameter_source(name)
+        origin = variable(name) if source is ParameterSource.ENVIRONMENT else origins.get(source, "default")
+        click.echo(f"{flag(name)[2:]} = {_toml(values[name])}  # {origin}")
+
+
+def _toml(value: object) -> str:
+    """A TOML literal: JSON spells booleans, numbers, strings and lists of strings alike."""
+    import orjson
+
+    return orjson.dumps(list(value) if isinstance(value, tuple) else value).decode()

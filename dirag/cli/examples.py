@@ -1,0 +1,167 @@
+"""``dirag examples``: pools of in-context examples, built from an annotated corpus and searched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+import orjson
+
+from dirag import pool as pools
+from dirag.embed import open_encoder
+from dirag.errors import ExamplesError
+from dirag.evaluate import catalogue, datasets
+from dirag.formats import FORMATS
+
+if TYPE_CHECKING:
+    from dirag.data import Document
+    from dirag.pool import Pool
+    from dirag.selection import NearestSelector
+
+Hits: TypeAlias = "list[tuple[Document, float]]"
+
+_BATCH = 64
+
+_encoder = click.option(
+    "--encoder",
+    default="all-minilm-l6-v2",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="Sentence encoder: known name, path, or hash (no model).",
+)
+_offline = click.option("--offline", is_flag=True, help="Never fetch weights or corpora.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def examples() -> None:
+    """Pools of annotated sentences, from which each prompt gets its examples.
+
+    \b
+    Example:
+      dirag examples build train.jsonl -o pool
+    """
+
+
+@examples.command()
+@click.argument("corpus")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL")
+@_encoder
+@_offline
+def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
+    """Make a pool of CORPUS: a dataset's name (its train split) or any annotated file or folder.
+
+    Documents are cut into sentences; what cannot become an example is counted.
+
+    \b
+    Example:
+      dirag examples build ncbi-disease -o pool --encoder hash
+    """
+    dataset, whole = _corpus(corpus, offline)
+    for note in dataset.notes:
+        click.echo(f"dirag: {note}", err=True)
+    made = pools.build(
+        dataset.documents,
+        output,
+        embedder=open_encoder(encoder, offline=offline),
+        sources=[dataset.name, *dataset.sha256],
+        licence=dataset.licence or None,
+        whole=whole,
+    )
+    types = ", ".join(f"{count} {type_}" for type_, count in made.manifest.types.items())
+    click.echo(f"{output}: {made.manifest.examples} examples, {types or 'no entities'}", err=True)
+    for reason, count in made.manifest.left_out.items():
+        click.echo(f"left out: {count} {reason}", err=True)
+
+
+@examples.command()
+@click.argument("pool")
+@click.argument("queries", nargs=-1, required=True, metavar="QUERY...|-")
+@click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="Examples a query.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
+@_encoder
+@_offline
+def search(pool: str, queries: tuple[str, ...], k: int, as_json: bool, encoder: str, offline: bool) -> None:
+    """Show the examples of POOL nearest to each QUERY, best first; - reads one query a line.
+
+    POOL may be a corpus too. The query itself and near copies of it are left out, as in prompts.
+
+    \b
+    Example:
+      dirag examples search pool "She was treated for asthma." -k 3
+    """
+    from dirag.selection import NearestSelector
+
+    selector = NearestSelector(read_pool(pool, offline=offline), open_encoder(encoder, offline=offline))
+    for query, hits in _answers(selector, _lines() if queries == ("-",) else queries, k):
+        click.echo(_json(query, hits) if as_json else _shown(query, hits))
+
+
+def read_pool(name_or_path: str, *, offline: bool = False) -> Pool:
+    """A pool directory, or any corpus as a pool in memory: a dataset's train split, a file, a folder."""
+    path = Path(name_or_path).expanduser()
+    if pools.is_pool(path):
+        return pools.open(path)
+    dataset, whole = _corpus(name_or_path, offline)
+    pool = pools.Pool.from_documents(
+        dataset.documents,
+        sources=[dataset.name, *dataset.sha256],
+        licence=dataset.licence or None,
+        whole=whole,
+    )
+    if not pool.examples:
+        raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
+    return pool
+
+
+def _corpus(name_or_path: str, offline: bool) -> tuple[datasets.Dataset, bool]:
+    """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
+    dataset = datasets.load(name_or_path, split="train", offline=offline)
+    known = catalogue.known().get(name_or_path)
+    if known is not None:
+        return dataset, known.format == "conll"
+    return dataset, all(name.lower().endswith(FORMATS["conll"]) for name in dataset.sha256)
+
+
+def _lines() -> Iterator[str]:
+    """Standard input by lines; bytes that are not UTF-8 are replaced, and told."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+        if "\ufffd" in text:
+            click.echo(f"dirag: line {number} of standard input is not valid UTF-8 throughout", err=True)
+        yield text
+
+
+def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Iterator[tuple[str, Hits]]:
+    """Each query with its hits, in order; a blank one has none."""
+    rest = iter(queries)
+    while batch := list(islice(rest, _BATCH)):
+        found = iter(selector.search([query for query in batch if query.strip()], k=k))
+        for query in batch:
+            yield query, next(found) if query.strip() else []
+
+
+def _json(query: str, hits: Hits) -> str:
+    found = [
+        {
+            "id": example.id,
+            "text": example.text,
+            "score": score,
+            "entities": [
+                {"start": e.start, "end": e.end, "text": e.text, "type": e.type} for e in example.entities
+            ],
+        }
+        for example, score in hits
+    ]
+    return orjson.dumps({"query": query, "hits": found}).decode()
+
+
+def _shown(query: str, hits: Hits) -> str:
+    lines = [query]
+    for example, score in hits:
+        lines.append(f"  {score:.3f}  {example.text}")
+        lines += [f"         {entity.type}: {entity.text}" for entity in example.entities]
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""The flags of the commands, made from the fields of :class:`dirag.config.Config`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import click
+
+from dirag.config import Config, Option, options, split_names
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    return "DIRAG_" + name.upper()
+
+
+class Names(click.ParamType):
+    """A comma-separated list of names."""
+
+    name = "names"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else split_names(str(value))
+
+
+def kind(default: object, shown: Option) -> click.ParamType:
+    """The click type of a field with this default."""
+    if shown.choices:
+        return click.Choice(shown.choices)
+    if isinstance(default, tuple):
+        return Names()
+    if isinstance(default, int):
+        return click.IntRange(min=None if shown.minimum is None else int(shown.minimum))
+    if isinstance(default, float):
+        return click.FloatRange(shown.minimum, shown.maximum)
+    return click.STRING
+
+
+def config_options(command: F) -> F:
+    """Adds every option of ``Config`` to a command."""
+    defaults = {f.name: f.default for f in fields(Config)}
+    for name, shown in reversed(options().items()):
+        default = defaults[name]
+        if isinstance(default, bool):
+            declaration = f"{flag(name)}/--no-{name.replace('_', '-')}"
+            add = click.option(
+                declaration, name, default=default, help=shown.help, envvar=variable(name), show_default=True
+            )
+        else:
+            add = click.option(
+                flag(name),
+                name,
+                type=kind(default, shown),
+                default=default,
+                help=shown.help,
+                metavar=shown.metavar or None,
+                envvar=variable(name),
+                show_default=default != (),
+            )
+        command = add(command)
+    return command
+
+
+def config_of(values: dict[str, Any]) -> Config:
+    """Takes the options of ``Config`` out of a command's values."""
+    return Config(**{name: values.pop(name) for name in options()})

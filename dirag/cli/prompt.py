@@ -1,0 +1,1 @@
+"""``dirag prompt``: the exact prompt for a text, and its constraint; calls no model."""

@@ -1,0 +1,141 @@
+"""``dirag tag``: documents in, records with entities out, one by one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from dirag.cli.options import config_of, config_options
+from dirag.data import Document, Result, Usage
+from dirag.errors import InputError
+
+
+@click.command(short_help="Tag text: files, folders, standard input.")
+@click.argument("paths", nargs=-1, metavar="[PATH…]")
+@config_options
+@click.option("--input-format", help="Format of the input [default: by suffix].", metavar="NAME")
+@click.option("--text-field", default="text", show_default=True, help="Key of the text in JSONL input.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "terminal"]), help="Format of the output.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
+@click.option("--strict", is_flag=True, help="End with status 3 where there were issues.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary and no progress.")
+@click.pass_context
+def tag(ctx: click.Context, paths: tuple[str, ...], **values: Any) -> int:
+    """Tag text files, JSONL, annotated corpora, folders, globs, or standard input (-).
+
+    On a terminal the result is shown for eyes, else it is JSONL, one record a document, in input order.
+
+    \b
+    dirag tag notes.txt
+    dirag tag notes/ --types disease,chemical -o tagged.jsonl
+    zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
+    """
+    from dirag import assembly, formats
+    from dirag.pipeline import tag as tag_documents
+
+    config = config_of(values)
+    if not paths:
+        if sys.stdin.isatty():
+            raise click.UsageError("no PATH, and nothing on standard input; see dirag tag --help")
+        paths = ("-",)
+    documents = formats.read(paths, format=values["input_format"], text_field=values["text_field"])
+    _refuse_overwrite(values["output"], paths)
+    summary = Summary(shown=not values["quiet"])
+    with closing(assembly.tagger(config, assembly.types(config))) as tagger:
+        results = tag_documents(documents, tagger, min_score=config.min_score)
+        with _sink(values["output"], values["form"]) as (out, dumps):
+            for result in results:
+                out.write(dumps(result))
+                out.flush()
+                summary.add(result)
+    summary.finish()
+    return 3 if values["strict"] and summary.issues else 0
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, told on standard error; a running count on a terminal after two seconds."""
+
+    shown: bool = True
+    documents: int = 0
+    entities: int = 0
+    issues: Counter[str] = field(default_factory=Counter)
+    usage: Usage = Usage()
+    started: float = field(default_factory=time.monotonic)
+    drawn: float = 0.0
+
+    def add(self, result: Result) -> None:
+        self.documents += 1
+        self.entities += len(result.entities)
+        self.usage += result.usage
+        self.issues.update(issue.code for issue in result.issues)
+        if self.shown:
+            for issue in result.issues:
+                if issue.code in ("unreadable", "empty"):
+                    click.echo(f"dirag: {issue.where}: {issue.code}: {issue.detail}", err=True)
+            self._draw()
+
+    def finish(self) -> None:
+        if self.shown:
+            self._clear()
+            click.echo(f"dirag: {self}", err=True)
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self.started > 2 and now - self.drawn > 0.2:
+            rate = self.documents / (now - self.started)
+            click.echo(f"\r\x1b[K{self.documents:,} documents, {rate:,.1f}/s ", nl=False, err=True)
+            self.drawn = now
+
+    def _clear(self) -> None:
+        if self.drawn:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{code} {n:,}" for code, n in sorted(self.issues.items())) or "none"
+        tokens = f"{self.usage.prompt:,} prompt and {self.usage.completion:,} answer tokens, "
+        return (
+            f"{self.documents:,} documents, {self.entities:,} entities, issues: {told}; "
+            f"{tokens if self.usage.prompt else ''}{time.monotonic() - self.started:.1f} s"
+        )
+
+
+@contextmanager
+def _sink(
+    output: Path | None, form: str | None
+) -> Iterator[tuple[BinaryIO, Callable[[Result], bytes]]]:
+    """Where records go and how they are spelled: for eyes on a terminal, else JSONL."""
+    from dirag.formats import jsonl, terminal
+
+    on_terminal = output is None and sys.stdout.isatty()
+    width = click.get_terminal_size()[0] if hasattr(click, "get_terminal_size") else 100
+
+    def shown(result: Result) -> bytes:
+        return terminal.render(result, colour=on_terminal, width=width).encode() + b"\n"
+
+    dumps = shown if (form or ("terminal" if on_terminal else "jsonl")) == "terminal" else jsonl.dumps
+    if output is None:
+        yield sys.stdout.buffer, dumps
+        return
+    try:
+        with output.open("wb") as out:
+            yield out, dumps
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
+    """An output file that is also an input would be emptied before it is read."""
+    if output is None or not output.exists():
+        return
+    for path in map(Path, paths):
+        if path.exists() and path.samefile(output):
+            raise InputError(f"-o {output} is also an input", hint="name another file")

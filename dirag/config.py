@@ -1,0 +1,117 @@
+"""What a run is made of: one frozen ``Config``, and the ``dirag.toml`` that may set it.
+
+The fields of ``Config`` are the single list of options: the command line makes its flags from them, the
+file its keys, the environment its ``DIRAG_*`` variables, under the same words.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TypeVar
+
+from dirag.errors import InputError, UsageError, unknown
+
+T = TypeVar("T")
+
+FILE_NAME = "dirag.toml"
+
+TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
+BACKENDS = {"llamacpp": "dirag.backends.llamacpp:LlamaCpp"}
+SELECTORS = {
+    "random": "dirag.selection:RandomSelector",
+    "bm25": "dirag.selection:Bm25Selector",
+    "knn": "dirag.selection:NearestSelector",
+}
+ANSWERS = {"mentions": "dirag.answers.mentions:Mentions", "inline": "dirag.answers.inline:Inline"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field of ``Config`` is shown to users."""
+
+    help: str
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+def option(
+    default: T,
+    help: str,
+    metavar: str = "",
+    choices: Sequence[str] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> T:
+    """A field of ``Config`` with its default and its help text."""
+    shown = Option(help, metavar, tuple(choices), minimum, maximum)
+    made: T = field(default=default, metadata={"option": shown})
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that decides what a run predicts; two runs with equal configs give equal results."""
+
+    types: tuple[str, ...] = option(
+        (), "Entity types to find, comma-separated [default: disease; in eval, the dataset's]", "TYPES"
+    )
+    tagger: str = option("llm", "What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS])
+    backend: str = option("llamacpp", "Engine that runs the LLM.", choices=[*BACKENDS])
+    model: str = option("smollm2-135m-instruct", "Known model name, or path of its weights.", "NAME|PATH")
+    encoder: str = option("all-minilm-l6-v2", "Sentence encoder: known name or path.", "NAME|PATH")
+    kb: str = option("default", "Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH")
+    pool: str = option("default", "In-context examples: a pool, or any annotated corpus.", "default|POOL")
+    shots: int = option(8, "In-context examples a prompt.", minimum=0)
+    selector: str = option("knn", "How examples are chosen.", choices=[*SELECTORS])
+    concepts: int = option(0, "Lines of retrieved concepts a prompt, at most.", minimum=0)
+    answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
+    constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
+    min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
+    context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
+    parallel: int = option(1, "Requests in flight.", minimum=1)
+    threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)
+    seed: int = option(0, "Seed of everything random.")
+    offline: bool = option(False, "Never fetch weights or vocabularies.")
+
+
+def options() -> dict[str, Option]:
+    """Field name -> option, in the order in which they are shown."""
+    return {f.name: f.metadata["option"] for f in fields(Config)}
+
+
+def split_names(value: str) -> tuple[str, ...]:
+    """Names of a comma-separated list, without blanks and repeats."""
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+def find_file(folder: Path) -> Path | None:
+    """The nearest ``dirag.toml`` in the folder or above it."""
+    for place in (folder, *folder.parents):
+        if (place / FILE_NAME).is_file():
+            return place / FILE_NAME
+    return None
+
+
+def read_file(path: Path, *, known: Sequence[str]) -> Mapping[str, object]:
+    """The settings of a TOML file, keys with underscores; unknown keys and wrong kinds are refused."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the settings in {path}: {error}") from error
+    settings: dict[str, object] = {}
+    for key, value in raw.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            error = unknown("setting", key, [k.replace("_", "-") for k in known])
+            raise UsageError(f"{path}: {error.message}", hint=error.hint)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            value = ",".join(value)
+        if not isinstance(value, str | int | float | bool):
+            raise UsageError(f"{path}: setting {key!r} is a {type(value).__name__}", hint="give one value")
+        settings[name] = value
+    return settings

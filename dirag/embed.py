@@ -1,0 +1,181 @@
+"""Sentence encoders: texts in, unit vectors out.
+
+``SentenceEncoder`` runs any sentence-transformers folder, ``HashEmbedder`` needs no model. Nothing here
+reaches a network. A folder that holds no encoder is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dirag.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+
+    from dirag.bert import Bert
+
+ENCODERS: Mapping[str, str] = {
+    "hash": "dirag.embed:HashEmbedder",
+    "sentence": "dirag.embed:SentenceEncoder",
+}
+
+_SAMPLES = 64  # blocks of a weights file that make its identity
+_BLOCK = 4096
+#: The files that decide what a folder's vectors are.
+_CONTENT = (
+    "modules.json",
+    "config.json",
+    "sentence_bert_config.json",
+    "tokenizer*",
+    "vocab*",
+    "*.safetensors",
+    "*.bin",
+    "[0-9]_*/*",
+)
+
+
+class SentenceEncoder:
+    """A sentence-transformers folder, or a plain transformers folder (then with mean pooling).
+
+    Where the folder is a BERT that :mod:`dirag.bert` computes, sentence-transformers is loaded only for a
+    ``device`` that is not the CPU. Texts are read up to the encoder's own limit. ``name`` is
+    ``folder@identity``; the identity is of the content and does not change when the folder moves.
+    """
+
+    def __init__(self, path: Path, *, device: str = "cpu", batch_size: int = 32) -> None:
+        from dirag.bert import Bert
+
+        if not (path / "modules.json").is_file() and not (path / "config.json").is_file():
+            raise ArtifactError(
+                f"{str(path)!r} is not a sentence-transformers model: no modules.json or config.json in it",
+                hint="give the folder of such a model, or a name that `dirag models list` shows",
+            )
+        self.name = f"{path.resolve().name}@{_identity(path)}"
+        self._batch_size = batch_size
+        own = Bert.open(path) if device == "cpu" else None
+        self._model: Bert | SentenceTransformer = own or _load(path, device)
+        # Asked by a probe: the method that tells it has another name in each major version.
+        self.dimension = own.dimension if own else self.embed(["probe"]).shape[1]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        import numpy as np
+
+        from dirag.bert import Bert
+
+        if not texts:
+            return np.zeros((0, self.dimension), np.float32)
+        if isinstance(self._model, Bert):
+            return self._model.embed(texts)
+        # encode() sorts by length itself.
+        vectors: NDArray[np.float32] = self._model.encode(
+            list(texts),
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        ).astype(np.float32, copy=False)
+        return vectors
+
+
+class HashEmbedder:
+    """Counts of character n-grams hashed into a vector: a lexical encoder without a model.
+
+    Texts are compared in lower case and with single spaces; n-grams of 3 to 5 characters reach over word
+    ends, and counts are damped by a square root.
+    """
+
+    def __init__(self, *, dimension: int = 1024) -> None:
+        self.dimension = dimension
+        self.name = f"hash@ngrams-{dimension}"
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        import numpy as np
+
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            vector += np.sqrt(np.bincount(self._buckets(text), minlength=self.dimension))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def _buckets(self, text: str) -> NDArray[np.int64]:
+        """The bucket of each n-gram; the spaces around the text give every text at least one."""
+        import numpy as np
+
+        padded = f"  {' '.join(text.lower().split())}  "
+        codes = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+        buckets = []
+        for size in (3, 4, 5):
+            grams = len(codes) - size + 1
+            rolled = np.full(max(grams, 0), size, np.uint64)
+            for offset in range(size if grams > 0 else 0):
+                rolled = rolled * np.uint64(0x9E3779B97F4A7C15) + codes[offset : offset + grams]
+            rolled ^= rolled >> np.uint64(32)
+            rolled *= np.uint64(0xD6E8FEB86659FD93)
+            buckets.append((rolled >> np.uint64(32)) % np.uint64(self.dimension))
+        return np.concatenate(buckets).astype(np.int64)
+
+
+def open_encoder(
+    name_or_path: str, *, offline: bool = False, device: str = "cpu"
+) -> HashEmbedder | SentenceEncoder:
+    """The encoder by name: ``hash``, a known artifact, or the path of a folder."""
+    if name_or_path == "hash":
+        return HashEmbedder()
+    from dirag.artifacts import locate
+
+    return SentenceEncoder(locate(name_or_path, offline=offline), device=device)
+
+
+def identity(name: str) -> str:
+    """The part of an encoder's name that tells whether two give the same vectors."""
+    return name.rpartition("@")[2]
+
+
+def _identity(path: Path) -> str:
+    """A digest of the settings whole and of the weights by samples: constant cost, whatever their size."""
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in _CONTENT for file in path.glob(pattern)):
+        digest.update(f"{file.relative_to(path)}:{file.stat().st_size}\n".encode())
+        with file.open("rb") as stream:
+            step = max(_BLOCK, file.stat().st_size // _SAMPLES)
+            for start in range(0, file.stat().st_size, step):
+                stream.seek(start)
+                digest.update(stream.read(_BLOCK))
+    return digest.hexdigest()[:12]
+
+
+def _load(path: Path, device: str) -> SentenceTransformer:
+    with _quiet():
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            return SentenceTransformer(str(path), device=device, local_files_only=True)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ArtifactError(
+                f"{str(path)!r} could not be loaded as a sentence encoder: {reason}",
+                hint="it must be a complete folder as sentence-transformers saves it",
+            ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the loader's progress bar and its advice off standard error; errors are raised all the same."""
+    from transformers.utils import logging
+
+    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()

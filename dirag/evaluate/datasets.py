@@ -1,0 +1,183 @@
+"""Gold corpora: a known name of ``kb/datasets.toml``, or a path to any corpus in a format that is read.
+
+Out comes one split with our type names, its licence, its sha256 and notes on whatever deviates from the
+record. Refused: a corpus without entities, and one whose numbers of documents or entities are far from those
+on record.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dirag import formats
+from dirag.data import Document
+from dirag.errors import DatasetError, UsageError, unknown
+from dirag.evaluate.catalogue import Known, Split, fetch, find, known, sha256
+
+#: The split names that are taken, with what other sources call them.
+SPLITS = {
+    "train": ("train", "training"),
+    "devel": ("devel", "dev", "development", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+_FAR = 0.1  # a corpus this far from its figures on record is another one
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One split of a gold corpus; ``split`` is None where a path says nothing about splits.
+
+    ``sha256`` is by file name; ``notes`` say, one sentence each, what a reader of the scores should know.
+    """
+
+    name: str
+    split: str | None
+    documents: tuple[Document, ...]
+    types: tuple[str, ...]
+    sha256: Mapping[str, str]
+    licence: str
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def load(
+    name_or_path: str,
+    *,
+    split: str = "test",
+    format: str | None = None,
+    data_dir: str | None = None,
+    offline: bool = False,
+) -> Dataset:
+    """A split of a corpus.
+
+    A name is looked for in ``data_dir``, ``$DIRAG_DATA`` and the cache, else fetched unless ``offline``.
+    Of a path to a folder with entries named after splits, the split's are read; of any other path, all;
+    ``format`` says how where the suffix does not.
+    """
+    wanted = split_name(split)
+    if name_or_path in known():
+        return _load_known(known()[name_or_path], wanted, data_dir, offline)
+    path = Path(name_or_path).expanduser()
+    if path.exists():
+        return _load_path(path, wanted, format)
+    if path.suffix or len(path.parts) > 1:
+        raise DatasetError(
+            f"no file or folder {name_or_path!r}", hint=f"known datasets: {', '.join(sorted(known()))}"
+        )
+    raise unknown("dataset", name_or_path, known())
+
+
+def split_name(name: str) -> str:
+    """Our name of a split: ``devel`` for ``dev`` and ``validation``, and so on."""
+    for split, names in SPLITS.items():
+        if name.lower() in names:
+            return split
+    raise unknown("split", name, SPLITS)
+
+
+def sample(documents: Sequence[Document], limit: int, *, seed: int = 0) -> tuple[Document, ...]:
+    """A seeded sample of documents, in corpus order; a larger one of the same seed holds the smaller."""
+    if limit < 1:
+        raise UsageError(f"--limit {limit} leaves nothing to score", hint="give at least 1")
+    order = list(range(len(documents)))
+    random.Random(seed).shuffle(order)
+    return tuple(documents[i] for i in sorted(order[:limit]))
+
+
+def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) -> Dataset:
+    if split not in corpus.splits:
+        raise DatasetError(
+            f"no split {split!r} of {corpus.name} is on record, only {', '.join(corpus.splits)}",
+            hint="give the path of its file in place of the name",
+        )
+    record, notes = corpus.splits[split], []
+    path = find(corpus, record, data_dir)
+    if path is None:
+        path = fetch(corpus, record, offline)
+        notes.append(f"{corpus.name}: fetched {path.name} from {corpus.url}, licence: {corpus.licence}")
+    digest = sha256(path)
+    documents = tuple(_relabelled(d, corpus.types) for d in formats.read([str(path)], format=corpus.format))
+    notes += [*_deviations(corpus, record, path, digest, documents), *_losses(documents)]
+    return Dataset(
+        name=corpus.name,
+        split=split,
+        documents=documents,
+        types=tuple(corpus.types.values()),
+        sha256={path.name: digest},
+        licence=corpus.licence,
+        source=corpus.home,
+        notes=tuple(notes),
+    )
+
+
+def _load_path(path: Path, split: str, format: str | None) -> Dataset:
+    paths, found = _entries(path, split)
+    documents = tuple(formats.read([str(entry) for entry in paths], format=format))
+    types = tuple(sorted({entity.type for document in documents for entity in document.entities}))
+    if not types:
+        raise DatasetError(
+            f"{str(path)!r} holds no annotated entities in its {len(documents)} documents",
+            hint=next(
+                _losses(documents), f"if it is annotated, name its format: {', '.join(formats.FORMATS)}"
+            ),
+        )
+    files = [file for entry in paths for file in (entry, *sorted(entry.rglob("*"))) if file.is_file()]
+    base = path if path.is_dir() else path.parent
+    digests = {str(file.relative_to(base)): sha256(file) for file in files}
+    notes = list(_losses(documents))
+    if path.is_dir() and found is None:
+        notes.append(f"{str(path)!r} has no files named after splits, all of it was read")
+    return Dataset(
+        name=str(path),
+        split=found,
+        documents=documents,
+        types=types,
+        sha256=digests,
+        licence="unknown",
+        source=str(path),
+        notes=tuple(notes),
+    )
+
+
+def _entries(path: Path, split: str) -> tuple[list[Path], str | None]:
+    """What to read of a path, and which split that is."""
+    entries = sorted(path.iterdir()) if path.is_dir() else []
+    named = {name: [e for e in entries if e.name.lower().split(".")[0] in SPLITS[name]] for name in SPLITS}
+    there = [name for name in SPLITS if named[name]]
+    if there and split not in there:
+        raise DatasetError(f"the folder {str(path)!r} has no split {split!r}, only {', '.join(there)}")
+    return (named[split], split) if there else ([path], None)
+
+
+def _relabelled(document: Document, types: Mapping[str, str]) -> Document:
+    """The document with our type names; entities of other labels are left out."""
+    kept = (replace(e, type=types[e.type]) for e in document.entities if e.type in types)
+    return replace(document, entities=tuple(kept))
+
+
+def _deviations(
+    corpus: Known, record: Split, path: Path, digest: str, documents: Sequence[Document]
+) -> Iterator[str]:
+    """A note for each figure that is not the one on record; far ones raise DatasetError."""
+    if digest != record.sha256:
+        yield f"{path} is another copy of {corpus.name} than the one on record (sha256 {digest})"
+    found = Counter(entity.type for document in documents for entity in document.entities)
+    figures = [("documents", len(documents), record.documents)]
+    figures += [(f"{kind} entities", found[kind], record.entities[kind]) for kind in corpus.types.values()]
+    for what, number, expected in figures:
+        told = f"{path} has {number:,} {what}, not {expected:,} as on record for {corpus.name}"
+        if abs(number - expected) > _FAR * expected:
+            raise DatasetError(told, hint=f"the corpus on record is {corpus.url}/{record.file}")
+        if number != expected:
+            yield told
+
+
+def _losses(documents: Sequence[Document]) -> Iterator[str]:
+    issues = [issue for document in documents for issue in document.issues]
+    if issues:
+        first = issues[0]
+        yield f"{len(issues)} issues in reading the gold standard, the first at {first.where}: {first.code}"

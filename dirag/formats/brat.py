@@ -1,0 +1,67 @@
+"""BRAT standoff: a ``.txt`` and the ``.ann`` beside it, of which the text-bound lines (T) are read.
+
+Events, relations, attributes and notes are left out. A discontinuous span has no place in a model of
+half-open spans: it is left out and reported, as is a label whose text does not stand at its offsets. Without
+an ``.ann`` the document has no entities; without a ``.txt`` it is unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dirag.data import Document, Entity, Issue
+from dirag.formats import text as plain
+
+_SPAN = re.compile(r"(\S+) ([0-9]{1,9}) ([0-9]{1,9})")
+
+
+def read_pair(path: Path, *, name: str, stem: str) -> Document:
+    """The document of a pair, of which ``path`` names either file. Raises OSError."""
+    if not path.with_suffix(".txt").exists():
+        return plain.unreadable(stem, where=name, detail="no .txt file beside the .ann file")
+    with path.with_suffix(".txt").open("rb") as lines:
+        text_name = str(Path(name).with_suffix(".txt"))
+        (document,) = plain.read(lines, name=text_name, stem=stem)
+    labels = path.with_suffix(".ann")
+    if not labels.exists() or any(issue.code == "unreadable" for issue in document.issues):
+        return document
+    entities, issues = _labels(labels.read_bytes(), document.text, str(Path(name).with_suffix(".ann")))
+    return Document(document.id, document.text, tuple(entities), issues=(*document.issues, *issues))
+
+
+def _labels(data: bytes, text: str, name: str) -> tuple[list[Entity], list[Issue]]:
+    entities: list[Entity] = []
+    issues: list[Issue] = []
+    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not raw.startswith(b"T"):
+            continue
+        try:
+            label = _label(raw.decode("utf-8").rstrip("\r"), text)
+        except UnicodeDecodeError as error:
+            label = f"byte {error.start} of the line is not valid UTF-8"
+        if isinstance(label, Entity):
+            entities.append(label)
+        else:
+            issues.append(Issue("unusable-label", f"{name}:{number}", label))
+    return entities, issues
+
+
+def _label(line: str, text: str) -> Entity | str:
+    """The entity of a text-bound line, or what is wrong with it."""
+    columns = line.split("\t", 2)
+    if len(columns) < 3:
+        return f"{len(columns)} columns in place of 3"
+    if ";" in columns[1]:
+        return "its span is discontinuous"
+    span = _SPAN.fullmatch(columns[1])
+    if not span:
+        return "its second column is not type, start and end"
+    start, end = int(span[2]), int(span[3])
+    if not 0 <= start < end <= len(text):
+        return f"its offsets {start}..{end} do not lie in the text"
+    covered = text[start:end]
+    # BRAT writes a line break inside a span as a space.
+    if covered.split() != columns[2].split():
+        return f"its text does not stand at its offsets {start}..{end}"
+    return Entity(start, end, span[1], covered)

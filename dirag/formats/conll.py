@@ -1,0 +1,82 @@
+"""CoNLL and BIO columns: a token a line, the token in the first column and its tag in the last.
+
+Each sentence is a document, its text the tokens with one space between. Tags may be IOB1, IOB2, BIOES
+or BILOU: an entity begins at B, S or U, and also where an inside tag has no entity of its type to go
+on with, as IOB1 has it. ``-DOCSTART-`` lines are skipped. A tag that is none of these counts as O and
+is reported once a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from dirag.data import Document, Entity, Issue
+from dirag.formats.text import unreadable
+
+_TAG = re.compile(r"O|[BIESLUM]-.+")
+_Line = tuple[int, bytes]
+
+
+def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
+    """The sentences of a source, ``<stem>:1`` onwards."""
+    for ordinal, block in enumerate(_blocks(lines), start=1):
+        yield _sentence(block, name=name, id=f"{stem}:{ordinal}")
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[list[_Line]]:
+    block: list[_Line] = []
+    for number, line in enumerate(lines, start=1):
+        content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if content.strip() and not content.startswith(b"-DOCSTART-"):
+            block.append((number, content.rstrip(b"\r\n")))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _sentence(block: list[_Line], *, name: str, id: str) -> Document:
+    tokens: list[str] = []
+    tags: list[str] = []
+    bad: list[int] = []
+    for number, raw in block:
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            detail = f"byte {error.start} of the line is not valid UTF-8"
+            return unreadable(id, where=f"{name}:{number}", detail=detail, line=number)
+        columns = line.split("\t") if "\t" in line else line.split()
+        tag = columns[-1].strip() if len(columns) > 1 else ""
+        if not _TAG.fullmatch(tag):
+            bad.append(number)
+            tag = "O"
+        if columns[0]:
+            tokens.append(columns[0])
+            tags.append(tag)
+    issues: tuple[Issue, ...] = ()
+    if bad:
+        detail = f"{len(bad)} of {len(block)} lines have no tag in the last column"
+        issues = (Issue("unusable-label", f"{name}:{bad[0]}", detail),)
+    text = " ".join(tokens)
+    return Document(id, text, tuple(_entities(text, tokens, tags)), issues=issues)
+
+
+def _entities(text: str, tokens: list[str], tags: list[str]) -> Iterator[Entity]:
+    open_type, start, end = "", 0, 0
+    position = 0
+    for token, tag in zip(tokens, tags, strict=True):
+        prefix, type_ = tag[0], tag[2:]
+        if open_type and (prefix in "OBSU" or type_ != open_type):
+            yield Entity(start, end, open_type, text[start:end])
+            open_type = ""
+        if type_ and not open_type:
+            open_type, start = type_, position
+        end = position + len(token)
+        if open_type and prefix in "ESLU":
+            yield Entity(start, end, open_type, text[start:end])
+            open_type = ""
+        position = end + 1
+    if open_type:
+        yield Entity(start, end, open_type, text[start:end])

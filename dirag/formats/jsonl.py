@@ -1,0 +1,230 @@
+"""JSON Lines: one record a line, read as ``tag`` takes it and written as ``tag`` gives it.
+
+Blank lines and a byte order mark before the first record are skipped. A line that is not UTF-8, not
+JSON, no object or without text costs that record. What is written here is read back to the same bytes.
+Integers beyond 64 bits in ``meta`` become floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeGuard, cast, get_args
+
+import orjson
+
+from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Match
+from dirag.errors import InputError
+from dirag.formats.text import unreadable
+
+if TYPE_CHECKING:
+    from dirag.data import Json, Result
+
+_BOM = b"\xef\xbb\xbf"
+_OWN_KEYS = frozenset({"id", "entities", "issues", "meta"})
+_MATCHES = get_args(Match)
+_DIGITS = 4
+
+
+class _BadRecordError(Exception):
+    """Why a line is no record; never holds any of its text."""
+
+
+def read(lines: Iterable[bytes], *, name: str, stem: str, text_field: str = "text") -> Iterator[Document]:
+    """The records of a source, each as soon as its line is there."""
+    for number, line in enumerate(lines, start=1):
+        content = line.removeprefix(_BOM) if number == 1 else line
+        if not content.strip():
+            continue
+        where, fallback = f"{name}:{number}", f"{stem}:{number}"
+        try:
+            yield _document(_parse(content), where=where, fallback=fallback, text_field=text_field)
+        except _BadRecordError as error:
+            yield unreadable(fallback, where=where, detail=str(error), line=number)
+
+
+def dumps(result: Result) -> bytes:
+    """One output record and its line end; the same result gives the same bytes."""
+    document = result.document
+    record = {
+        "id": document.id,
+        "text": document.text,
+        "entities": [_entity_record(entity) for entity in result.entities],
+        "issues": [{"code": i.code, "where": i.where, "detail": i.detail} for i in result.issues],
+        "meta": dict(document.meta),
+    }
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError as error:
+        # Only documents made in Python come here: the readers refuse what cannot be written back.
+        raise InputError(f"document {document.id!r} cannot be written as JSON: {error}") from error
+
+
+def _entity_record(entity: Entity) -> dict[str, Json]:
+    return {
+        "start": entity.start,
+        "end": entity.end,
+        "text": entity.text,
+        "type": entity.type,
+        "score": None if entity.score is None else round(entity.score, _DIGITS),
+        "concept": None if entity.concept is None else _concept_record(entity.concept),
+    }
+
+
+def _concept_record(hit: Hit) -> dict[str, Json]:
+    return {
+        "id": hit.concept.id,
+        "name": hit.concept.name,
+        "semantic_types": list(hit.concept.semantic_types),
+        "score": round(hit.score, _DIGITS),
+        "match": hit.match,
+    }
+
+
+def _parse(line: bytes) -> dict[str, Json]:
+    try:
+        line.decode("utf-8")
+        record: Json = orjson.loads(line)
+    except UnicodeDecodeError as error:
+        raise _BadRecordError(f"byte {error.start} of the line is not valid UTF-8") from None
+    except orjson.JSONDecodeError as error:
+        raise _BadRecordError(f"not valid JSON at character {error.pos} of the line: {error.msg}") from None
+    if not isinstance(record, dict):
+        raise _BadRecordError(f"{_kind(record)} in place of an object")
+    return record
+
+
+def _document(record: dict[str, Json], *, where: str, fallback: str, text_field: str) -> Document:
+    text = record.get(text_field)
+    if text_field not in record:
+        raise _BadRecordError(f"no field {text_field!r}")
+    if not isinstance(text, str):
+        raise _BadRecordError(f"field {text_field!r} holds {_kind(text)} in place of a string")
+    entities, bad_labels = _entities(record.get("entities"), text, where)
+    issues = _issues(record.get("issues"))
+    if not text.strip() and not any(issue.code in ("empty", "unreadable") for issue in issues):
+        issues += (Issue("empty", where),)
+    return Document(
+        _id(record.get("id"), fallback), text, entities, _meta(record, text_field), (*issues, *bad_labels)
+    )
+
+
+def _id(value: Json, fallback: str) -> str:
+    if value is None:
+        return fallback
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _BadRecordError(
+            f"field 'id' holds {_kind(value)} in place of a string or an integer of 64 bits"
+        )
+    return str(value)
+
+
+def _meta(record: dict[str, Json], text_field: str) -> dict[str, Json]:
+    """Keys that are not ours, beside those of ``meta``, which stays one key where they clash."""
+    known = {*_OWN_KEYS, text_field}
+    if _own_issues(record.get("issues")) is None:
+        known.discard("issues")
+    extra = {key: value for key, value in record.items() if key not in known}
+    inner = record.get("meta")
+    if isinstance(inner, dict) and not inner.keys() & extra.keys():
+        meta = {**inner, **extra}
+    else:
+        meta = extra if inner is None else {**extra, "meta": inner}
+    try:
+        orjson.dumps({"meta": meta})  # as deep as in the record
+    except TypeError:
+        raise _BadRecordError("nested too deep to be written again") from None
+    return meta
+
+
+def _issues(value: Json) -> tuple[Issue, ...]:
+    return tuple(Issue(**issue) for issue in _own_issues(value) or ())
+
+
+def _own_issues(value: Json) -> list[dict[str, str]] | None:
+    """A list of issues as ``dumps`` writes them; None where the key is some other thing of the user's."""
+    if value is None:
+        return []
+    if isinstance(value, list) and all(_is_issue(item) for item in value):
+        return cast("list[dict[str, str]]", value)
+    return None
+
+
+def _is_issue(item: Json) -> bool:
+    return (
+        isinstance(item, dict)
+        and item.keys() == {"code", "where", "detail"}
+        and _are_strings(list(item.values()))
+        and item["code"] in ISSUES
+    )
+
+
+def _entities(value: Json, text: str, where: str) -> tuple[tuple[Entity, ...], tuple[Issue, ...]]:
+    if value is None:
+        return (), ()
+    if not isinstance(value, list):
+        return (), (
+            Issue("unusable-label", where, f"field 'entities' holds {_kind(value)} in place of an array"),
+        )
+    entities: list[Entity] = []
+    issues: list[Issue] = []
+    for ordinal, item in enumerate(value, start=1):
+        try:
+            entities.append(_entity(item, text))
+        except _BadRecordError as error:
+            issues.append(Issue("unusable-label", where, f"entity {ordinal}: {error}"))
+    return tuple(entities), tuple(issues)
+
+
+def _entity(item: Json, text: str) -> Entity:
+    if not isinstance(item, dict):
+        raise _BadRecordError(f"{_kind(item)} in place of an object")
+    start, end, type_ = item.get("start"), item.get("end"), item.get("type")
+    if not _is_offset(start) or not _is_offset(end) or not 0 <= start < end <= len(text):
+        raise _BadRecordError("its offsets do not lie in the text")
+    if not isinstance(type_, str) or not type_:
+        raise _BadRecordError("it has no type")
+    covered = text[start:end]
+    if item.get("text", covered) != covered:
+        raise _BadRecordError("its text does not stand at its offsets")
+    score = _score(item.get("score"))
+    return Entity(start, end, type_, covered, score, _hit(item.get("concept"), covered, start, end))
+
+
+def _hit(value: Json, alias: str, start: int, end: int) -> Hit | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _BadRecordError(f"its concept is {_kind(value)} in place of an object")
+    id_, name, types = value.get("id"), value.get("name", ""), value.get("semantic_types", [])
+    match = value.get("match", "exact")
+    if (
+        not isinstance(id_, str)
+        or not isinstance(name, str)
+        or not _are_strings(types)
+        or match not in _MATCHES
+    ):
+        raise _BadRecordError("its concept is not as this program writes it")
+    score = _score(value.get("score"))
+    concept = Concept(id_, name, semantic_types=tuple(types))
+    return Hit(concept, alias, cast("Match", match), 1.0 if score is None else score, start, end)
+
+
+def _score(value: Json) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise _BadRecordError("its score is not a number from 0 to 1")
+    return float(value)
+
+
+def _is_offset(value: Json) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_strings(value: Json) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _kind(value: Json) -> str:
+    kinds = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -1,0 +1,32 @@
+"""Plain text: one file is one document, its text exactly as the bytes say.
+
+Line ends, a byte order mark, NUL and trailing white space all stay, so that offsets fit the file.
+Bytes that are not UTF-8 make the document unreadable; nothing is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dirag.data import Document, Issue
+
+
+def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
+    """The one document of a source, whose lines are given with their line ends."""
+    data = b"".join(lines)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        detail = f"byte {error.start} of the file is not valid UTF-8"
+        yield unreadable(stem, where=f"{name}:{line}", detail=detail, line=line)
+        return
+    issues = () if text.strip() else (Issue("empty", name),)
+    yield Document(stem, text, issues=issues)
+
+
+def unreadable(id: str, *, where: str, detail: str, line: int | None = None) -> Document:
+    """What stands in for a record that could not be read; ``line`` is counted from 1."""
+    return Document(
+        id, "", meta={} if line is None else {"line": line}, issues=(Issue("unreadable", where, detail),)
+    )

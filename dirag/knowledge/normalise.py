@@ -1,0 +1,88 @@
+"""Words of a text in the form in which names are compared, each with its place in the text as given.
+
+Case, accents, hyphens, punctuation, plurals, Greek letters, British spelling and Roman numerals are
+evened out word by word, so an offset always belongs to the original text and never to a changed copy.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+_MARKS = "\u00ad\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+# letters and digits are separate words, so that HER2, HER-2 and HER 2 are one name
+_WORD = re.compile(rf"['’]s\b|((?:[^\W\d_][{_MARKS}]*)+|\d[\d{_MARKS}]*)")
+_DROPPED = re.compile(rf"[{_MARKS}]")
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρστυφχψω",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "  # noqa: SIM905
+        "tau upsilon phi chi psi omega".split(),
+        strict=True,
+    )
+)
+_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9"}
+
+_UNSPECIFIED = re.compile(
+    r",? (?:NOS|NEC)\b|, unspecified(?: \w+)?$|,? unspecified\b"
+    r"|, not (?:otherwise specified|elsewhere classified)",
+    re.IGNORECASE,
+)
+_BRACKETS = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])")
+
+
+@lru_cache(maxsize=1 << 16)
+def normal_form(word: str) -> str:
+    """The form in which one word is compared, never empty."""
+    plain = _DROPPED.sub("", unicodedata.normalize("NFKD", word)).casefold()
+    plain = _DROPPED.sub("", plain) or word
+    if not plain.isascii():
+        plain = "".join(_GREEK.get(character, character) for character in plain)
+    if plain in _ROMAN:
+        return _ROMAN[plain]
+    return _stem(plain) if len(plain) > 3 else plain
+
+
+def _stem(word: str) -> str:
+    """Plural and spelling variants to one form: diseases and disease, metastases and metastasis, oedema."""
+    word = word.replace("ae", "e").replace("oe", "e").replace("our", "or")
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("s") and word[-2] not in "sui" and len(word) > 3:
+        word = word[:-1]
+    if word.endswith("sis"):
+        return word[:-2]
+    return word[:-1] if word.endswith("se") and len(word) > 4 else word
+
+
+def words(text: str) -> Iterator[tuple[str, int, int]]:
+    """The words of a text in order: normal form, start, end."""
+    for match in _WORD.finditer(text):
+        if match[1]:  # else a possessive: Crohn's disease is Crohn disease
+            start, end = match.span()
+            yield normal_form(match[1]), start, end
+
+
+def key(name: str) -> tuple[str, ...]:
+    """The words under which a name is filed; a name without any word is filed as it stands."""
+    found = tuple(normal_form(match[1]) for match in _WORD.finditer(name) if match[1])
+    return found or (" ".join(name.casefold().split()),)
+
+
+def variants(name: str) -> Iterator[str]:
+    """Other ways to write a name: without "NOS" or brackets, and "Neoplasm, Breast" turned round."""
+    plain = _UNSPECIFIED.sub("", name)
+    bare = _BRACKETS.sub("", plain).strip(" ,")
+    for variant in (plain.strip(" ,"), bare):
+        if variant and variant != name:
+            yield variant
+    parts = bare.split(", ")
+    if 2 <= len(parts) <= 4:
+        yield " ".join(reversed(parts))
+
+
+def is_acronym(name: str) -> bool:
+    """Whether the case of a short name tells it from a common word: "ALL" and "WAS", but not "Gout"."""
+    return len(name) <= 4 and not (name[1:].isalpha() and name[1:].islower())

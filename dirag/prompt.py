@@ -1,0 +1,127 @@
+"""Segment + concepts + examples + template -> ``Prompt``, within the context of the engine.
+
+Templates are plain files in ``prompts/``, one an answer format and language. What does not fit is left out in
+a fixed order (the least similar examples, then concept lines) and told as an issue; nothing is ever cut.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template as Text
+
+from dirag import resources
+from dirag.data import Document, Hit, Issue, Prompt
+from dirag.errors import PromptError
+from dirag.protocols import AnswerFormat
+
+FIELDS: Mapping[str, frozenset[str]] = {
+    "head": frozenset({"types"}),
+    "example": frozenset({"text", "label", "answer"}),
+    "concept": frozenset({"mention", "semantic_type"}),
+    "query": frozenset({"concepts", "text", "label"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The words of a prompt; ``plurals`` names entity types as the head and the label do."""
+
+    head: Text
+    example: Text
+    concept: Text
+    query: Text
+    several: str
+    plurals: Mapping[str, str]
+
+
+def load_template(answer: str, *, language: str = "en", path: Path | None = None) -> Template:
+    """The template for an answer format, checked: unknown and missing fields raise PromptError."""
+    path = path or resources.path("prompts", f"{answer}.{language}.toml")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PromptError(f"cannot read the template {path}: {error}") from error
+    for key, allowed in FIELDS.items():
+        if not isinstance(raw.get(key), str):
+            raise PromptError(f"template {path} has no text {key!r}", hint=f"it needs {', '.join(FIELDS)}")
+        odd = set(Text(raw[key]).get_identifiers()) - allowed
+        if odd or not Text(raw[key]).is_valid():
+            seen = ", ".join(sorted(odd)) or "a lone $"
+            raise PromptError(f"template {path}, {key!r}: {seen}", hint=f"fields: {', '.join(sorted(allowed))}")
+    if "text" not in Text(raw["query"]).get_identifiers():
+        raise PromptError(f"template {path}, 'query' has no $text", hint="the sentence must be in it")
+    texts = {key: Text(raw[key]) for key in FIELDS}
+    return Template(**texts, several=str(raw.get("several", "Entities")), plurals=dict(raw.get("plurals", {})))
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBuilder:
+    """Builds the prompts of one run: one template, one answer format, one tuple of types."""
+
+    template: Template
+    answer: AnswerFormat
+    types: tuple[str, ...]
+    context: int
+    count_tokens: Callable[[str], int]
+    constrain: bool = True
+
+    def build(
+        self, text: str, *, examples: Sequence[Document], concepts: Sequence[Hit] = ()
+    ) -> tuple[Prompt | None, list[Issue]]:
+        """The prompt for one text, with ``examples`` best first; None where not even the bare text fits."""
+        room = self.context - self._answer_tokens(text)
+        shots, lines = list(examples), list(concepts)
+        prompt = self._text(text, shots, lines)
+        while not self._fits(prompt, room) and (shots or lines):
+            (shots or lines).pop()
+            prompt = self._text(text, shots, lines)
+        if not self._fits(prompt, room):
+            return None, [Issue("truncated", "prompt", f"the text alone does not fit {self.context} tokens")]
+        issues = []
+        if len(shots) < len(examples):
+            left = f"{len(examples) - len(shots)} of {len(examples)} left out to fit {self.context} tokens"
+            issues.append(Issue("examples-dropped", "prompt", left))
+        constraint = self.answer.constrain(text) if self.constrain else None
+        return Prompt(prompt, self.answer.stop, self._answer_tokens(text), constraint), issues
+
+    def _answer_tokens(self, text: str) -> int:
+        """Room for an answer: each format's longest is the text and as much again for names and marks."""
+        return min(self.context // 2, 32 + 2 * self.count_tokens(text))
+
+    def _fits(self, prompt: str, room: int) -> bool:
+        # No token is shorter than a byte, so a short prompt need not be counted.
+        return len(prompt.encode()) <= room or self.count_tokens(prompt) <= room
+
+    def _text(self, text: str, examples: Sequence[Document], concepts: Sequence[Hit]) -> str:
+        template = self.template
+        plurals = [template.plurals.get(kind, kind) for kind in self.types]
+        label = plurals[0].capitalize() if len(plurals) == 1 else template.several
+        shots = [
+            template.example.substitute(
+                text=_line(example.text),
+                label=label,
+                answer=self.answer.render(example.text, example.entities),
+            )
+            for example in reversed(examples)  # the most similar stands next to the query
+        ]
+        lines = [
+            template.concept.substitute(
+                mention=_line(text[hit.start : hit.end]), semantic_type=", ".join(hit.concept.semantic_types)
+            )
+            for hit in concepts
+        ]
+        head = template.head.substitute(types=_enumerate(plurals))
+        query = template.query.substitute(text=_line(text), label=label, concepts="".join(lines))
+        return head + "".join(shots) + query
+
+
+def _line(text: str) -> str:
+    """The text on one line: a wrapped sentence must not look like the end of an example."""
+    return " ".join(text.split())
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,51 @@
+"""Places on this machine: the data folders ``kb/`` and ``prompts/``, and the folder of what is fetched.
+
+An installed wheel carries the data as ``dirag/_data/kb`` and ``dirag/_data/prompts``; a source checkout
+has it beside the package. A file that is not there is refused with the place that was looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dirag.errors import ArtifactError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def path(*parts: str) -> Path:
+    """The data file or folder of the package, such as ``path("kb", "artifacts.toml")``."""
+    installed = _PACKAGE / "_data"
+    root = installed if installed.is_dir() else _PACKAGE.parent
+    found = root.joinpath(*parts)
+    if not found.exists():
+        raise ArtifactError(
+            f"the package has no data file {'/'.join(parts)!r} under {root}",
+            hint="install dirag anew, or run it from a complete source checkout",
+        )
+    return found
+
+
+def home() -> Path:
+    """The folder of everything fetched or built: ``$DIRAG_HOME``, else the user's cache folder."""
+    if given := os.environ.get("DIRAG_HOME"):
+        return Path(given).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "dirag"
+
+
+def private_folder(*parts: str) -> Path:
+    """The folder of these names under ``home()``, made if it is absent, for the owner only."""
+    folder = home()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for part in parts:
+            folder = folder / part
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot make the folder {folder}: {error.strerror}", hint="point DIRAG_HOME to a writable folder"
+        ) from error
+    return folder

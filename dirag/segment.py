@@ -1,0 +1,210 @@
+"""A document's text in, the pieces that are tagged at once out: sentences, headings, list items.
+
+Lines are joined where a paragraph was wrapped and kept apart where they are headings, list items or
+entries of their own; sentences are then found by rules for abstracts and clinical notes. A sentence
+longer than ``max_chars`` becomes windows that overlap. Nothing but white space is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from dirag.data import Segment
+from dirag.errors import UsageError
+
+#: Lines of a paragraph whose longest is shorter than this were not wrapped by an editor.
+_NARROWEST_WRAP = 40
+
+_BULLET = re.compile(r"\s*(?:[-*•·‣◦▪●–—+]\s|\(?(?:[0-9]{1,2}|[A-Za-z]|[ivx]{1,4})\)\s|\([0-9]{1,2}\))")
+_NUMBERED = re.compile(r"\s*([0-9]{1,2})\.\s")
+_LABEL = re.compile(r"\s*[A-Z][\w/&()'-]*(?: [\w/&()'-]+){0,4} ?:(?:\s|$)")
+
+# Possessive quantifiers and the look-behind keep the alternatives linear on runs of dots or spaces.
+# The first two are an upper-case heading inside a line ("... tobacco.  ALLERGIES: none") and a list item
+# ("foot.,2.  Fracture": notes that lost their line breaks have commas), the third the end of a sentence.
+_BOUNDARY = re.compile(
+    r"""
+    (?P<heading> (?: [.;] \s*+ (?: , \s*+ )? | , ) (?= [A-Z] [A-Z /&-]{2,40} : [\s,] )
+               | [.;:] \s*+ , \s*+ (?= [0-9]{1,2} \. \s ) )
+    | (?<= [^\s.!?…<>=] ) (?P<stop> [.!?…]++ ) ["'”’»)\]]*+ (?P<gap> \s++ )
+      (?= ["'“‘„«(\[¿¡]*+ (?P<next> [^\W_] [\w-]{0,40} ) )
+    """,
+    re.VERBOSE,
+)
+_LAST_WORD = re.compile(r"""[^\s()\[\],;/"]*\Z""")
+_DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+\w{1,3}")
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+#: A full stop after these never ends a sentence.
+_NEVER_LAST = _words(
+    "dr mr mrs prof st fig figs vs cf approx ca var ssp subsp spp e.g i.e viz eq eqs ref refs",
+    "engl natl acad proc",
+)
+#: A full stop after these ends a sentence unless a number follows.
+_BEFORE_NUMBER = _words(
+    "no nos vol p pp sec ch genet jan feb mar apr jun jul aug sep sept oct nov dec grade stage"
+)
+#: A full stop after these, after initials and after dotted abbreviations ends a sentence only before a
+#: word that sentences begin with, or before a wide gap.
+_SELDOM_LAST = _words(
+    "al etc pt pts jr sr inc ltd dept hosp resp temp wt ht tab tabs cap caps inj med meds sp prn qd bid tid"
+)
+_OPENERS = _words(
+    "the a an this that these those he she it they we his her their its our there here in on at of for",
+    "from with by to as after before during while when if although however moreover furthermore thus",
+    "therefore patient patients no all both each results conclusion conclusions methods background",
+)
+
+
+def segments(text: str, *, max_chars: int = 800, overlap: int = 100) -> list[Segment]:
+    """The segments of a text, in order; together they hold every character that is not white space.
+
+    A piece without a boundary is cut at white space if there is any, into windows of at most
+    ``max_chars``; whatever is at most ``overlap`` characters long lies whole in one of them.
+    """
+    if not 0 <= overlap <= max_chars // 8 or max_chars < 1:
+        raise UsageError(
+            f"segments of {max_chars} characters cannot overlap by {overlap}",
+            hint="the overlap is at most an eighth of the length",
+        )
+    return [
+        Segment(start, text[start:end])
+        for block in _blocks(text)
+        for sentence in _sentences(text, *block)
+        for start, end in _windows(text, *sentence, max_chars=max_chars, overlap=overlap)
+    ]
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Headings, list items and paragraphs, each with the lines that it was wrapped into."""
+    for lines in _paragraphs(text):
+        width = max(end - start for start, end in lines)
+        block_start, block_end = lines[0]
+        line = text[block_start:block_end]
+        number = _item_number(line)
+        for start, end in lines[1:]:
+            previous, line = line, text[start:end]
+            # "1.", or the number after the last one: other line breaks before a number are wraps.
+            is_item = _item_number(line) in (1, number + 1)
+            if is_item:
+                number = _item_number(line)
+            if is_item or not _continues(previous, line, width):
+                yield block_start, block_end
+                block_start = start
+            block_end = end
+        yield block_start, block_end
+
+
+def _item_number(line: str) -> int:
+    """The number of a list item ("2. Foreign body"), 0 for any other line."""
+    match = _NUMBERED.match(line)
+    return int(match[1]) if match else 0
+
+
+def _paragraphs(text: str) -> Iterator[list[tuple[int, int]]]:
+    """Runs of lines without a blank one between them, each line without the white space at its end."""
+    lines: list[tuple[int, int]] = []
+    start = 0
+    for line in text.splitlines(keepends=True):
+        if content := line.rstrip():
+            lines.append((start, start + len(content)))
+        elif lines:
+            yield lines
+            lines = []
+        start += len(line)
+    if lines:
+        yield lines
+
+
+def _continues(line: str, following: str, width: int) -> bool:
+    """Whether ``following`` goes on with the sentence of ``line``: the break is only a wrap."""
+    if _BULLET.match(following) or _LABEL.match(following) or line.endswith(":"):
+        return False
+    if line.isupper() and not following.isupper():
+        return False
+    word = following.split(maxsplit=1)[0]
+    if word[0].islower():
+        return True
+    return width >= _NARROWEST_WRAP and len(line) + 1 + len(word) > width
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for match in _BOUNDARY.finditer(text, start, end):
+        if match["heading"] or _ends_sentence(text, start, match):
+            yield start, match.end()
+            start = match.end()
+    yield start, end
+
+
+def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
+    following, gap = match["next"], match["gap"]
+    # "mRNA levels" and "β-catenin" open a sentence, "fever" does not.
+    if following.islower() and not "α" <= following[0] <= "ω":
+        return False
+    if match["stop"] != ".":
+        return True
+    # Abbreviations are shorter than this, so a word that is cut here is none.
+    word = _last_word(text, max(start, match.start() - 16), match.start("stop"))
+    lowered = word.lower()
+    if lowered in _NEVER_LAST or word == "Ms":
+        return False
+    if following[0].isdigit() and (
+        lowered in _BEFORE_NUMBER or (gap == " " and _is_decimal(word, following))
+    ):
+        return False
+    initial = len(word) == 1 and word.isupper()
+    if initial or lowered in _SELDOM_LAST or _DOTTED.fullmatch(word):
+        # An item's own letter or number ("A. Contusion") is no sentence.
+        own = match.start("stop") - len(word) == start
+        return not own and (following.lower() in _OPENERS or (len(gap) > 1 and "\n" not in gap))
+    return not (word.isdigit() and len(word) < 3 and match.start("stop") - len(word) == start)
+
+
+def _is_decimal(word: str, following: str) -> bool:
+    """Whether a full stop and a space are a decimal point, as tokenised corpora write it: 7. 5 and . 03."""
+    return word[-1:].isdigit() or following[0] == "0"
+
+
+def _last_word(text: str, start: int, end: int) -> str:
+    match = _LAST_WORD.search(text, start, end)
+    return match[0] if match else ""
+
+
+def _windows(text: str, start: int, end: int, *, max_chars: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """The span without white space at its ends, in overlapping windows where it is too long."""
+    piece = text[start:end]
+    end = start + len(piece.rstrip())
+    start += len(piece) - len(piece.lstrip())
+    while end - start > max_chars:
+        cut = _token_boundary(text, start + max_chars // 2, start + max_chars)
+        yield from _stripped(text, start, cut)
+        start = _token_boundary(text, cut - 2 * overlap, cut - overlap)
+        while text[start].isspace():
+            start += 1
+    yield from _stripped(text, start, end)
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    piece = text[start:end]
+    if content := piece.strip():
+        first = start + len(piece) - len(piece.lstrip())
+        yield first, first + len(content)
+
+
+def _token_boundary(text: str, low: int, high: int) -> int:
+    """The last place after ``low``, up to ``high``, before white space, else before a mark, else ``high``."""
+    for ends_token in (str.isspace, _is_mark):
+        for place in range(high, low, -1):
+            if ends_token(text[place]):
+                return place
+    return high
+
+
+def _is_mark(character: str) -> bool:
+    return not character.isalnum() and not unicodedata.combining(character)

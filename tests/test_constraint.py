@@ -1,0 +1,184 @@
+"""The automaton admits what brute force admits, stays linear, and llama.cpp reads its spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dirag.answers import ANSWERS, make
+from dirag.answers.mentions import Mentions
+from dirag.constraint import Builder, Constraint
+from dirag.data import Entity
+from dirag.occurrences import is_boundary
+
+SENTENCES = [
+    "Mutations of the APC gene cause familial adenomatous polyposis and colorectal cancer.",
+    'A 54-year-old with "Sjögren\'s" syndrome [SS-A+] took 5-FU; β-blockers\\ACE | \x00 were\r\nnot 😀 (none).',
+]
+
+
+def language(constraint: Constraint, longest: int) -> set[str]:
+    """Every string of at most this length that leads to a final state, but for ordinals of two digits."""
+    found: set[str] = set()
+    seen = {("", 0)}
+    agenda = [("", 0)]
+    for written, state in agenda:
+        if state in constraint.final:
+            found.add(written)
+        for literal, target in constraint.edges[state]:
+            step = (written + literal, target)
+            if len(step[0]) <= longest and step not in seen and not re.search(r"#\d\d", step[0]):
+                seen.add(step)
+                agenda.append(step)
+    return found
+
+
+def plain_lists(text: str, types: tuple[str, ...]) -> Iterator[str]:
+    """All lists of bounded strings of the text, in order and apart, by trying every set of spans."""
+    bounds = [i for i in range(len(text) + 1) if is_boundary(text, i)]
+    spans = [(a, b) for a, b in combinations(bounds, 2) if text[a] != " " != text[b - 1]]
+    for size in range(1, 4):
+        for chosen in combinations(spans, size):
+            if all(one[1] <= other[0] for one, other in combinations(chosen, 2)):
+                for labels in product(types, repeat=size):
+                    texts = [text[a:b] for a, b in chosen]
+                    if len(types) == 1:
+                        yield "; ".join(texts)
+                    else:
+                        yield "; ".join(f"{t} ({label})" for t, label in zip(texts, labels, strict=True))
+
+
+@pytest.mark.parametrize("types", [("D",), ("D", "G")])
+@settings(max_examples=60, deadline=None)
+@given(text=st.text("ab1( ", min_size=1, max_size=5).map(str.strip))
+def test_lists_are_those_of_brute_force(types: tuple[str, ...], text: str) -> None:
+    text = re.sub(" +", " ", text)
+    longest = 10 if len(types) == 1 else 14
+    constraint = make("mentions", types).constrain(text)
+    admitted = {answer for answer in language(constraint, longest + 1) if not answer.startswith(" ")}
+    expected = {"none", *plain_lists(text, types)}
+    assert {a for a in admitted if "#" not in a and len(a) <= longest} == {
+        a for a in expected if len(a) <= longest
+    }
+    marked = {a for a in admitted if re.fullmatch(r"#\d [^;]*", a)}
+    suffixes = [""] if len(types) == 1 else [f" ({label})" for label in types]
+    strings = {text[a:b] for a, b in combinations(range(len(text) + 1), 2) if text[a] != " " != text[b - 1]}
+    expected = {f"#{n} {s}{suffix}" for n in range(1, 10) for s in strings for suffix in suffixes}
+    assert marked == {a for a in expected if len(a) <= longest + 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text("ab ", max_size=4).map(str.strip))
+def test_copies_are_those_of_brute_force(text: str) -> None:
+    text = re.sub(" +", " ", text)
+    longest = len(text) + 2 * len("[  | D ]")
+    expected = {text}
+    spans = [s for s in combinations(range(len(text) + 1), 2) if text[s[0]] != " " != text[s[1] - 1]]
+    for (a, b), (c, d) in [(s, (len(text), len(text))) for s in spans] + list(product(spans, spans)):
+        if b <= c:
+            second = f"[ {text[c:d]} | D ]" if c < d else ""
+            expected.add(f"{text[:a]}[ {text[a:b]} | D ]{text[b:c]}{second}{text[d:]}")
+    constraint = make("inline", ["D"]).constrain(text)
+    assert {a for a in language(constraint, longest) if not a.startswith(" ")} == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text("ab1;#.\\ ", max_size=6), answer=st.text("ab1;#.\\ none", max_size=8))
+def test_accepting_is_leading_to_a_final_state(text: str, answer: str) -> None:
+    constraint = make("mentions", ["D"]).constrain(text)
+
+    def leads(state: int, rest: str) -> bool:
+        steps = [(to, rest[len(literal) :]) for literal, to in constraint.edges[state] if rest.startswith(literal)]
+        return (not rest and state in constraint.final) or any(leads(*step) for step in steps)
+
+    assert constraint.accepts(answer) == leads(0, answer)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_states_and_edges_are_linear_in_the_text(name: str) -> None:
+    def size(words: int) -> int:
+        constraint = make(name, ["disease", "gene"]).constrain(" ".join(["tumor 5"] * words))
+        return len(constraint.edges) + sum(map(len, constraint.edges)) + len(constraint.gbnf()) // 10
+
+    assert size(400) - size(200) <= 1.1 * (2 * (size(200) - size(100)))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@given(text=st.text(max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_the_grammar_says_what_the_automaton_says(name: str, text: str) -> None:
+    constraint = make(name, ["D", "cell line"]).constrain(text)
+    rules = dict(line.split(" ::= ", 1) for line in constraint.gbnf().splitlines())
+    assert rules.pop("root") == "s0"
+    assert rules.pop("end") == r'"\n"*'
+    assert len(rules) == len(constraint.edges)
+    for state, edges in enumerate(constraint.edges):
+        choices = re.findall(r'(?:"((?:[^"\\]|\\.)*)" )?(end|s\d+)(?: \| |$)', rules[f"s{state}"])
+        assert [c for c in choices if c[1] != "end"] == [
+            (spelled(literal), f"s{to}") for literal, to in edges
+        ]
+        assert (("", "end") in choices) == (state in constraint.final)
+
+
+def spelled(literal: str) -> str:
+    """GBNF of a literal: ASCII as it is, the rest by its code."""
+    plain = "".join(c if " " <= c <= "~" else f"\\u{ord(c):04X}" if c < "\U00010000" else f"\\U{ord(c):08X}" for c in literal)
+    return re.sub(r'\\(?![uU][0-9A-F])|"', r"\\\g<0>", plain)
+
+
+def test_dead_ends_are_left_out() -> None:
+    builder = Builder()
+    end = builder.state(final=True)
+    builder.edge(builder.body, "a", end)
+    builder.edge(builder.body, "b", builder.state())
+    constraint = builder.build()
+    assert language(constraint, 5) == {"a", " a"}
+    assert "b" not in {literal for edges in constraint.edges for literal, _ in edges}
+
+
+def test_candidates_are_admitted_in_order_and_apart() -> None:
+    text = "familial breast cancer, none; APC."
+    candidates = [
+        Entity(0, 22, "d", "familial breast cancer"),
+        Entity(9, 22, "d", "breast cancer"),
+        Entity(24, 28, "d", "none"),
+        Entity(30, 34, "d", "APC."),
+        Entity(30, 33, "gene", "APC"),
+    ]
+    constraint = Mentions(("d",)).constrain_to(text, candidates)
+    assert {a for a in language(constraint, 60) if a[0] != " "} == {
+        "; ".join(chosen)
+        for first in ([], ["familial breast cancer"], ["breast cancer"])
+        for second in ([], ["\\none"])
+        for third in ([], ["APC\\."])
+        for chosen in [first + second + third or ["none"]]
+    }
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ANSWERS)
+def test_llama_cpp_writes_only_what_is_accepted(name: str, weights: Callable[[str], Path]) -> None:
+    xllamacpp = pytest.importorskip("xllamacpp")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights("smollm2-135m-instruct"))
+    params.n_parallel, params.n_ctx, params.warmup, params.verbosity = 1, 1024, False, 0
+    server = xllamacpp.Server(params)
+    answers = make(name, ["disease", "gene"])
+    for text in SENTENCES:
+        constraint = answers.constrain(text)
+        request = {
+            "prompt": f"Sentence: {' '.join(text.split())}\nDiseases and genes:",
+            "temperature": 0,
+            "max_tokens": 200,
+            "stop": list(answers.stop),
+            "grammar": constraint.gbnf(),
+        }
+        choice = server.handle_completions(request)["choices"][0]
+        assert choice["finish_reason"] == "stop"
+        assert constraint.accepts(choice["text"]), choice["text"]

@@ -1,0 +1,92 @@
+"""Words and keys: equal for spellings of one name, and always with offsets into the text as given."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dirag.knowledge.normalise import is_acronym, key, normal_form, variants, words
+
+TRICKY = st.text(st.sampled_from("aZs2 İıßﬁé\u0301\u0130\r\n\t-_'’(.α😀\u00ad\u200d½²\x00")) | st.text()
+
+
+@given(TRICKY)
+def test_words_lie_in_the_text_in_order(text: str) -> None:
+    end = 0
+    for form, start, stop in words(text):
+        assert form
+        assert end <= start < stop <= len(text)
+        assert text[start].isalnum()
+        end = stop
+
+
+@given(st.text(), TRICKY, st.text())
+def test_offsets_do_not_depend_on_what_folding_does_to_lengths(before: str, middle: str, after: str) -> None:
+    text = f"{before} {middle} needle {after}"
+    at = text.index(" needle ") + 1
+    assert ("needle", at, at + 6) in list(words(text)) or "needle" in before + middle
+
+
+@given(TRICKY)
+def test_every_letter_and_digit_is_in_a_word(text: str) -> None:
+    covered = {place for _, start, end in words(text) for place in range(start, end)}
+    missed = [
+        character for place, character in enumerate(text) if character.isalnum() and place not in covered
+    ]
+    assert set(missed) <= set("sſ")  # a possessive is no word
+
+
+@given(TRICKY)
+def test_key_is_the_words_and_never_empty(name: str) -> None:
+    found = tuple(form for form, _, _ in words(name))
+    assert key(name) == (found or (" ".join(name.casefold().split()),))
+
+
+@given(st.text(st.characters(categories=["Lu", "Ll"]), min_size=1))
+def test_decomposed_text_has_the_same_key(name: str) -> None:
+    assert key(unicodedata.normalize("NFD", name)) == key(unicodedata.normalize("NFC", name))
+
+
+@pytest.mark.parametrize(
+    "left, right",
+    [
+        ("Breast Neoplasms", "breast neoplasm"),
+        ("Crohn's disease", "Crohn Disease"),
+        ("Crohn’s diseases", "crohn disease"),
+        ("HER-2", "HER2"),
+        ("β-thalassaemia", "beta thalassemia"),
+        ("metastases", "Metastasis"),
+        ("type II diabetes", "Type 2 Diabetes"),
+        ("oesophageal tumour", "esophageal tumor"),
+        ("biopsies", "biopsy"),
+        ("Sjögren syndrome", "SJOGREN SYNDROME"),
+        ("naive", "nai\u0308ve"),
+        ("abscesses", "abscess"),
+    ],
+)
+def test_spellings_of_one_name(left: str, right: str) -> None:
+    assert key(left) == key(right)
+
+
+@pytest.mark.parametrize("word", ["diabetes", "virus", "gas", "sis", "pus", "ass", "lens"])
+def test_normal_forms_are_stable(word: str) -> None:
+    assert normal_form(word.upper()) == normal_form(word)
+
+
+def test_variants() -> None:
+    assert set(variants("Neoplasm, Breast")) == {"Breast Neoplasm"}
+    assert set(variants("Pneumonia, unspecified organism")) == {"Pneumonia"}
+    assert set(variants("Typhoid fever NOS")) == {"Typhoid fever"}
+    assert "Human immunodeficiency virus disease" in variants("Human immunodeficiency virus [HIV] disease")
+    assert list(variants("Asthma")) == []
+    assert list(variants("NOS")) == []
+
+
+@pytest.mark.parametrize(
+    "name, expected", [("ALL", True), ("WT1", True), ("Gout", False), ("pain", False), ("Ovarian", False)]
+)
+def test_acronyms_are_short_and_not_words(name: str, expected: bool) -> None:
+    assert is_acronym(name) is expected

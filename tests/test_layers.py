@@ -1,0 +1,151 @@
+"""The shape of the package: imports point one way, nothing heavy comes early, names clash with nothing."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: From the ground up: a module imports from its own layer and from those before it.
+LAYERS = (
+    ("errors", "data"),
+    ("protocols", "constraint"),
+    ("artifacts", "fetching", "resources", "config"),
+    (
+        "formats",
+        "segment",
+        "occurrences",
+        "knowledge",
+        "bert",
+        "embed",
+        "selection",
+        "prompt",
+        "answers",
+        "align",
+        "backends",
+        "taggers",
+    ),
+    ("pipeline", "assembly"),
+    ("evaluate",),
+    ("cli", "__main__", ""),  # "" is dirag/__init__.py, the door for users of the library
+)
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+HEAVY = {
+    "torch",
+    "faiss",
+    "sentence_transformers",
+    "transformers",
+    "xllamacpp",
+    "numpy",
+    "rapidfuzz",
+    "huggingface_hub",
+}
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package, by its dotted name."""
+    found = {}
+    for path in sorted((ROOT / "dirag").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return found
+
+
+def statements(node: ast.AST, *, functions: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that can run, those for the type checker left out; ``functions`` looks inside these too."""
+    inside: list[ast.AST] = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield node
+    elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        inside = list(node.orelse)
+    elif not functions and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        inside = []
+    for child in inside:
+        yield from statements(child, functions=functions)
+
+
+def targets(statement: ast.Import | ast.ImportFrom) -> list[str]:
+    """The dotted names of the modules that a statement imports."""
+    if isinstance(statement, ast.Import):
+        return [alias.name for alias in statement.names]
+    base = statement.module or ""
+    inner = [f"{base}.{alias.name}" for alias in statement.names]
+    return [name if name in modules() else base for name in inner]
+
+
+def imports(name: str, *, functions: bool) -> set[str]:
+    found = statements(modules()[name], functions=functions)
+    return {target for statement in found for target in targets(statement)}
+
+
+def layer(name: str) -> int:
+    part = name.split(".")[1] if "." in name else ""
+    assert part in RANK, f"{name} is in no layer; give it its place in {Path(__file__).name}"
+    return RANK[part]
+
+
+def package(names: set[str]) -> list[str]:
+    return sorted(name for name in names if name.split(".")[0] == "dirag")
+
+
+@pytest.mark.parametrize("name", modules())
+def test_imports_point_one_way(name: str) -> None:
+    upward = [target for target in package(imports(name, functions=True)) if layer(target) > layer(name)]
+    assert not upward, f"{name} imports from a later layer"
+
+
+@pytest.mark.parametrize("name", modules())
+def test_nothing_heavy_is_imported_with_a_module(name: str) -> None:
+    early = {target.split(".")[0] for target in imports(name, functions=False)}
+    assert not early & HEAVY
+
+
+@pytest.mark.parametrize("name", modules())
+def test_imports_are_absolute_and_name_what_they_take(name: str) -> None:
+    for statement in statements(modules()[name], functions=True):
+        assert not (
+            isinstance(statement, ast.ImportFrom) and (statement.level or statement.names[0].name == "*")
+        )
+
+
+def test_no_module_needs_itself() -> None:
+    graph = {name: package(imports(name, functions=True)) for name in modules()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which shows the cycle
+
+
+def test_no_module_bears_the_name_of_another_library() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(w for extra in project["optional-dependencies"].values() for w in extra),
+    ]
+    taken = {re.split(r"[^\w-]", requirement)[0].replace("-", "_") for requirement in wanted}
+    taken |= HEAVY | set(sys.stdlib_module_names) | {"vllm", "ray", "gguf"}
+    own = {name.rsplit(".", 1)[-1] for name in modules() if name != "dirag"} - {"__main__"}
+    assert "click" in taken
+    assert not own & taken
+
+
+def test_every_layer_is_written() -> None:
+    tops = {name.split(".")[1] for name in modules() if "." in name} | {""}
+    assert tops == set(RANK)
+
+
+def test_the_type_checkers_imports_are_told_from_those_that_run() -> None:
+    source = ast.parse(
+        "import a\nif TYPE_CHECKING:\n    import b\nelse:\n    import c\n"
+        "try:\n    import d\nexcept ImportError:\n    pass\ndef f():\n    import e\nclass K:\n    import g\n"
+    )
+    assert [targets(s)[0] for s in statements(source, functions=False)] == ["a", "c", "d", "g"]
+    assert [targets(s)[0] for s in statements(source, functions=True)] == ["a", "c", "d", "e", "g"]

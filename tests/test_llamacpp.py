@@ -1,0 +1,196 @@
+"""The embedded llama.cpp against the engine itself: the laws, what it refuses, who can reach it, Ctrl-C."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import backend_laws as laws
+import pytest
+
+from dirag.backends import llamacpp
+from dirag.backends.llamacpp import LlamaCpp
+from dirag.constraint import Constraint
+from dirag.data import Prompt
+from dirag.errors import BackendError
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def path(weights: Callable[[str], Path]) -> Path:
+    return weights("smollm2-135m-instruct")
+
+
+@pytest.fixture(scope="module")
+def engine(path: Path) -> Iterator[LlamaCpp]:
+    backend = LlamaCpp(path, context=512, top=3)
+    yield backend
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        laws.keeps_order,
+        laws.is_lazy,
+        laws.reports_length,
+        laws.hides_stop_strings,
+        laws.keeps_unicode,
+        laws.refuses_long_prompts,
+        laws.survives_bad_prompts,
+        laws.counts_tokens,
+        laws.obeys_constraints,
+        laws.tells_raw_log_probabilities,
+    ],
+    ids=lambda law: law.__name__,
+)
+def test_law(engine: LlamaCpp, law: Callable[[LlamaCpp], None]) -> None:
+    law(engine)
+
+
+def test_same_bits_with_any_number_of_slots_and_threads(engine: LlamaCpp, path: Path) -> None:
+    expected = [laws.said(completion) for completion in engine.generate(laws.PROMPTS * 2)]
+    several = LlamaCpp(path, context=512, parallel=3, threads=1, top=3)
+    laws.keeps_order(several)
+    assert [laws.said(completion) for completion in several.generate(laws.PROMPTS * 2)] == expected
+    laws.is_deterministic(several, lambda: LlamaCpp(path, context=768, threads=1, top=3))
+
+
+def test_reuses_the_beginning_of_the_prompt_before(engine: LlamaCpp) -> None:
+    _, second = engine.generate(laws.PROMPTS[:2])
+    assert 0 < second.usage.cached < second.usage.prompt
+
+
+def test_context_is_never_more_than_the_model_has(path: Path) -> None:
+    engine = LlamaCpp(path, context=100_000)
+    assert engine.context == 8192 or engine.context == 2048
+    engine.close()
+
+
+def test_abandoned_generation_frees_the_slot_at_once(engine: LlamaCpp) -> None:
+    endless = Prompt("Once", max_tokens=400, constraint=laws.choice("ab" * 400))
+    stream = engine.generate([Prompt("Once", max_tokens=1), endless])
+    next(stream)
+    start = time.monotonic()
+    stream.close()  # type: ignore[attr-defined]
+    laws.one(engine, Prompt("Once", max_tokens=1))
+    assert time.monotonic() - start < 10
+
+
+def test_silent(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    backend = LlamaCpp(path, context=512)
+    laws.refuses_long_prompts(backend)
+    backend.close()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "method, where",
+    [
+        ("POST", "/completion"),
+        ("POST", "/tokenize"),
+        ("GET", "/slots"),
+        ("GET", "/props"),
+        ("GET", "/v1/models"),
+    ],
+)
+def test_nobody_else_can_reach_the_engine(engine: LlamaCpp, method: str, where: str) -> None:
+    address = engine._address
+    assert address.startswith("127.0.0.1:")
+    for headers in ({}, {"Authorization": "Bearer guess"}, {"Origin": "http://page.example"}):
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request(method, where, "{}" if method == "POST" else None, headers)
+        assert connection.getresponse().status == http.client.UNAUTHORIZED
+        connection.close()
+
+
+def test_prompts_in_work_are_not_shown_even_with_the_key(engine: LlamaCpp) -> None:
+    with pytest.raises(BackendError, match="501"):
+        engine._http("GET", "/slots")
+
+
+def test_failure_inside_the_engine_is_a_failed_completion(
+    engine: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def handle_completions(self, request: object, receive: object) -> None:
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(engine, "_server", Broken())
+    completions = list(engine.generate(laws.PROMPTS))
+    assert [c.finish for c in completions] == ["failed"] * len(laws.PROMPTS)
+    assert all("out of memory" in c.detail for c in completions)
+    monkeypatch.undo()
+    assert laws.one(engine, laws.PROMPTS[0]).finish == "stop"
+
+
+def test_error_that_the_engine_tells_is_a_failed_completion(engine: LlamaCpp) -> None:
+    # A grammar without rules is the one thing that llama.cpp itself refuses in a request of ours.
+    bad = Prompt("Once", max_tokens=2, constraint=Constraint(edges=((("x", 7),),), final=frozenset()))
+    failed, good = engine.generate([bad, Prompt("Once", max_tokens=2)])
+    assert failed.finish == "failed"
+    assert "grammar" in failed.detail
+    assert good.finish == "length"
+
+
+def test_refuses_files_that_are_no_weights(path: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.gguf"
+    text.write_text("not weights")
+    damaged = tmp_path / "damaged.gguf"
+    with path.open("rb") as file:
+        damaged.write_bytes(file.read(2_000_000))
+    for wrong in (tmp_path / "missing.gguf", tmp_path, text, damaged):
+        with pytest.raises(BackendError, match=wrong.name) as caught:
+            LlamaCpp(wrong)
+        assert caught.value.hint
+        with pytest.raises(BackendError, match=wrong.name):
+            LlamaCpp(path, adapter=wrong)
+
+
+def test_loading_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    llamacpp._load()
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    llamacpp._load()
+    assert os.environ["OMP_WAIT_POLICY"] == "active"
+
+
+LONG_WORK = """
+import sys
+from pathlib import Path
+from dirag.backends.llamacpp import LlamaCpp
+from dirag.constraint import Builder
+from dirag.constraint import Constraint
+from dirag.data import Prompt
+builder = Builder()
+builder.edge(builder.body, "ab" * 4000, builder.state(final=True))
+engine = LlamaCpp(Path(sys.argv[1]), context=2048, parallel=2)
+print("ready", flush=True)
+list(engine.generate([Prompt("Once", max_tokens=1900, constraint=builder.build())] * 3))
+print("finished", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_interrupt_ends_a_long_generation_cleanly(path: Path) -> None:
+    command = [sys.executable, "-c", LONG_WORK, str(path)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(1)
+    start = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    # Under a second on an idle machine; the work itself takes twenty or more.
+    assert time.monotonic() - start < 5
+    assert "finished" not in out
+    assert err.strip().endswith("KeyboardInterrupt")
+    assert child.returncode == -signal.SIGINT
