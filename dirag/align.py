@@ -35,7 +35,7 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
     for mention in sorted(mentions, key=found.rank):
         spans = found.spans(mention)
         plain = mention.start is None and mention.occurrence is None
-        key = (flatten(mention.text), mention.type)
+        key = (_key(mention.text), mention.type)
         if plain and key in seen:
             continue
         if plain:
@@ -56,7 +56,7 @@ def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
     """
     view = flat_view(text)
     result: dict[str, list[Span]] = {}
-    flat = {name: flatten(name) for name in names}
+    flat = {name: _key(name) for name in names}
     found = search(view.text, flat.values())
     for name, key in flat.items():
         whole: list[Span] = []
@@ -67,6 +67,10 @@ def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
             (whole if bounded else inside).append(view.span(start, end))
         result[name] = whole + inside
     return result
+
+
+def _key(name: str) -> str:
+    return flatten(name).strip()
 
 
 class _Found:
@@ -104,7 +108,7 @@ class _Found:
     def rank(self, mention: Mention) -> tuple[bool, bool, int]:
         if mention.start is not None or mention.occurrence is not None:
             return (False, False, 0)
-        return (True, not self._bounded[mention.text], -len(flatten(mention.text)))
+        return (True, not self._bounded[mention.text], -len(_key(mention.text)))
 
 
 class _Free:

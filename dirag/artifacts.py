@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from dirag import fetching, resources
+from dirag import resources
 from dirag.errors import ArtifactError, unknown
 from dirag.resources import home as home
 from dirag.resources import private_folder as private_folder
@@ -175,6 +175,8 @@ def _cure(artifact: Artifact) -> str:
 
 
 def _fill(artifact: Artifact, part: Path, *, source: Path | None, progress: bool | None) -> None:
+    from dirag import fetching  # its network modules cost 50 ms, which a start without fetching need not pay
+
     if progress is not False:
         print(f"{artifact.name}: {artifact.attribution}; licence: {artifact.licence}", file=sys.stderr)
     bar = sys.stderr.isatty() if progress is None else progress

@@ -50,14 +50,15 @@ class Bert:
     def open(cls, folder: Path) -> Bert | None:
         """The encoder in a sentence-transformers folder, or None where it is of another make."""
         limit = _limit(folder)
-        if limit is None or not _is_plain(folder / _WEIGHTS):
+        weights = _weights(folder / _WEIGHTS) if limit is not None else None
+        if limit is None or weights is None:
             return None
-        from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
         config = _read(folder / "config.json")
+        _load(folder / "tokenizer.json")  # an error with its name: that of the tokenizer has none
         return cls(
-            load_file(folder / _WEIGHTS),
+            weights,
             Tokenizer.from_file(str(folder / "tokenizer.json")),
             layers=_number(config, "num_hidden_layers"),
             heads=_number(config, "num_attention_heads"),
@@ -199,15 +200,23 @@ def _limit(folder: Path) -> int | None:
     return limit if plain else None
 
 
-def _is_plain(weights: Path) -> bool:
-    """Whether a safetensors file holds BERT's tensors by their plain names, all as float32."""
-    if not weights.is_file():
-        return False
-    with weights.open("rb") as file:
-        header: dict[str, dict[str, str]] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    header.pop("__metadata__", None)
-    kinds = {name: entry["dtype"] for name, entry in header.items() if not name.endswith("position_ids")}
-    return "embeddings.word_embeddings.weight" in kinds and set(kinds.values()) == {"F32"}
+def _weights(path: Path) -> dict[str, NDArray[np.float32]] | None:
+    """BERT's tensors by their plain names, or None where they have others or are not all float32."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118
+            kinds = {file.get_slice(name).get_dtype() for name in names}
+            if kinds != {"F32"} or "embeddings.word_embeddings.weight" not in names:
+                return None
+            return {name: file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(
+            f"cannot read the weights {str(path)!r}: {error}", hint="the file is damaged: fetch it again"
+        ) from error
 
 
 def _load(path: Path) -> Json:

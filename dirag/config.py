@@ -19,7 +19,7 @@ T = TypeVar("T")
 FILE_NAME = "dirag.toml"
 
 TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
-BACKENDS = {"llamacpp": "dirag.backends.llamacpp:LlamaCpp"}
+BACKENDS = {"llamacpp": "dirag.backends.llamacpp:LlamaCpp", "replay": "dirag.backends.replay:Replay"}
 SELECTORS = {
     "random": "dirag.selection:RandomSelector",
     "bm25": "dirag.selection:Bm25Selector",
@@ -58,23 +58,29 @@ class Config:
     """Everything that decides what a run predicts; two runs with equal configs give equal results."""
 
     types: tuple[str, ...] = option(
-        (), "Entity types to find, comma-separated [default: disease; in eval, the dataset's]", "TYPES"
+        (), "Entity types to find, comma-separated [default: all that the pool has]", "TYPES"
     )
     tagger: str = option("llm", "What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS])
     backend: str = option("llamacpp", "Engine that runs the LLM.", choices=[*BACKENDS])
     model: str = option("smollm2-135m-instruct", "Known model name, or path of its weights.", "NAME|PATH")
     encoder: str = option("all-minilm-l6-v2", "Sentence encoder: known name or path.", "NAME|PATH")
-    kb: str = option("default", "Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH")
+    kb: str = option(
+        "default", "Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH"
+    )
     pool: str = option("default", "In-context examples: a pool, or any annotated corpus.", "default|POOL")
     shots: int = option(8, "In-context examples a prompt.", minimum=0)
     selector: str = option("knn", "How examples are chosen.", choices=[*SELECTORS])
     concepts: int = option(0, "Lines of retrieved concepts a prompt, at most.", minimum=0)
     answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
     constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
+    lexicon: bool = option(True, "Weigh the answer against the names annotated in the pool.")
     min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
     parallel: int = option(1, "Requests in flight.", minimum=1)
     threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)
+    record: str = option(
+        "", "Keep the engine's answers in this file, for --backend replay --model FILE.", "FILE"
+    )
     seed: int = option(0, "Seed of everything random.")
     offline: bool = option(False, "Never fetch weights or vocabularies.")
 
@@ -107,8 +113,8 @@ def read_file(path: Path, *, known: Sequence[str]) -> Mapping[str, object]:
     for key, value in raw.items():
         name = key.replace("-", "_")
         if name not in known:
-            error = unknown("setting", key, [k.replace("_", "-") for k in known])
-            raise UsageError(f"{path}: {error.message}", hint=error.hint)
+            refused = unknown("setting", key, [k.replace("_", "-") for k in known])
+            raise UsageError(f"{path}: {refused.message}", hint=refused.hint)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             value = ",".join(value)
         if not isinstance(value, str | int | float | bool):

@@ -153,11 +153,12 @@ def _identity(path: Path) -> str:
 
 def _load(path: Path, device: str) -> SentenceTransformer:
     with _quiet():
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
 
         try:
             return SentenceTransformer(str(path), device=device, local_files_only=True)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             reason = str(error).partition("\n")[0]
             raise ArtifactError(
                 f"{str(path)!r} could not be loaded as a sentence encoder: {reason}",

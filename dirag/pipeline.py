@@ -9,30 +9,54 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
-from dirag.align import to_document
-from dirag.data import Document, Result, Usage
-from dirag.protocols import Tagger
+from dirag.align import to_result
+from dirag.data import Document, Entity, Result, Segment
+from dirag.protocols import Index, Tagger
 from dirag.segment import segments
 
 BATCH = 64
 
 
-def tag(documents: Iterable[Document], tagger: Tagger, *, whole: bool = False) -> Iterator[Result]:
+def tag(
+    documents: Iterable[Document],
+    tagger: Tagger,
+    *,
+    index: Index | None = None,
+    min_score: float = 0.0,
+    whole: bool = False,
+) -> Iterator[Result]:
     """The result of each document, in order.
 
-    ``whole`` takes each document as one segment (a corpus that comes as sentences). A document without text
-    is passed on with the issues that it came with.
+    ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out; one
+    without a score stays. ``whole`` takes each document as one segment (a corpus that comes as sentences). A
+    document without text is passed on with the issues that it came with.
     """
     for batch in batches(documents, BATCH):
-        pieces = [segments(document.text, whole=whole) for document in batch]
+        pieces = [_pieces(document.text, whole) for document in batch]
         taggings = tagger.tag(chain.from_iterable(pieces))
         for document, parts in zip(batch, pieces, strict=True):
-            done = [next(taggings) for _ in parts]
-            entities, issues = to_document(document.text, parts, done)
-            usage = sum((tagging.usage for tagging in done), Usage())
-            yield Result(document, entities, document.issues + issues, usage)
+            result = to_result(document, parts, [next(taggings) for _ in parts])
+            kept = [e for e in result.entities if e.score is None or e.score >= min_score]
+            yield replace(result, entities=tuple(link(kept, index) if index else kept))
+
+
+def link(entities: list[Entity], index: Index) -> list[Entity]:
+    """The entities with the best concept for each that has none yet."""
+    unlinked = [entity.text for entity in entities if entity.concept is None]
+    found = iter(index.lookup(unlinked, k=1)) if unlinked else iter(())
+    return [
+        entity if entity.concept is not None else replace(entity, concept=next(iter(next(found)), None))
+        for entity in entities
+    ]
+
+
+def _pieces(text: str, whole: bool) -> list[Segment]:
+    if whole:
+        return [Segment(0, text)] if text.strip() else []
+    return segments(text)
 
 
 def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

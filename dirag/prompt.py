@@ -50,11 +50,15 @@ def load_template(answer: str, *, language: str = "en", path: Path | None = None
         odd = set(Text(raw[key]).get_identifiers()) - allowed
         if odd or not Text(raw[key]).is_valid():
             seen = ", ".join(sorted(odd)) or "a lone $"
-            raise PromptError(f"template {path}, {key!r}: {seen}", hint=f"fields: {', '.join(sorted(allowed))}")
+            raise PromptError(
+                f"template {path}, {key!r}: {seen}", hint=f"fields: {', '.join(sorted(allowed))}"
+            )
     if "text" not in Text(raw["query"]).get_identifiers():
         raise PromptError(f"template {path}, 'query' has no $text", hint="the sentence must be in it")
     texts = {key: Text(raw[key]) for key in FIELDS}
-    return Template(**texts, several=str(raw.get("several", "Entities")), plurals=dict(raw.get("plurals", {})))
+    return Template(
+        **texts, several=str(raw.get("several", "Entities")), plurals=dict(raw.get("plurals", {}))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class PromptBuilder:
         return Prompt(prompt, self.answer.stop, self._answer_tokens(text), constraint), issues
 
     def _answer_tokens(self, text: str) -> int:
-        """Room for an answer: each format's longest is the text and as much again for names and marks."""
-        return min(self.context // 2, 32 + 2 * self.count_tokens(text))
+        """Room for an answer: twice what a copy of the text takes, at about four characters a token."""
+        return min(self.context // 2, 32 + len(text) // 2)
 
     def _fits(self, prompt: str, room: int) -> bool:
         # No token is shorter than a byte, so a short prompt need not be counted.

@@ -78,6 +78,7 @@ class AnswerFormat(Protocol):
 
     name: str
     stop: tuple[str, ...]
+    opening: str  # what stands right before a mention in an answer
 
     def render(self, text: str, entities: Sequence[Entity]) -> str: ...
 

@@ -148,7 +148,7 @@ class NearestSelector:
 
 def near_copy(one: str, other: str) -> bool:
     """Whether two texts are, but for a few characters, the same, or one stands whole in the other."""
-    return _alike(_form(one), _form(other))
+    return _alike(comparison_form(one), comparison_form(other))
 
 
 class _Candidates:
@@ -160,7 +160,7 @@ class _Candidates:
     def __init__(self, examples: Sequence[Document]) -> None:
         first: dict[str, int] = {}
         for position, example in enumerate(examples):
-            first.setdefault(_form(example.text), position)
+            first.setdefault(comparison_form(example.text), position)
         self.positions = list(first.values())
         self.examples = [examples[position] for position in self.positions]
         self._forms = list(first)
@@ -174,7 +174,7 @@ class _Candidates:
     def take(self, text: str, ranked: Iterable[int], k: int) -> list[int]:
         """The first ``k`` of the ranked candidates that are no near copies of the text."""
         _check(k)
-        form = _form(text)
+        form = comparison_form(text)
         taken: list[int] = []
         candidates = iter(ranked)
         while len(taken) < k and (position := next(candidates, None)) is not None:
@@ -188,7 +188,7 @@ def _check(k: int) -> None:
         raise UsageError(f"cannot select {k} examples", hint="give 0 or more")
 
 
-def _form(text: str) -> str:
+def comparison_form(text: str) -> str:
     """Letters and digits in one case: tokenisation and punctuation do not make two texts different."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(_WORD.findall(folded)) or folded.strip()

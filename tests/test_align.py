@@ -13,7 +13,7 @@ from dirag.occurrences import flatten, is_boundary
 
 WORDS = ["colon", "cancer", "Cancer", "cancer-free", "anti", "İnek", "p53", "p53\n", "cancers", ";"]
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
-names = st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join)
+names = st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join).map(str.strip)
 mentions = st.builds(
     Mention,
     names,

@@ -19,7 +19,7 @@ from dirag.occurrences import is_boundary
 
 SENTENCES = [
     "Mutations of the APC gene cause familial adenomatous polyposis and colorectal cancer.",
-    'A 54-year-old with "Sjögren\'s" syndrome [SS-A+] took 5-FU; β-blockers\\ACE | \x00 were\r\nnot 😀 (none).',
+    'A man with "Sjögren\'s" syndrome [SS-A+] took 5-FU; β-blockers\\ACE | \x00 were\r\nnot 😀 (none).',
 ]
 
 
@@ -43,7 +43,7 @@ def plain_lists(text: str, types: tuple[str, ...]) -> Iterator[str]:
     """All lists of bounded strings of the text, in order and apart, by trying every set of spans."""
     bounds = [i for i in range(len(text) + 1) if is_boundary(text, i)]
     spans = [(a, b) for a, b in combinations(bounds, 2) if text[a] != " " != text[b - 1]]
-    for size in range(1, 4):
+    for size in range(1, 6):
         for chosen in combinations(spans, size):
             if all(one[1] <= other[0] for one, other in combinations(chosen, 2)):
                 for labels in product(types, repeat=size):
@@ -58,7 +58,7 @@ def plain_lists(text: str, types: tuple[str, ...]) -> Iterator[str]:
 @settings(max_examples=60, deadline=None)
 @given(text=st.text("ab1( ", min_size=1, max_size=5).map(str.strip))
 def test_lists_are_those_of_brute_force(types: tuple[str, ...], text: str) -> None:
-    text = re.sub(" +", " ", text)
+    text = re.sub(" +", " ", text)  # an answer shows it so
     longest = 10 if len(types) == 1 else 14
     constraint = make("mentions", types).constrain(text)
     admitted = {answer for answer in language(constraint, longest + 1) if not answer.startswith(" ")}
@@ -94,7 +94,9 @@ def test_accepting_is_leading_to_a_final_state(text: str, answer: str) -> None:
     constraint = make("mentions", ["D"]).constrain(text)
 
     def leads(state: int, rest: str) -> bool:
-        steps = [(to, rest[len(literal) :]) for literal, to in constraint.edges[state] if rest.startswith(literal)]
+        steps = [
+            (to, rest[len(literal) :]) for literal, to in constraint.edges[state] if rest.startswith(literal)
+        ]
         return (not rest and state in constraint.final) or any(leads(*step) for step in steps)
 
     assert constraint.accepts(answer) == leads(0, answer)
@@ -127,9 +129,12 @@ def test_the_grammar_says_what_the_automaton_says(name: str, text: str) -> None:
 
 
 def spelled(literal: str) -> str:
-    """GBNF of a literal: ASCII as it is, the rest by its code."""
-    plain = "".join(c if " " <= c <= "~" else f"\\u{ord(c):04X}" if c < "\U00010000" else f"\\U{ord(c):08X}" for c in literal)
-    return re.sub(r'\\(?![uU][0-9A-F])|"', r"\\\g<0>", plain)
+    """GBNF of a literal: printable ASCII as it is, the rest by its code."""
+    codes = [
+        c if " " <= c <= "~" else f"\\U{ord(c):08X}" for c in literal.replace("\\", "\0").replace('"', "\1")
+    ]
+    short = re.sub(r"\\U0000(....)", r"\\u\1", "".join(codes))
+    return short.replace("\\u0000", r"\\").replace("\\u0001", r"\"")
 
 
 def test_dead_ends_are_left_out() -> None:

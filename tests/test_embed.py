@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from embedder_laws import check_embedder
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.bert import Bert, _batches, _gelu
 from dirag.embed import ENCODERS, HashEmbedder, SentenceEncoder, identity, open_encoder
 from dirag.errors import ArtifactError
-from dirag.protocols import Embedder
 
 TEXTS = [
     "Mutations in the ataxia - telangiectasia gene cause a recessive disorder .",
@@ -29,19 +28,7 @@ TEXTS = [
 ]
 
 
-def check_embedder(embedder: Embedder, texts: Sequence[str]) -> None:
-    """The laws of :class:`dirag.protocols.Embedder`."""
-    vectors = embedder.embed(texts)
-    assert vectors.dtype == np.float32
-    assert vectors.shape == (len(texts), embedder.dimension)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
-    for position, text in enumerate(texts):
-        np.testing.assert_allclose(embedder.embed([text])[0], vectors[position], atol=1e-4)
-    np.testing.assert_allclose(embedder.embed(list(reversed(texts))), vectors[::-1], atol=1e-4)
-    assert embedder.embed([]).shape == (0, embedder.dimension)
-    assert identity(embedder.name)
-
-
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(max_size=40), max_size=5), st.sampled_from([8, 1024]))
 def test_hash_embedder_keeps_the_laws(texts: list[str], dimension: int) -> None:
     check_embedder(HashEmbedder(dimension=dimension), texts)
@@ -194,11 +181,12 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         open_encoder(str(tmp_path / "none" / "such"))
 
 
-def test_a_broken_model_is_refused(tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
-    folder = altered(tiny, "1_Pooling/config.json", CLS, tmp_path / "cut")
+@pytest.mark.parametrize("name, content", [("config.json", None), ("1_Pooling/config.json", CLS)])
+def test_damaged_weights_are_refused(name: str, content: object, tiny: Path, tmp_path: Path) -> None:
+    content = content or json.loads((tiny / name).read_text())
+    folder = altered(tiny, name, content, tmp_path / "damaged")
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:5000])
-    with pytest.raises(ArtifactError, match="cut"):
+    with pytest.raises(ArtifactError, match="damaged"):
         SentenceEncoder(folder)
 
 

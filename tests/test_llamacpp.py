@@ -14,7 +14,7 @@ from pathlib import Path
 import backend_laws as laws
 import pytest
 
-from dirag.backends import llamacpp
+from dirag.backends import llamacpp_server
 from dirag.backends.llamacpp import LlamaCpp
 from dirag.constraint import Constraint
 from dirag.data import Prompt
@@ -156,11 +156,13 @@ def test_refuses_files_that_are_no_weights(path: Path, tmp_path: Path) -> None:
 
 def test_loading_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    llamacpp._load()
-    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    before = dict(os.environ)
+    llamacpp_server.load()
+    assert dict(os.environ) == before
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    llamacpp._load()
-    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    llamacpp_server.load()
+    assert dict(os.environ) == before | {"OMP_WAIT_POLICY": "active"}
 
 
 LONG_WORK = """

@@ -39,6 +39,7 @@ class Mentions:
 
     name = "mentions"
     stop: tuple[str, ...] = ("\n",)
+    opening = ""
 
     def __init__(self, types: tuple[str, ...]) -> None:
         self.types = check_types(types)

@@ -13,8 +13,7 @@ from dirag.config import options
 
 @click.command(short_help="Print the settings in force, and from where.")
 @config_options
-@click.pass_context
-def config(ctx: click.Context, **values: Any) -> None:
+def config(**values: Any) -> None:
     """Print the settings in force, one a line, each with where it comes from.
 
     The output is a valid dirag.toml. The command line wins over DIRAG_* variables, these over
@@ -24,7 +23,8 @@ def config(ctx: click.Context, **values: Any) -> None:
     dirag config --shots 4
     dirag config > dirag.toml
     """
-    origins = {
+    ctx = click.get_current_context()
+    origins: dict[ParameterSource | None, str] = {
         ParameterSource.COMMANDLINE: "command line",
         ParameterSource.DEFAULT_MAP: str(ctx.obj),
         ParameterSource.DEFAULT: "default",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 import orjson
 
+from dirag import artifacts
 from dirag import pool as pools
 from dirag.embed import open_encoder
 from dirag.errors import ExamplesError
@@ -26,13 +27,8 @@ Hits: TypeAlias = "list[tuple[Document, float]]"
 
 _BATCH = 64
 
-_encoder = click.option(
-    "--encoder",
-    default="all-minilm-l6-v2",
-    show_default=True,
-    metavar="NAME|PATH",
-    help="Sentence encoder: known name, path, or hash (no model).",
-)
+_DEFAULT_ENCODER = "all-minilm-l6-v2"
+_ENCODER_HELP = "Sentence encoder: known name, path, or hash (no model)"
 _offline = click.option("--offline", is_flag=True, help="Never fetch weights or corpora.")
 
 
@@ -49,7 +45,14 @@ def examples() -> None:
 @examples.command()
 @click.argument("corpus")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL")
-@_encoder
+@click.option(
+    "--encoder",
+    default=_DEFAULT_ENCODER,
+    show_default=True,
+    envvar="DIRAG_ENCODER",
+    metavar="NAME|PATH",
+    help=f"{_ENCODER_HELP}.",
+)
 @_offline
 def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
     """Make a pool of CORPUS: a dataset's name (its train split) or any annotated file or folder.
@@ -82,9 +85,11 @@ def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...|-")
 @click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="Examples a query.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
-@_encoder
+@click.option("--encoder", metavar="NAME|PATH", help=f"{_ENCODER_HELP} [default: the pool's own].")
 @_offline
-def search(pool: str, queries: tuple[str, ...], k: int, as_json: bool, encoder: str, offline: bool) -> None:
+def search(
+    pool: str, queries: tuple[str, ...], k: int, as_json: bool, encoder: str | None, offline: bool
+) -> None:
     """Show the examples of POOL nearest to each QUERY, best first; - reads one query a line.
 
     POOL may be a corpus too. The query itself and near copies of it are left out, as in prompts.
@@ -95,7 +100,9 @@ def search(pool: str, queries: tuple[str, ...], k: int, as_json: bool, encoder: 
     """
     from dirag.selection import NearestSelector
 
-    selector = NearestSelector(read_pool(pool, offline=offline), open_encoder(encoder, offline=offline))
+    opened = read_pool(pool, offline=offline)
+    embedder = open_encoder(encoder or _own_encoder(opened), offline=offline)
+    selector = NearestSelector(opened, embedder)
     for query, hits in _answers(selector, _lines() if queries == ("-",) else queries, k):
         click.echo(_json(query, hits) if as_json else _shown(query, hits))
 
@@ -115,6 +122,12 @@ def read_pool(name_or_path: str, *, offline: bool = False) -> Pool:
     if not pool.examples:
         raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
     return pool
+
+
+def _own_encoder(pool: Pool) -> str:
+    """The name of the pool's encoder if it is one that can be opened by name, else the default's."""
+    name = (pool.manifest.encoder or "").rpartition("@")[0]
+    return name if name == "hash" or name in artifacts.known() else _DEFAULT_ENCODER
 
 
 def _corpus(name_or_path: str, offline: bool) -> tuple[datasets.Dataset, bool]:

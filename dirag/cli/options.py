@@ -21,7 +21,7 @@ def variable(name: str) -> str:
     return "DIRAG_" + name.upper()
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """A comma-separated list of names."""
 
     name = "names"
@@ -32,7 +32,7 @@ class Names(click.ParamType):
         return value if isinstance(value, tuple) else split_names(str(value))
 
 
-def kind(default: object, shown: Option) -> click.ParamType:
+def kind(default: object, shown: Option) -> click.ParamType[Any]:
     """The click type of a field with this default."""
     if shown.choices:
         return click.Choice(shown.choices)

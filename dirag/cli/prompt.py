@@ -1,1 +1,48 @@
 """``dirag prompt``: the exact prompt for a text, and its constraint; calls no model."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from dirag.cli.options import config_of, config_options
+from dirag.errors import PromptError
+
+
+@click.command(short_help="Print the exact prompt for a text; call no model.")
+@click.argument("text", metavar="TEXT|-")
+@config_options
+@click.option("--grammar", is_flag=True, help="Print the constraint too, as llama.cpp reads it.")
+def prompt(text: str, grammar: bool, **values: Any) -> None:
+    """Print what the model would be sent for TEXT (- reads it from standard input), sentence by sentence.
+
+    Without an engine tokens are not counted: no example is left out here to fit the context.
+
+    \b
+    dirag prompt "She has asthma and takes salbutamol." --types disease,chemical --shots 3
+    dirag prompt - --grammar < notes.txt
+    """
+    from dirag.cli import assembly
+    from dirag.segment import segments
+
+    config = config_of(values)
+    types = assembly.types_of(config)
+    whole = sys.stdin.buffer.read().decode("utf-8") if text == "-" else text
+    pieces = [segment.text for segment in segments(whole)]
+    examples = assembly.pool(config).restricted(types)
+    selector = assembly.selector(config, examples)
+    chosen = selector.select(pieces, k=config.shots) if selector else [[] for _ in pieces]
+    base = assembly.knowledge_base(config) if config.concepts else None
+    index = base.index_for(types) if base else None
+    builder = assembly.builder(config, types, context=sys.maxsize, count=len)
+    for piece, shots in zip(pieces, chosen, strict=True):
+        hits = index.scan(piece)[: config.concepts] if index else []
+        built, issues = builder.build(piece, examples=shots, concepts=hits)
+        if built is None:
+            raise PromptError(issues[0].detail)
+        click.echo(built.text)
+        if grammar and built.constraint:
+            click.echo(f"\n# constraint\n{built.constraint.gbnf()}")
+        click.echo("\n" + "─" * 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 import click
 
 from dirag.cli.options import config_of, config_options
-from dirag.data import Document, Result, Usage
+from dirag.data import Result, Usage
 from dirag.errors import InputError
 
 
@@ -27,8 +28,7 @@ from dirag.errors import InputError
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
 @click.option("--strict", is_flag=True, help="End with status 3 where there were issues.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no progress.")
-@click.pass_context
-def tag(ctx: click.Context, paths: tuple[str, ...], **values: Any) -> int:
+def tag(paths: tuple[str, ...], **values: Any) -> int:
     """Tag text files, JSONL, annotated corpora, folders, globs, or standard input (-).
 
     On a terminal the result is shown for eyes, else it is JSONL, one record a document, in input order.
@@ -38,7 +38,8 @@ def tag(ctx: click.Context, paths: tuple[str, ...], **values: Any) -> int:
     dirag tag notes/ --types disease,chemical -o tagged.jsonl
     zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
     """
-    from dirag import assembly, formats
+    from dirag import formats
+    from dirag.cli import assembly
     from dirag.pipeline import tag as tag_documents
 
     config = config_of(values)
@@ -49,8 +50,10 @@ def tag(ctx: click.Context, paths: tuple[str, ...], **values: Any) -> int:
     documents = formats.read(paths, format=values["input_format"], text_field=values["text_field"])
     _refuse_overwrite(values["output"], paths)
     summary = Summary(shown=not values["quiet"])
-    with closing(assembly.tagger(config, assembly.types(config))) as tagger:
-        results = tag_documents(documents, tagger, min_score=config.min_score)
+    base = assembly.knowledge_base(config)
+    with closing(assembly.tagger(config, assembly.types_of(config), base=base)) as tagger:
+        index = base.index_for(assembly.types_of(config)) if base else None
+        results = tag_documents(documents, tagger, index=index, min_score=config.min_score)
         with _sink(values["output"], values["form"]) as (out, dumps):
             for result in results:
                 out.write(dumps(result))
@@ -68,7 +71,7 @@ class Summary:
     documents: int = 0
     entities: int = 0
     issues: Counter[str] = field(default_factory=Counter)
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     started: float = field(default_factory=time.monotonic)
     drawn: float = 0.0
 
@@ -109,19 +112,18 @@ class Summary:
 
 
 @contextmanager
-def _sink(
-    output: Path | None, form: str | None
-) -> Iterator[tuple[BinaryIO, Callable[[Result], bytes]]]:
+def _sink(output: Path | None, form: str | None) -> Iterator[tuple[BinaryIO, Callable[[Result], bytes]]]:
     """Where records go and how they are spelled: for eyes on a terminal, else JSONL."""
     from dirag.formats import jsonl, terminal
 
     on_terminal = output is None and sys.stdout.isatty()
-    width = click.get_terminal_size()[0] if hasattr(click, "get_terminal_size") else 100
+    width = shutil.get_terminal_size().columns
 
     def shown(result: Result) -> bytes:
         return terminal.render(result, colour=on_terminal, width=width).encode() + b"\n"
 
-    dumps = shown if (form or ("terminal" if on_terminal else "jsonl")) == "terminal" else jsonl.dumps
+    for_eyes = form == "terminal" or (form is None and on_terminal)
+    dumps: Callable[[Result], bytes] = shown if for_eyes else jsonl.dumps
     if output is None:
         yield sys.stdout.buffer, dumps
         return

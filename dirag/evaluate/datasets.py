@@ -31,7 +31,7 @@ _FAR = 0.1  # a corpus this far from its figures on record is another one
 class Dataset:
     """One split of a gold corpus; ``split`` is None where a path says nothing about splits.
 
-    ``sha256`` is by file name; ``notes`` say, one sentence each, what a reader of the scores should know.
+    ``sentences``: each document is one sentence already (CoNLL/BIO). ``sha256`` is by file name; ``notes`` say, one sentence each, what a reader of the scores should know.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Dataset:
     sha256: Mapping[str, str]
     licence: str
     source: str
+    sentences: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -110,6 +111,7 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) 
         sha256={path.name: digest},
         licence=corpus.licence,
         source=corpus.home,
+        sentences=corpus.format == "conll",
         notes=tuple(notes),
     )
 
@@ -139,6 +141,7 @@ def _load_path(path: Path, split: str, format: str | None) -> Dataset:
         sha256=digests,
         licence="unknown",
         source=str(path),
+        sentences=all(name.lower().endswith(formats.FORMATS["conll"]) for name in digests),
         notes=tuple(notes),
     )
 

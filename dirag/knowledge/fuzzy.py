@@ -53,7 +53,7 @@ class Trigrams:
 
         codes = np.unique(_codes(_points(text), self.alphabet))
         places = np.searchsorted(self.codes, codes)
-        places = places[np.isin(self.codes[np.minimum(places, len(self.codes) - 1)], codes)]
+        places = places[self.codes[np.minimum(places, len(self.codes) - 1)] == codes]
         total = len(self.lengths)
         weights = np.log1p(total / (self.starts[places + 1] - self.starts[places]))
         scores = np.zeros(total, np.float32)

@@ -34,46 +34,46 @@ def read_corpus(path: Path) -> tuple[list[str], list[list[tuple[int, int, str, s
     return texts, gold
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--split", default="test")
-    options = parser.parse_args()
-    medic = options.data / "vocab/medic/medic_06Jul2012.txt"
-    names = {"train": "NCBItrainset", "develop": "NCBIdevelopset", "test": "NCBItestset"}
-    texts, gold = read_corpus(options.data / f"corpora/ncbi-disease/{names[options.split]}_corpus.txt")
-    same = {line.partition("|")[0]: set(line.partition("||")[0].split("|")) for line in medic.open()}
+def evaluate(data: Path, split: str) -> dict[str, float]:
+    """Every figure of the table, by its name; ``split`` is train, develop or test."""
+    medic = data / "vocab/medic/medic_06Jul2012.txt"
+    texts, gold = read_corpus(data / f"corpora/ncbi-disease/NCBI{split}set_corpus.txt")
+    lines = medic.read_text("utf-8").splitlines()
+    same = {line.partition("|")[0]: set(line.partition("||")[0].split("|")) for line in lines}
+    mentions = [(text, ids) for spans in gold for _, _, text, ids in spans]
+    table = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "medic"
         begun = time.perf_counter()
-        manifest = base.build([base.Vocabulary(medic, "medic")], folder)
-        built = time.perf_counter()
+        table["names"] = float(base.build([base.Vocabulary(medic, "medic")], folder).names)
+        table["build s"] = time.perf_counter() - begun
+        begun = time.perf_counter()
         kb = base.KnowledgeBase(folder)
         index = kb.index_for(["disease"], threshold=0.0)
-        opened = time.perf_counter()
-        megabytes = sum(manifest.files.values()) / 1e6
-        print(f"names {manifest.names:,}  {megabytes:.1f} MB")
-        print(f"build {built - begun:.2f} s  open {opened - built:.3f} s")
-        mentions = [(text, ids) for spans in gold for _, _, text, ids in spans]
+        table["open s"] = time.perf_counter() - begun
         index.lookup(["warm up"])
         for k in (1, 5):
             begun = time.perf_counter()
             found = index.lookup([text for text, _ in mentions], k=k)
-            seconds = time.perf_counter() - begun
-            pairs = list(zip(found, mentions, strict=True))
-            recall = sum(any(same[hit.concept.id] & ids for hit in hits) for hits, (_, ids) in pairs)
-            print(f"recall@{k} {recall / len(mentions):.3f}  {len(mentions) / seconds:,.0f} mentions/s")
-        score_tagging(DictionaryTagger(index, ["disease"]), texts, gold)
-        for cut in (0.6, 0.7, 0.75, 0.8, 0.85, 0.9):
-            first = [(hits[0], ids) for hits, (_, ids) in pairs if hits and hits[0].score >= cut]
-            right = sum(bool(same[hit.concept.id] & ids) for hit, ids in first)
-            print(f"first hit with score >= {cut}: precision {right / len(first):.3f}, answered {len(first)}")
+            table[f"mentions/s, k={k}"] = len(mentions) / (time.perf_counter() - begun)
+            right = [
+                [bool(same[hit.concept.id] & ids) for hit in hits]
+                for hits, (_, ids) in zip(found, mentions, strict=True)
+            ]
+            table[f"recall@{k}"] = sum(map(any, right)) / len(mentions)
+        best = [(hits[0].score, correct[0]) for hits, correct in zip(found, right, strict=True) if hits]
+        for cut in (0.6, 0.7, 0.8, 0.9):
+            kept = [correct for score, correct in best if score >= cut]
+            table[f"answered with score >= {cut}"] = len(kept) / len(mentions)
+            table[f"precision with score >= {cut}"] = sum(kept) / len(kept)
+        table |= tagging(DictionaryTagger(index, ["disease"]), texts, gold)
         kb.close()
+    return table
 
 
-def score_tagging(
+def tagging(
     tagger: DictionaryTagger, texts: list[str], gold: list[list[tuple[int, int, str, set[str]]]]
-) -> None:
+) -> dict[str, float]:
     begun = time.perf_counter()
     taggings = list(tagger.tag(Segment(0, text) for text in texts))
     seconds = time.perf_counter() - begun
@@ -82,7 +82,16 @@ def score_tagging(
     correct = len(predicted & wanted)
     precision, recall = correct / len(predicted), correct / len(wanted)
     f1 = 2 * precision * recall / (precision + recall)
-    print(f"tagging P {precision:.3f} R {recall:.3f} F1 {f1:.3f}  {len(texts) / seconds:,.0f} abstracts/s")
+    return {"precision": precision, "recall": recall, "f1": f1, "abstracts/s": len(texts) / seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--split", choices=["train", "develop", "test"], default="test")
+    options = parser.parse_args()
+    for name, value in evaluate(options.data, options.split).items():
+        print(f"{name:<30} {value:10,.3f}" if value < 100 else f"{name:<30} {value:10,.0f}")
 
 
 if __name__ == "__main__":

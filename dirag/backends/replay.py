@@ -1,0 +1,116 @@
+"""Completions from a recording: what another engine once answered, without that engine.
+
+``Recorder`` wraps an engine and appends what it answers to a JSONL file; ``Replay`` reads such a file. A
+request is known by the sha256 of all that decides its answer, so the file holds answers but no prompts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from dirag.data import Completion, Prompt, Token, Usage
+from dirag.errors import BackendError
+from dirag.protocols import Backend
+
+
+def request_key(prompt: Prompt) -> str:
+    """The sha256 of a request: its text, stop strings, token limit and constraint."""
+    grammar = prompt.constraint.gbnf() if prompt.constraint else None
+    return _sha256(orjson.dumps([prompt.text, prompt.stop, prompt.max_tokens, grammar]).decode())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Recorder:
+    """Passes prompts on to an engine and keeps its answers; the file is for its owner only."""
+
+    def __init__(self, backend: Backend, path: Path) -> None:
+        self._backend = backend
+        self.name, self.context = backend.name, backend.context
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file: BinaryIO = os.fdopen(descriptor, "ab")
+        except OSError as error:
+            raise BackendError(f"cannot write the recording {path}: {error.strerror}") from error
+        if self._file.tell() == 0:
+            self._write({"engine": self.name, "context": self.context})
+
+    def count_tokens(self, text: str) -> int:
+        tokens = self._backend.count_tokens(text)
+        self._write({"text": _sha256(text), "tokens": tokens})
+        return tokens
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        sent: deque[Prompt] = deque()
+
+        def passed() -> Iterator[Prompt]:
+            for prompt in prompts:
+                sent.append(prompt)
+                yield prompt
+
+        for completion in self._backend.generate(passed()):
+            self._write({"request": request_key(sent.popleft()), "completion": completion})
+            yield completion
+
+    def close(self) -> None:
+        self._backend.close()
+        self._file.close()
+
+    def _write(self, record: object) -> None:
+        self._file.write(orjson.dumps(record) + b"\n")
+        self._file.flush()
+
+
+class Replay:
+    """Answers from a recording; a request that is not in it fails, and only that one."""
+
+    def __init__(self, path: Path) -> None:
+        self._completions: dict[str, Completion] = {}
+        self._counts: dict[str, int] = {}
+        try:
+            lines = path.read_bytes().splitlines()
+            head = orjson.loads(lines[0])
+            self.name, self.context = f"replay:{head['engine']}", int(head["context"])
+            for line in lines[1:]:
+                record = orjson.loads(line)
+                if "tokens" in record:
+                    self._counts[record["text"]] = record["tokens"]
+                else:
+                    self._completions[record["request"]] = _completion(record["completion"])
+        except OSError as error:
+            raise BackendError(f"cannot read the recording {path}: {error.strerror}") from error
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise BackendError(
+                f"{path} is not a whole recording ({type(error).__name__})",
+                hint="record again with --record FILE",
+            ) from error
+
+    def count_tokens(self, text: str) -> int:
+        """As recorded; of another text an upper bound, since no token is shorter than a byte."""
+        return self._counts.get(_sha256(text), len(text.encode()))
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        missing = Completion("", finish="failed", detail="the request is not in the recording")
+        for prompt in prompts:
+            yield self._completions.get(request_key(prompt), missing)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _completion(raw: dict[str, object]) -> Completion:
+    tokens = tuple(
+        Token(t["text"], t["logprob"], tuple((text, p) for text, p in t["top"]))
+        for t in raw["tokens"]  # type: ignore[attr-defined]
+    )
+    usage = Usage(**raw["usage"])  # type: ignore[arg-type]
+    return Completion(raw["text"], tokens, raw["finish"], usage, raw["detail"])  # type: ignore[arg-type]

@@ -1,0 +1,112 @@
+"""From a ``Config`` to the stages that it names: the only place where names become objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dirag import answers, selection
+from dirag.artifacts import locate
+from dirag.config import Config
+from dirag.embed import open_encoder
+from dirag.errors import UsageError
+from dirag.knowledge.base import KnowledgeBase, open_default, open_path
+from dirag.lexicon import Lexicon
+from dirag.pool import Pool
+from dirag.prompt import PromptBuilder, load_template
+from dirag.protocols import Backend, ExampleSelector, Tagger
+from dirag.taggers.dictionary import DictionaryTagger
+from dirag.taggers.llm import Evidence, LlmTagger
+
+#: What is looked for where nothing is said and no dataset says it.
+DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
+
+
+def types_of(config: Config) -> tuple[str, ...]:
+    """The entity types that a run looks for."""
+    return config.types or DEFAULT_TYPES
+
+
+def knowledge_base(config: Config) -> KnowledgeBase | None:
+    """The knowledge base of the option ``kb``, or None where it is switched off."""
+    if config.kb == "none":
+        return None
+    if config.kb == "default":
+        return open_default(offline=config.offline)
+    path = Path(config.kb).expanduser()
+    if not path.exists():
+        raise UsageError(f"--kb {config.kb!r} does not exist", hint="give a directory or a vocabulary file")
+    return open_path(path)
+
+
+def pool(config: Config) -> Pool:
+    """The pool of the option ``pool``: the built-in one, a pool directory, or any annotated corpus."""
+    from dirag import builtin
+    from dirag.cli.examples import read_pool
+
+    if config.pool == "default":
+        return Pool.from_documents(
+            builtin.documents(), sources=["built-in"], licence="Apache-2.0", whole=True
+        )
+    return read_pool(config.pool, offline=config.offline)
+
+
+def selector(config: Config, examples: Pool) -> ExampleSelector | None:
+    """The selector over a pool; None where a prompt takes no examples."""
+    if config.shots == 0:
+        return None
+    embedder = open_encoder(config.encoder, offline=config.offline) if config.selector == "knn" else None
+    if embedder is not None:
+        examples = examples.embedded(embedder)
+    return selection.make(config.selector, examples, embedder=embedder, seed=config.seed)
+
+
+def backend(config: Config) -> Backend:
+    """The engine with its weights loaded."""
+    from dirag.backends.llamacpp import LlamaCpp
+    from dirag.backends.replay import Recorder, Replay
+
+    if config.backend == "replay":
+        return Replay(Path(config.model))
+    engine = LlamaCpp(
+        locate(config.model, offline=config.offline),
+        context=config.context,
+        parallel=config.parallel,
+        threads=config.threads or None,
+    )
+    return Recorder(engine, Path(config.record)) if config.record else engine
+
+
+def builder(
+    config: Config, types: Sequence[str], *, context: int, count: Callable[[str], int]
+) -> PromptBuilder:
+    """What makes the prompts of a run."""
+    return PromptBuilder(
+        load_template(config.answer),
+        answers.make(config.answer, types),
+        tuple(types),
+        context=context,
+        count_tokens=count,
+        constrain=config.constrain,
+    )
+
+
+def tagger(config: Config, types: Sequence[str], *, base: KnowledgeBase | None) -> Tagger:
+    """The tagger of a run; ``base`` is its knowledge base."""
+    index = base.index_for(types) if base else None
+    if config.tagger == "dictionary":
+        if index is None:
+            raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
+        return DictionaryTagger(index, types)
+    examples = pool(config).restricted(types)
+    engine = backend(config)
+    return LlmTagger(
+        engine,
+        builder(config, types, context=engine.context, count=engine.count_tokens),
+        selector(config, examples),
+        shots=config.shots,
+        index=index,
+        concepts=config.concepts,
+        lexicon=Lexicon(examples.examples) if config.lexicon else None,
+        evidence=Evidence() if config.lexicon else None,
+    )

@@ -1,0 +1,152 @@
+"""The LLM tagger: examples, prompt, answer, alignment, and the evidence that decides what is kept.
+
+A small model's answer is weighed, not believed: a mention stays if the model wrote it with confidence (its
+raw probability, before any constraint's mask) or if the pool knows the name, and names that the pool
+knows well are added where the model left them out. ``Evidence`` holds the thresholds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from dirag.align import place
+from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Segment, Tagging
+from dirag.lexicon import KnownName, Lexicon, longest
+from dirag.prompt import PromptBuilder
+from dirag.protocols import AnswerFormat, Backend, ExampleSelector, Index
+
+#: Segments whose examples are selected at once, so that the encoder works on batches.
+CHUNK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a mention needs to be kept: thresholds in 0..1, chosen on development data.
+
+    ``confidence``: the geometric mean of its tokens' probabilities. ``backing``: the share of the name's
+    occurrences in the pool that are entities, enough to keep a mention that the model wrote. ``adding``: the
+    share that is enough where it did not.
+    """
+
+    confidence: float = 0.74
+    backing: float = 0.05
+    adding: float = 0.1
+
+
+class LlmTagger:
+    """Tags with an engine; ``lexicon`` and ``evidence`` None believe all that the model writes."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        builder: PromptBuilder,
+        selector: ExampleSelector | None,
+        *,
+        shots: int,
+        index: Index | None = None,
+        concepts: int = 0,
+        lexicon: Lexicon | None = None,
+        evidence: Evidence | None = None,
+    ) -> None:
+        self._backend, self._builder, self._selector, self._shots = backend, builder, selector, shots
+        self._index, self._concepts = index, concepts
+        self._lexicon, self._evidence = lexicon, evidence
+
+    def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        remaining = iter(segments)
+        while chunk := list(islice(remaining, CHUNK)):
+            yield from self._tag(chunk)
+
+    def close(self) -> None:
+        self._backend.close()
+
+    def _tag(self, chunk: Sequence[Segment]) -> Iterator[Tagging]:
+        built = [
+            self._builder.build(segment.text, examples=examples, concepts=self._hits(segment.text))
+            for segment, examples in zip(chunk, self._examples(chunk), strict=True)
+        ]
+        completions = self._backend.generate(prompt for prompt, _ in built if prompt is not None)
+        for segment, (prompt, issues) in zip(chunk, built, strict=True):
+            if prompt is None:
+                yield Tagging(issues=tuple(issues))
+                continue
+            completion = next(completions)
+            entities, more = self._read(segment.text, completion)
+            yield Tagging(tuple(entities), (*issues, *more), completion.usage)
+
+    def _examples(self, chunk: Sequence[Segment]) -> list[list[Document]]:
+        if self._selector is None or self._shots == 0:
+            return [[] for _ in chunk]
+        return self._selector.select([segment.text for segment in chunk], k=self._shots)
+
+    def _hits(self, text: str) -> list[Hit]:
+        return self._index.scan(text)[: self._concepts] if self._index and self._concepts else []
+
+    def _read(self, text: str, completion: Completion) -> tuple[list[Entity], list[Issue]]:
+        if completion.finish == "failed":
+            return [], [Issue("failed", "", completion.detail)]
+        answer = self._builder.answer
+        mentions, issues = answer.parse(text, completion.text)
+        if completion.finish == "length":
+            issues.append(Issue("truncated", "", "the answer ended at its token limit"))
+        entities, invented = place(text, scored(mentions, completion, answer))
+        return self._weigh(text, entities), issues + invented
+
+    def _weigh(self, text: str, entities: list[Entity]) -> list[Entity]:
+        """The entities with enough evidence, and the known names that the answer left out."""
+        if self._evidence is None:
+            return entities
+        known = self._lexicon.find(text) if self._lexicon else []
+        shares = {(name.start, name.end, name.type): name.share for name in known}
+        kept = [entity for entity in entities if self._keeps(entity, shares)]
+        added = [_entity(text, name) for name in longest(known, share=self._evidence.adding)]
+        return _longest([*kept, *added])
+
+    def _keeps(self, entity: Entity, shares: dict[tuple[int, int, str], float]) -> bool:
+        assert self._evidence is not None
+        share = shares.get((entity.start, entity.end, entity.type), 0.0)
+        confident = entity.score is None or entity.score >= self._evidence.confidence
+        return confident or share >= self._evidence.backing
+
+
+def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFormat) -> list[Mention]:
+    """The mentions with their scores: the geometric mean of the raw probabilities of their tokens.
+
+    A mention is looked for in the answer behind the one before it; one that is spelled otherwise there
+    (with escapes) keeps no score.
+    """
+    ends, written = [], ""
+    for token in completion.tokens:
+        written += token.text
+        ends.append(len(written))
+    result, cursor = [], 0
+    for mention in mentions:
+        start = written.find(answer.opening + mention.text, cursor)
+        if start < 0:
+            result.append(mention)
+            continue
+        start += len(answer.opening)
+        cursor = start + len(mention.text)
+        inside = [
+            token.logprob
+            for token, end in zip(completion.tokens, ends, strict=True)
+            if end > start and end - len(token.text) < cursor
+        ]
+        result.append(replace(mention, score=math.exp(sum(inside) / len(inside))))
+    return result
+
+
+def _entity(text: str, name: KnownName) -> Entity:
+    return Entity(name.start, name.end, name.type, text[name.start : name.end], name.share)
+
+
+def _longest(entities: Sequence[Entity]) -> list[Entity]:
+    """Without overlaps: the longest stays, of two equal spans the first."""
+    kept: list[Entity] = []
+    for entity in sorted(entities, key=lambda e: e.start - e.end):
+        if all(entity.end <= other.start or entity.start >= other.end for other in kept):
+            kept.append(entity)
+    return sorted(kept, key=lambda e: e.start)
