@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dirag.data import Document, Entity, Issue, Mention, Result, Segment, Tagging, Usage
-from dirag.occurrences import flat_view, flatten, fold, folded_view, is_boundary, search
+from dirag.occurrences import flat_view, flatten, fold, folded_view, is_bounded, search
 
 Span = tuple[int, int]
 
@@ -63,8 +63,7 @@ def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
         inside: list[Span] = []
         for start in found.get(key, ()):
             end = start + len(key)
-            bounded = is_boundary(view.text, start) and is_boundary(view.text, end)
-            (whole if bounded else inside).append(view.span(start, end))
+            (whole if is_bounded(view.text, start, end) else inside).append(view.span(start, end))
         result[name] = whole + inside
     return result
 
@@ -80,12 +79,9 @@ class _Found:
         self._text = text
         self._exact = occurrences(text, [m.text for m in mentions if m.start is None])
         self._bounded = {
-            name: [s for s in spans if self._is_bounded(s)] for name, spans in self._exact.items()
+            name: [s for s in spans if is_bounded(self._text, *s)] for name, spans in self._exact.items()
         }
         self._tolerant = self._search_folded([name for name, spans in self._bounded.items() if not spans])
-
-    def _is_bounded(self, span: Span) -> bool:
-        return is_boundary(self._text, span[0]) and is_boundary(self._text, span[1])
 
     def _search_folded(self, names: Sequence[str]) -> dict[str, list[Span]]:
         if not names:
@@ -94,7 +90,10 @@ class _Found:
         forms = {name: fold(name) for name in names}
         found = search(view.text, forms.values())
         spans = {form: [view.span(s, s + len(form)) for s in starts] for form, starts in found.items()}
-        return {name: [s for s in spans.get(form, ()) if self._is_bounded(s)] for name, form in forms.items()}
+        return {
+            name: [s for s in spans.get(form, ()) if is_bounded(self._text, *s)]
+            for name, form in forms.items()
+        }
 
     def spans(self, mention: Mention) -> list[Span]:
         if mention.start is not None:

@@ -24,8 +24,7 @@ from typing import Literal
 
 from dirag import resources
 from dirag.errors import ArtifactError, unknown
-from dirag.resources import home as home
-from dirag.resources import private_folder as private_folder
+from dirag.resources import home, private_folder
 
 _RECEIPT = ".receipt.json"
 

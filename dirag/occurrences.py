@@ -102,6 +102,11 @@ def is_boundary(text: str, i: int) -> bool:
     return left == 0 or left != _kind(text[i])
 
 
+def is_bounded(text: str, start: int, end: int) -> bool:
+    """Whether both ends of a span are token boundaries."""
+    return is_boundary(text, start) and is_boundary(text, end)
+
+
 def search(text: str, patterns: Iterable[str]) -> dict[str, list[int]]:
     """Every start of every pattern, in text order, overlapping ones too; empty patterns are left out.
 

@@ -15,6 +15,7 @@ from string import Template as Text
 from dirag import resources
 from dirag.data import Document, Hit, Issue, Prompt
 from dirag.errors import PromptError
+from dirag.occurrences import flatten
 from dirag.protocols import AnswerFormat
 
 FIELDS: Mapping[str, frozenset[str]] = {
@@ -83,17 +84,20 @@ class PromptBuilder:
             (shots or lines).pop()
             prompt = self._text(text, shots, lines)
         if not self._fits(prompt, room):
-            return None, [Issue("truncated", "prompt", f"the text alone does not fit {self.context} tokens")]
+            return None, [Issue("truncated", "", f"the text alone does not fit {self.context} tokens")]
         issues = []
-        if len(shots) < len(examples):
-            left = f"{len(examples) - len(shots)} of {len(examples)} left out to fit {self.context} tokens"
-            issues.append(Issue("examples-dropped", "prompt", left))
+        lost = [(len(examples), len(shots), "examples"), (len(concepts), len(lines), "concept lines")]
+        left = [f"{given - kept} of {given} {what}" for given, kept, what in lost if kept < given]
+        if left:
+            told = f"{' and '.join(left)} left out to fit {self.context} tokens"
+            issues.append(Issue("examples-dropped", "", told))
         constraint = self.answer.constrain(text) if self.constrain else None
         return Prompt(prompt, self.answer.stop, self._answer_tokens(text), constraint), issues
 
     def _answer_tokens(self, text: str) -> int:
         """Room for an answer: twice what a copy of the text takes, at about four characters a token."""
-        return min(self.context // 2, 32 + len(text) // 2)
+        each = 2 if len(self.types) == 1 else 1  # several types are named item by item
+        return min(self.context // 2, 32 + len(text) // each)
 
     def _fits(self, prompt: str, room: int) -> bool:
         # No token is shorter than a byte, so a short prompt need not be counted.
@@ -124,7 +128,7 @@ class PromptBuilder:
 
 def _line(text: str) -> str:
     """The text on one line: a wrapped sentence must not look like the end of an example."""
-    return " ".join(text.split())
+    return flatten(text).strip()
 
 
 def _enumerate(names: Sequence[str]) -> str:

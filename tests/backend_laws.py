@@ -53,6 +53,13 @@ def keeps_order(backend: Backend) -> None:
     assert list(backend.generate([])) == []
 
 
+def answers_each_prompt(backend: Backend) -> None:
+    """Answers that only one prompt may give show that none changes places, however many are in work."""
+    answers = [f"number {i}" * (1 + i % 3) for i in range(10)]
+    work = [replace(PROMPTS[i % 4], max_tokens=40, constraint=choice(a)) for i, a in enumerate(answers)]
+    assert [completion.text.strip() for completion in backend.generate(work)] == answers
+
+
 def is_lazy(backend: Backend) -> None:
     """An endless stream of prompts gives its first completions, and the rest is never read."""
     read = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.align import merge, occurrences, place, to_result
@@ -27,6 +27,7 @@ def spans(entities: list[Entity]) -> list[tuple[int, int]]:
     return [(e.start, e.end) for e in entities]
 
 
+@settings(deadline=None)
 @given(texts, st.lists(mentions, max_size=6))
 def test_entities_stand_in_the_text_in_order_and_apart(text: str, named: list[Mention]) -> None:
     entities, issues = place(text, named)
@@ -37,6 +38,7 @@ def test_entities_stand_in_the_text_in_order_and_apart(text: str, named: list[Me
     assert not any(word in issue.detail for issue in issues for word in ("colon", "cancer", "p53"))
 
 
+@settings(deadline=None)
 @given(texts, names)
 def test_one_mention_means_what_brute_force_finds(text: str, name: str) -> None:
     lengths = range(1, len(text) + 1)
@@ -101,6 +103,7 @@ def test_a_wrong_start_or_ordinal_is_an_invented_mention() -> None:
         assert [issue.code for issue in place("lung cancer", [mention])[1]] == ["invented"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 5), st.integers(0, 6)), max_size=15),
     st.integers(5, 9),
@@ -127,6 +130,7 @@ def test_windows_that_hold_every_entity_merge_to_exactly_these(
     assert merge(segments, found) == gold
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(1, 4)), max_size=12))
 def test_what_a_merge_leaves_out_is_covered_by_another_window(raw: list[tuple[int, int, int]]) -> None:
     segments = [Segment(5 * i, "x" * 13) for i in range(4)]

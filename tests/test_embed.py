@@ -47,6 +47,7 @@ def test_hash_embedder_does_not_depend_on_the_process() -> None:
     assert other.stdout.strip() == HashEmbedder().embed(["asthma"]).tobytes().hex()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 600)))
 def test_batches_hold_each_text_once(lengths: list[int]) -> None:
     batches = _batches(lengths)

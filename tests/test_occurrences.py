@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.occurrences import flat_view, flatten, fold, folded_view, is_boundary, search, trim
@@ -10,6 +10,7 @@ from dirag.occurrences import flat_view, flatten, fold, folded_view, is_boundary
 texts = st.text(st.one_of(st.sampled_from("aAb -\n\r\t\x00’İßé\u0301ﬁ1\ud800"), st.characters()), max_size=30)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_views_are_what_they_are_named_after(text: str) -> None:
     assert flat_view(text).text == flatten(text)
@@ -18,6 +19,7 @@ def test_views_are_what_they_are_named_after(text: str) -> None:
     assert flatten(flatten(text)) == flatten(text)
 
 
+@settings(deadline=None)
 @given(texts, st.data())
 def test_every_part_of_a_view_leads_back(text: str, data: st.DataObject) -> None:
     view = flat_view(text)
@@ -33,12 +35,14 @@ def test_every_part_of_a_view_leads_back(text: str, data: st.DataObject) -> None
         assert char in fold(text[folded.starts[i] : folded.ends[i]])
 
 
+@settings(deadline=None)
 @given(st.text("ab", max_size=20), st.lists(st.text("ab", max_size=4), max_size=6))
 def test_search_finds_what_brute_force_finds(text: str, patterns: list[str]) -> None:
     expected = {p: [i for i in range(len(text)) if text.startswith(p, i)] for p in patterns if p}
     assert search(text, patterns) == expected
 
 
+@settings(deadline=None)
 @given(texts, st.data())
 def test_trim_takes_blanks_only_from_the_ends(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

@@ -31,11 +31,11 @@ TICK = 0.2
 class LlamaCpp:
     """An engine over one GGUF file, with ``parallel`` prompts in work at a time.
 
-    The same prompt gives the same tokens and log-probabilities, bit for bit, whatever else is in work and
-    whatever came before (on one machine, with one number of threads). That is why flash attention
-    is off (its sums depend on what shares the batch), why each slot has its own cache, and why prompts reuse
-    the computed beginning of the one before only where there is one slot. On two cores several slots bring
-    little, and a shared beginning saves much.
+    With one slot the same prompt gives the same tokens and log-probabilities, bit for bit, whatever came
+    before and with any number of threads. For that flash attention is off (its sums depend on what shares
+    the batch), and an answer for which the cache would matter is computed again without it. Several slots
+    have no cache; each computes as if alone but for rare batches that hold one token of a prompt, and which
+    those are is a matter of timing. On two cores they bring little.
     """
 
     def __init__(

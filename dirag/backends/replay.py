@@ -7,9 +7,11 @@ request is known by the sha256 of all that decides its answer, so the file holds
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,11 +25,13 @@ from dirag.protocols import Backend
 def request_key(prompt: Prompt) -> str:
     """The sha256 of a request: its text, stop strings, token limit and constraint."""
     grammar = prompt.constraint.gbnf() if prompt.constraint else None
-    return _sha256(orjson.dumps([prompt.text, prompt.stop, prompt.max_tokens, grammar]).decode())
+    request = [prompt.text, prompt.stop, prompt.max_tokens, grammar]
+    return _sha256(json.dumps(request, ensure_ascii=False, separators=(",", ":")))
 
 
 def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Lone surrogates have a hash too: what cannot be sent is recorded as failed, like any other request.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Recorder:
@@ -43,6 +47,13 @@ class Recorder:
             raise BackendError(f"cannot write the recording {path}: {error.strerror}") from error
         if self._file.tell() == 0:
             self._write({"engine": self.name, "context": self.context})
+        elif (self.name, self.context) != (seen := _head(path)):
+            self._file.close()
+            raise BackendError(
+                f"{path} holds answers of {seen[0]} with a context of {seen[1]} tokens, "
+                f"not of {self.name} with {self.context}",
+                hint="record to another file",
+            )
 
     def count_tokens(self, text: str) -> int:
         tokens = self._backend.count_tokens(text)
@@ -76,35 +87,52 @@ class Replay:
     def __init__(self, path: Path) -> None:
         self._completions: dict[str, Completion] = {}
         self._counts: dict[str, int] = {}
-        try:
-            lines = path.read_bytes().splitlines()
-            head = orjson.loads(lines[0])
-            self.name, self.context = f"replay:{head['engine']}", int(head["context"])
-            for line in lines[1:]:
+        self._closed = False
+        engine, self.context = _head(path)
+        self.name = f"replay:{engine}"
+        with _reading(path):
+            for line in path.read_bytes().splitlines()[1:]:
                 record = orjson.loads(line)
                 if "tokens" in record:
                     self._counts[record["text"]] = record["tokens"]
                 else:
                     self._completions[record["request"]] = _completion(record["completion"])
-        except OSError as error:
-            raise BackendError(f"cannot read the recording {path}: {error.strerror}") from error
-        except (IndexError, KeyError, TypeError, ValueError) as error:
-            raise BackendError(
-                f"{path} is not a whole recording ({type(error).__name__})",
-                hint="record again with --record FILE",
-            ) from error
 
     def count_tokens(self, text: str) -> int:
         """As recorded; of another text an upper bound, since no token is shorter than a byte."""
-        return self._counts.get(_sha256(text), len(text.encode()))
+        return self._counts.get(_sha256(text), len(text.encode("utf-8", "surrogatepass")))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        if self._closed:
+            raise BackendError(f"{self.name} is closed", hint="open it again")
         missing = Completion("", finish="failed", detail="the request is not in the recording")
         for prompt in prompts:
             yield self._completions.get(request_key(prompt), missing)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing is open; closed like any engine it answers no more."""
+        self._closed = True
+
+
+def _head(path: Path) -> tuple[str, int]:
+    """The engine of a recording and its context."""
+    with _reading(path), path.open("rb") as file:
+        head = orjson.loads(file.readline())
+        return str(head["engine"]), int(head["context"])
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What goes wrong with a recording, as an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise BackendError(f"cannot read the recording {path}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BackendError(
+            f"{path} is not a whole recording ({type(error).__name__})",
+            hint="record again with --record FILE",
+        ) from error
 
 
 def _completion(raw: dict[str, object]) -> Completion:

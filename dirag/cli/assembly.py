@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from dirag import answers, selection
@@ -16,15 +17,18 @@ from dirag.pool import Pool
 from dirag.prompt import PromptBuilder, load_template
 from dirag.protocols import Backend, ExampleSelector, Tagger
 from dirag.taggers.dictionary import DictionaryTagger
-from dirag.taggers.llm import Evidence, LlmTagger
+from dirag.taggers.llm import LlmTagger
 
-#: What is looked for where nothing is said and no dataset says it.
+#: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
 
 
 def types_of(config: Config) -> tuple[str, ...]:
-    """The entity types that a run looks for."""
-    return config.types or DEFAULT_TYPES
+    """The entity types that a run looks for: those asked for, else all that its pool has."""
+    if config.types or config.tagger == "dictionary":
+        return config.types or DEFAULT_TYPES
+    annotated = pool(config).manifest.types
+    return (*(t for t in DEFAULT_TYPES if t in annotated), *(t for t in annotated if t not in DEFAULT_TYPES))
 
 
 def knowledge_base(config: Config) -> KnowledgeBase | None:
@@ -39,6 +43,7 @@ def knowledge_base(config: Config) -> KnowledgeBase | None:
     return open_path(path)
 
 
+@cache
 def pool(config: Config) -> Pool:
     """The pool of the option ``pool``: the built-in one, a pool directory, or any annotated corpus."""
     from dirag import builtin
@@ -95,8 +100,9 @@ def tagger(config: Config, types: Sequence[str], *, base: KnowledgeBase | None) 
     """The tagger of a run; ``base`` is its knowledge base."""
     index = base.index_for(types) if base else None
     if config.tagger == "dictionary":
-        if index is None:
+        if base is None or index is None:
             raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
+        _check_types(base, types)
         return DictionaryTagger(index, types)
     examples = pool(config).restricted(types)
     engine = backend(config)
@@ -108,5 +114,15 @@ def tagger(config: Config, types: Sequence[str], *, base: KnowledgeBase | None) 
         index=index,
         concepts=config.concepts,
         lexicon=Lexicon(examples.examples) if config.lexicon else None,
-        evidence=Evidence() if config.lexicon else None,
     )
+
+
+def _check_types(base: KnowledgeBase, types: Sequence[str]) -> None:
+    """Refuses types of which no concept can be an entity: nothing would be found, and nothing said."""
+    kinds = {kind for kinds in base.manifest.types for kind in kinds}
+    known = {name for kind in kinds for name in base.types.entities((kind,))}
+    if not known.intersection(types):
+        raise UsageError(
+            f"the knowledge base has no entities of type {', '.join(types)}",
+            hint=f"its types: {', '.join(sorted(known)) or 'none'}",
+        )

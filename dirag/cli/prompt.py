@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dirag.cli.options import config_of, config_options
-from dirag.errors import PromptError
+from dirag.errors import InputError, PromptError
 
 
 @click.command(short_help="Print the exact prompt for a text; call no model.")
@@ -29,8 +29,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
 
     config = config_of(values)
     types = assembly.types_of(config)
-    whole = sys.stdin.buffer.read().decode("utf-8") if text == "-" else text
-    pieces = [segment.text for segment in segments(whole)]
+    pieces = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = assembly.pool(config).restricted(types)
     selector = assembly.selector(config, examples)
     chosen = selector.select(pieces, k=config.shots) if selector else [[] for _ in pieces]
@@ -46,3 +45,10 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
         if grammar and built.constraint:
             click.echo(f"\n# constraint\n{built.constraint.gbnf()}")
         click.echo("\n" + "─" * 40)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input: byte {error.start} is not valid UTF-8") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import shutil
 import sys
 import time
@@ -136,8 +138,11 @@ def _sink(output: Path | None, form: str | None) -> Iterator[tuple[BinaryIO, Cal
 
 def _refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
     """An output file that is also an input would be emptied before it is read."""
-    if output is None or not output.exists():
+    if output is None or not output.is_file():
         return
-    for path in map(Path, paths):
-        if path.exists() and path.samefile(output):
-            raise InputError(f"-o {output} is also an input", hint="name another file")
+    if "-" in paths and os.path.samestat(os.fstat(0), output.stat()):
+        raise InputError(f"-o {output} is also standard input", hint="name another file")
+    for path in paths:
+        for place in [path] if os.path.lexists(path) else glob.glob(path, recursive=True):  # noqa: PTH207
+            if output.resolve().is_relative_to(Path(place).resolve()):
+                raise InputError(f"-o {output} is also an input", hint="name another file")

@@ -70,7 +70,7 @@ def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
             if not root.is_dir():
                 raise UsageError(f"{origin} {place!r} is not a folder")
             roots += [root, root / "corpora"]
-    for root in [*roots, artifacts.home() / "datasets"]:
+    for root in [*roots, resources.home() / "datasets"]:
         path = root / corpus.folder / record.file
         if path.is_file():
             return path
@@ -80,14 +80,14 @@ def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
 def fetch(corpus: Known, record: Split, offline: bool) -> Path:
     """The file of a split, fetched into the cache; it becomes visible only after its sha256 was compared."""
     address = f"{corpus.url}/{record.file}"
-    target = artifacts.home() / "datasets" / corpus.folder / record.file
+    target = resources.home() / "datasets" / corpus.folder / record.file
     cure = (
         f"get {address} (licence: {corpus.licence}) and put it at {target}, "
         f"or at {corpus.folder}/{record.file} under --data-dir or $DIRAG_DATA"
     )
     if artifacts.is_offline(offline):
         raise DatasetError(f"{corpus.name} is not on this machine and fetching is switched off", hint=cure)
-    folder = artifacts.private_folder("datasets", corpus.folder)
+    folder = resources.private_folder("datasets", corpus.folder)
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as work:
             part = Path(work) / record.file

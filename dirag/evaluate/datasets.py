@@ -31,7 +31,8 @@ _FAR = 0.1  # a corpus this far from its figures on record is another one
 class Dataset:
     """One split of a gold corpus; ``split`` is None where a path says nothing about splits.
 
-    ``sentences``: each document is one sentence already (CoNLL/BIO). ``sha256`` is by file name; ``notes`` say, one sentence each, what a reader of the scores should know.
+    ``sentences``: each document is one sentence already (CoNLL/BIO). ``sha256`` is by file name.
+    ``notes`` say, one sentence each, what a reader of the scores should know.
     """
 
     name: str

@@ -31,13 +31,13 @@ class Evidence:
     share that is enough where it did not.
     """
 
-    confidence: float = 0.74
+    confidence: float = 0.2
     backing: float = 0.05
     adding: float = 0.1
 
 
 class LlmTagger:
-    """Tags with an engine; ``lexicon`` and ``evidence`` None believe all that the model writes."""
+    """Tags with an engine, and links nothing; without a ``lexicon`` the model's own probability decides."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class LlmTagger:
         index: Index | None = None,
         concepts: int = 0,
         lexicon: Lexicon | None = None,
-        evidence: Evidence | None = None,
+        evidence: Evidence = Evidence(),
     ) -> None:
         self._backend, self._builder, self._selector, self._shots = backend, builder, selector, shots
         self._index, self._concepts = index, concepts
@@ -97,8 +97,6 @@ class LlmTagger:
 
     def _weigh(self, text: str, entities: list[Entity]) -> list[Entity]:
         """The entities with enough evidence, and the known names that the answer left out."""
-        if self._evidence is None:
-            return entities
         known = self._lexicon.find(text) if self._lexicon else []
         shares = {(name.start, name.end, name.type): name.share for name in known}
         kept = [entity for entity in entities if self._keeps(entity, shares)]
@@ -106,7 +104,6 @@ class LlmTagger:
         return _longest([*kept, *added])
 
     def _keeps(self, entity: Entity, shares: dict[tuple[int, int, str], float]) -> bool:
-        assert self._evidence is not None
         share = shares.get((entity.start, entity.end, entity.type), 0.0)
         confident = entity.score is None or entity.score >= self._evidence.confidence
         return confident or share >= self._evidence.backing

@@ -1,0 +1,14 @@
+"""Tag a sentence from Python: one Config, the stages that it names, and the pipeline over them."""
+
+from contextlib import closing
+
+from dirag import Config, Document, tag
+from dirag.cli import assembly
+
+config = Config(types=("disease", "chemical"), shots=4)
+notes = [Document("note-1", "Metformin was stopped when lactic acidosis developed.")]
+base = assembly.knowledge_base(config)
+with closing(assembly.tagger(config, config.types, base=base)) as tagger:
+    for result in tag(notes, tagger, index=base.index_for(config.types)):
+        for e in result.entities:
+            print(e.start, e.end, e.type, e.text, e.concept.concept.id if e.concept else None, sep="\t")

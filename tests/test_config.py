@@ -1,0 +1,109 @@
+"""Settings: the file that is found, what is refused in it, and the one list of options."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import FrozenInstanceError, asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dirag import answers, config, selection
+from dirag.config import Config, find_file, options, read_file, split_names
+from dirag.errors import InputError, UsageError
+
+KNOWN = list(options())
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "dirag.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_field_is_an_option_with_help() -> None:
+    assert list(options()) == list(asdict(Config()))
+    for name, shown in options().items():
+        assert shown.help, name
+        default = getattr(Config(), name)
+        assert not shown.choices or default in shown.choices
+        assert shown.minimum is None or default >= shown.minimum
+
+
+def test_a_config_is_frozen_and_comparable() -> None:
+    assert Config(shots=3) == Config(shots=3) != Config()
+    with pytest.raises(FrozenInstanceError):
+        Config().shots = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "table", [config.TAGGERS, config.BACKENDS, config.SELECTORS, config.ANSWERS], ids=lambda t: next(iter(t))
+)
+def test_tables_name_what_exists(table: dict[str, str]) -> None:
+    for target in table.values():
+        module, _, name = target.partition(":")
+        assert getattr(importlib.import_module(module), name).__doc__
+
+
+def test_tables_agree_with_those_next_to_the_implementations() -> None:
+    assert selection.SELECTORS == config.SELECTORS
+    assert answers.ANSWERS == config.ANSWERS
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("abc -", min_size=1)))
+def test_names_of_a_list(names: list[str]) -> None:
+    split = split_names(",".join(names))
+    assert list(split) == list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    assert split_names(",".join(split)) == split
+
+
+def test_the_nearest_file_upward_is_found(tmp_path: Path) -> None:
+    inner = tmp_path / "project" / "notes"
+    inner.mkdir(parents=True)
+    assert find_file(inner) is None or tmp_path not in find_file(inner).parents  # type: ignore[union-attr]
+    outer = written(tmp_path, "")
+    assert find_file(inner) == outer
+    nearer = written(tmp_path / "project", "")
+    assert find_file(inner) == nearer
+    assert find_file(tmp_path) == outer
+
+
+def test_settings_of_every_kind(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        'types = ["disease", "gene"]\nmin-score = 0.5\nshots = 3\nconstrain = false\nmodel = "m.gguf"\n',
+    )
+    assert read_file(path, known=KNOWN) == {
+        "types": "disease,gene",
+        "min_score": 0.5,
+        "shots": 3,
+        "constrain": False,
+        "model": "m.gguf",
+    }
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = written(tmp_path, "shot = 3\n")
+    with pytest.raises(UsageError, match=r"unknown setting 'shot'; did you mean 'shots'\?") as caught:
+        read_file(path, known=KNOWN)
+    assert str(path) in caught.value.message
+    assert "min-score" in caught.value.hint
+
+
+@pytest.mark.parametrize("line", ["shots = {a = 1}", "shots = 2020-01-01", "types = [1, 2]"])
+def test_a_value_of_another_kind_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(UsageError, match="give one value"):
+        read_file(written(tmp_path, line), known=KNOWN)
+
+
+@pytest.mark.parametrize("content", [b"shots = ", b"model = '\xff'"])
+def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "dirag.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot read the settings in"):
+        read_file(path, known=KNOWN)
+    with pytest.raises(InputError, match="cannot read the settings in"):
+        read_file(tmp_path / "none.toml", known=KNOWN)

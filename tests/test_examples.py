@@ -1,0 +1,64 @@
+"""What stands in ``examples/`` runs, and does what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+VOCABULARIES = ("icd10cm-2026", "hpo-2025-01-16")
+
+
+def run(*command: str, cwd: Path) -> str:
+    """What a command prints where ``dirag`` and ``python3`` are those of this environment."""
+    places = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, "PATH": places, "DIRAG_OFFLINE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_abstracts_are_records() -> None:
+    records = [orjson.loads(line) for line in (EXAMPLES / "abstracts.jsonl").read_bytes().splitlines()]
+    assert len({record["id"] for record in records}) == len(records) > 1
+    assert all(record["text"].strip() for record in records)
+
+
+def test_shell_example_counts_what_is_tagged(weights: Callable[[str], Path], tmp_path: Path) -> None:
+    for name in VOCABULARIES:
+        weights(name)
+    counted = run("sh", str(EXAMPLES / "tag.sh"), cwd=tmp_path)
+    options = ("--tagger", "dictionary", "--types", "disease,symptom")
+    tagged = run("dirag", "tag", str(EXAMPLES / "abstracts.jsonl"), *options, cwd=tmp_path)
+    types = Counter(e["type"] for line in tagged.splitlines() for e in orjson.loads(line)["entities"])
+    assert types
+    assert [line.split() for line in counted.splitlines()] == [
+        [str(number), f'"type":"{name}"'] for name, number in types.most_common()
+    ]
+
+
+@pytest.mark.weights
+def test_python_example_prints_spans_of_its_sentence(weights: Callable[[str], Path], tmp_path: Path) -> None:
+    for name in ("smollm2-135m-instruct", "all-minilm-l6-v2", *VOCABULARIES):
+        weights(name)
+    rows = [line.split("\t") for line in run("python3", str(EXAMPLES / "tag.py"), cwd=tmp_path).splitlines()]
+    text = "Metformin was stopped when lactic acidosis developed."
+    assert text in (EXAMPLES / "tag.py").read_text(encoding="utf-8")
+    assert rows
+    for start, end, type_, mention, _concept in rows:
+        assert text[int(start) : int(end)] == mention
+        assert type_ in ("disease", "chemical")

@@ -1,0 +1,112 @@
+"""The lexicon against one that counts by looking at every span of every sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dirag.data import Document, Entity
+from dirag.knowledge import normalise
+from dirag.lexicon import SHORT, KnownName, Lexicon, longest
+
+WORDS = ["asthma", "Asthma", "renal", "failure", "ALL", "all", "of", "cancer", "a-b"]
+
+
+@st.composite
+def annotated(draw: st.DrawFn) -> Document:
+    """A sentence of a few words, some runs of which are entities that do not overlap."""
+    words = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=7))
+    text, starts = "", []
+    for word in words:
+        starts.append(len(text))
+        text += word + " "
+    entities, at = [], 0
+    while at < len(words):
+        length = draw(st.integers(0, 2))
+        if length:
+            end = min(at + length, len(words))
+            start, stop = starts[at], starts[end - 1] + len(words[end - 1])
+            kind = draw(st.sampled_from(["disease", "gene"]))
+            entities.append(Entity(start, stop, kind, text[start:stop]))
+        at += max(1, length)
+    return Document("", text.strip(), tuple(entities))
+
+
+def form(surface: str) -> tuple[str, ...]:
+    """How a name is compared: its words, and its own spelling where it is short."""
+    words = tuple(word for word, _, _ in normalise.words(surface))
+    return (*words, "=" + surface) if len(surface) <= SHORT else words
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    words = list(normalise.words(text))
+    return [(one[1], other[2]) for i, one in enumerate(words) for other in words[i:]]
+
+
+def letters(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalnum())
+
+
+def brute_force(pool: Sequence[Document], text: str) -> set[KnownName]:
+    """Every span of the text with its share, counted over the distinct sentences that are not the text."""
+    others = {letters(document.text): document for document in pool}
+    others.pop(letters(text), None)
+    annotations = Counter(
+        (form(entity.text), entity.type) for other in others.values() for entity in other.entities
+    )
+    standing = Counter(form(other.text[s:e]) for other in others.values() for s, e in spans(other.text))
+    found = set()
+    for start, end in spans(text):
+        name = form(text[start:end])
+        share, kind = max((annotations[name, kind], kind) for kind in ("disease", "gene"))
+        if share:
+            found.add(KnownName(start, end, kind, share / standing[name]))
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(annotated(), max_size=6), annotated())
+def test_names_and_shares_are_those_of_a_count_by_hand(pool: list[Document], asked: Document) -> None:
+    lexicon = Lexicon(pool)
+    for text in (asked.text, *(document.text for document in pool[:2])):
+        found = lexicon.find(text)
+        assert set(found) == brute_force(pool, text)
+        assert len(set(found)) == len(found)
+        assert [(name.start, name.end) for name in found] == sorted((n.start, n.end) for n in found)
+        assert all(0 < name.share <= 1 for name in found)
+
+
+def test_a_sentence_is_no_evidence_for_itself() -> None:
+    sentence = Document("1", "Gout was seen.", (Entity(0, 4, "disease", "Gout"),))
+    lexicon = Lexicon([sentence, sentence])
+    assert lexicon.find("Gout, was seen") == []
+    assert lexicon.find("Gout came back.") == [KnownName(0, 4, "disease", 1.0)]
+
+
+def test_short_names_keep_their_case_and_long_ones_do_not() -> None:
+    entities = (Entity(0, 3, "disease", "ALL"), Entity(8, 14, "disease", "asthma"))
+    lexicon = Lexicon([Document("1", "ALL and asthma .", entities)])
+    assert [name.start for name in lexicon.find("all had ASTHMA , none had ALL")] == [8, 26]
+
+
+names = st.builds(
+    lambda start, length, share: KnownName(start, start + length, "disease", share),
+    st.integers(0, 12),
+    st.integers(1, 5),
+    st.sampled_from([0.1, 0.5, 1.0]),
+)
+
+
+@given(st.lists(names, max_size=8), st.sampled_from([0.05, 0.5, 1.0]))
+@settings(deadline=None)
+def test_the_longest_names_are_kept(given_: list[KnownName], share: float) -> None:
+    kept = longest(given_, share=share)
+    assert all(one.end <= other.start for one, other in zip(kept, kept[1:], strict=False))
+    assert all(name.share >= share for name in kept)
+    for name in given_:
+        if name.share >= share and name not in kept:
+            rivals = [k for k in kept if k.start < name.end and k.end > name.start]
+            assert max(k.end - k.start for k in rivals) >= name.end - name.start

@@ -1,0 +1,197 @@
+"""The LLM tagger over an engine whose answers are written by hand: laws, evidence, what goes wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import Scripted
+
+from dirag import answers
+from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Segment, Tagging, Token
+from dirag.lexicon import Lexicon
+from dirag.prompt import PromptBuilder, load_template
+from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
+
+TYPES = ("disease", "gene")
+EVIDENCE = Evidence(confidence=0.7, backing=0.2, adding=0.6)
+
+
+def builder(engine: Scripted, answer: str = "mentions") -> PromptBuilder:
+    made = answers.make(answer, TYPES)
+    return PromptBuilder(
+        load_template(answer), made, TYPES, context=engine.context, count_tokens=engine.count_tokens
+    )
+
+
+def tag(
+    written: Mapping[str, str], *texts: str, pool: Sequence[Document] = (), evidence: Evidence | None = None
+) -> list[Tagging]:
+    engine = Scripted(written)
+    lexicon = Lexicon(pool) if evidence else None
+    tagger = LlmTagger(engine, builder(engine), None, shots=0, lexicon=lexicon, evidence=evidence)
+    return list(tagger.tag(Segment(0, text) for text in texts))
+
+
+def found(tagging: Tagging) -> list[tuple[str, str, int]]:
+    return [(entity.text, entity.type, entity.start) for entity in tagging.entities]
+
+
+def pooled(text: str, mention: str = "", kind: str = "disease") -> Document:
+    start = text.index(mention)
+    spans = (Entity(start, start + len(mention), kind, mention),) if mention else ()
+    return Document(text, text, spans)
+
+
+TEXT = "BRCA1 and colon cancer, not gout."
+
+
+def test_what_the_model_writes_is_placed() -> None:
+    [tagging] = tag({TEXT: "BRCA1 (gene); colon cancer (disease)"}, TEXT)
+    assert found(tagging) == [("BRCA1", "gene", 0), ("colon cancer", "disease", 10)]
+    assert [entity.score for entity in tagging.entities] == [pytest.approx(0.99), pytest.approx(0.99)]
+    assert tagging.issues == ()
+    assert tagging.usage.completion > 0
+
+
+def test_a_score_is_the_geometric_mean_of_the_mentions_tokens() -> None:
+    [tagging] = tag({TEXT: "colon? cancer (disease)"}, TEXT)
+    assert tagging.entities[0].score == pytest.approx(math.sqrt(0.5 * 0.99))
+
+
+def test_what_is_not_in_the_text_is_an_issue() -> None:
+    [tagging] = tag({TEXT: "asthma (disease); gout (disease); gout (drug)"}, TEXT)
+    assert found(tagging) == [("gout", "disease", 28)]
+    assert sorted(issue.code for issue in tagging.issues) == ["invented", "unparsed"]
+    assert not any("asthma" in issue.detail for issue in tagging.issues)
+
+
+def test_a_failed_request_is_an_issue_of_its_segment_only() -> None:
+    [first, second, third] = tag({TEXT: "gout (disease)"}, TEXT, "unknown", TEXT)
+    assert found(first) == found(third) == [("gout", "disease", 28)]
+    assert second.entities == ()
+    assert [issue.code for issue in second.issues] == ["failed"]
+
+
+def test_an_answer_that_was_cut_is_told_and_its_whole_mentions_stay() -> None:
+    engine = Scripted({TEXT: "BRCA1 (gene); colon cancer (disease)"}, cut=5)
+    [tagging] = LlmTagger(engine, builder(engine), None, shots=0).tag([Segment(0, TEXT)])
+    assert ("BRCA1", "gene", 0) in found(tagging)
+    assert "truncated" in [issue.code for issue in tagging.issues]
+
+
+def test_a_text_that_does_not_fit_is_an_issue_and_sends_nothing() -> None:
+    engine = Scripted({TEXT: "gout (disease)"}, context=60)
+    long = "word " * 200
+    tagger = LlmTagger(engine, builder(engine), None, shots=0)
+    [first, second] = tagger.tag([Segment(0, long), Segment(1000, TEXT)])
+    assert [issue.code for issue in first.issues] == ["truncated"]
+    assert found(second) == [("gout", "disease", 28)]
+    assert len(engine.prompts) == 1
+
+
+def test_closing_closes_the_engine() -> None:
+    engine = Scripted({})
+    LlmTagger(engine, builder(engine), None, shots=0).close()
+    assert engine.closed == 1
+
+
+def test_evidence_keeps_drops_and_adds() -> None:
+    pool = [
+        pooled("Gout was seen in two of them.", "Gout"),
+        pooled("Three had gout.", "gout"),
+        pooled("Colon cancer is frequent.", "Colon cancer"),
+        pooled("The colon cancer register is old."),
+    ]
+    unsure = {TEXT: "colon? cancer? (disease); BRCA1? (gene)"}
+    # Half of the pool's "colon cancer" are entities, none of its BRCA1, all of its "gout".
+    [tagging] = tag(unsure, TEXT, pool=pool, evidence=EVIDENCE)
+    assert found(tagging) == [("colon cancer", "disease", 10), ("gout", "disease", 28)]
+    [sure] = tag({TEXT: "BRCA1 (gene)"}, TEXT, pool=pool, evidence=EVIDENCE)
+    assert found(sure) == [("BRCA1", "gene", 0), ("gout", "disease", 28)]
+    [believed] = tag(unsure, TEXT)
+    assert found(believed) == [("BRCA1", "gene", 0), ("colon cancer", "disease", 10)]
+
+
+class Fixed:
+    """A selector of the same examples for every text, and an index that finds every "gout"."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def select(self, texts: Sequence[str], *, k: int) -> list[list[Document]]:
+        self.asked.append(list(texts))
+        return [[pooled("Three had asthma.", "asthma"), pooled("None had it.")][:k] for _ in texts]
+
+    def lookup(self, queries: Sequence[str], *, k: int = 5) -> list[list[Hit]]:
+        return [[] for _ in queries]
+
+    def scan(self, text: str) -> list[Hit]:
+        concept = Concept("C1", "gout", semantic_types=("joint disease",))
+        starts = [i for i in range(len(text)) if text.startswith("gout", i)]
+        return [Hit(concept, "gout", "exact", 1.0, start, start + 4) for start in starts]
+
+
+def test_examples_and_concepts_stand_in_the_prompt() -> None:
+    engine, fixed = Scripted({TEXT: "none"}), Fixed()
+    tagger = LlmTagger(engine, builder(engine), fixed, shots=1, index=fixed, concepts=1)
+    list(tagger.tag([Segment(0, TEXT)]))
+    [prompt] = engine.prompts
+    assert "Sentence: Three had asthma.\nEntities: asthma (disease)\n" in prompt.text
+    assert "None had it" not in prompt.text
+    assert f"gout semantic type is joint disease.\nSentence: {TEXT}\nEntities:" in prompt.text
+    assert fixed.asked == [[TEXT]]
+
+
+def test_segments_are_read_and_examples_chosen_by_the_chunk() -> None:
+    read = 0
+
+    def endless() -> Iterator[Segment]:
+        nonlocal read
+        while True:
+            read += 1
+            yield Segment(0, TEXT)
+
+    engine, fixed = Scripted({TEXT: "none"}), Fixed()
+    tagger = LlmTagger(engine, builder(engine), fixed, shots=1)
+    assert len(list(islice(tagger.tag(endless()), CHUNK + 1))) == CHUNK + 1
+    assert read == 2 * CHUNK
+    assert [len(asked) for asked in fixed.asked] == [CHUNK, CHUNK]
+
+
+WRITTEN = st.text("ab;() \\#1.disease?", max_size=20) | st.sampled_from(
+    ["none", "a b (disease)", "b (gene); a"]
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(st.text("ab c.", max_size=15), WRITTEN), max_size=5), st.booleans())
+def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, str]], weighed: bool) -> None:
+    texts = [text for text, _ in pairs]
+    written = {text.strip(): answer for text, answer in pairs}
+    pool = [pooled("a b is one", "a b"), pooled("c or a", "a", "gene"), pooled("of a . b")]
+    evidence = EVIDENCE if weighed else None
+    taggings = tag(written, *texts, pool=pool, evidence=evidence)
+    assert len(taggings) == len(texts)
+    for text, tagging in zip(texts, taggings, strict=True):
+        end = 0
+        for entity in tagging.entities:
+            assert text[entity.start : entity.end] == entity.text
+            assert entity.type in TYPES
+            assert entity.score is None or 0 <= entity.score <= 1
+            assert end <= entity.start < entity.end
+            end = entity.end
+    assert tag(written, *texts, pool=pool, evidence=evidence) == taggings
+
+
+def test_scores_of_repeats_and_of_what_is_spelled_otherwise() -> None:
+    made = answers.make("mentions", TYPES)
+    tokens = tuple(Token(text, math.log(p)) for text, p in [(" a", 0.5), ("; ", 0.9), ("a", 0.8), (" ", 0.7)])
+    mentions = [Mention("a", "gene"), Mention("a", "gene"), Mention("other", "gene")]
+    result = scored(mentions, Completion(" a; a ", tokens), made)
+    assert [mention.score for mention in result] == [pytest.approx(0.5), pytest.approx(0.8), None]
+    assert [mention.score for mention in scored(mentions, Completion("a; a"), made)] == [None] * 3

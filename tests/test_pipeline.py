@@ -1,0 +1,173 @@
+"""The flow from documents to results: order, laziness, bounded reading, offsets, links."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dirag.data import Concept, Document, Entity, Hit, Issue, Segment, Tagging, Usage
+from dirag.pipeline import BATCH, batches, link, tag
+from dirag.segment import segments
+
+
+class Capitals:
+    """Finds every "X" of a segment, and reports each segment that holds a "!"."""
+
+    def __init__(self, score: float | None = None) -> None:
+        self.seen: list[str] = []
+        self._score = score
+
+    def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        for segment in segments:
+            self.seen.append(segment.text)
+            found = [i for i, char in enumerate(segment.text) if char == "X"]
+            issues = (Issue("unparsed", ""),) if "!" in segment.text else ()
+            yield Tagging(
+                tuple(Entity(i, i + 1, "letter", "X", self._score) for i in found), issues, Usage(1, 2, 0)
+            )
+
+    def close(self) -> None:
+        pass
+
+
+class Names:
+    """An index of one concept, "X"."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def lookup(self, queries: Sequence[str], *, k: int = 5) -> list[list[Hit]]:
+        self.asked += queries
+        return [[hit(query)] if query == "X" else [] for query in queries]
+
+    def scan(self, text: str) -> list[Hit]:
+        raise AssertionError("linking looks mentions up")
+
+
+def hit(text: str) -> Hit:
+    return Hit(Concept("C1", "X"), "X", "exact", 1.0, 0, len(text))
+
+
+def numbered(texts: Iterable[str]) -> Iterator[Document]:
+    return (Document(str(i), text) for i, text in enumerate(texts))
+
+
+TEXTS = st.lists(st.text("aX. \n!", max_size=30), max_size=12)
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_one_result_a_document_in_order_with_every_entity(texts: list[str]) -> None:
+    results = list(tag(numbered(texts), Capitals()))
+    assert [result.document for result in results] == list(numbered(texts))
+    for text, result in zip(texts, results, strict=True):
+        assert [entity.start for entity in result.entities] == [i for i, c in enumerate(text) if c == "X"]
+        pieces = segments(text)
+        assert result.usage == Usage(len(pieces), 2 * len(pieces), 0)
+        assert [issue.where for issue in result.issues] == [
+            f"characters {piece.start}-{piece.end}" for piece in pieces if "!" in piece.text
+        ]
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_a_document_taken_whole_is_one_segment(texts: list[str]) -> None:
+    tagger = Capitals()
+    list(tag(numbered(texts), tagger, whole=True))
+    assert tagger.seen == [text for text in texts if text.strip()]
+
+
+def test_issues_that_came_with_a_document_stay() -> None:
+    unreadable = Document("bad", "", issues=(Issue("unreadable", "notes.jsonl:3", "not JSON"),))
+    [result] = tag([unreadable], Capitals())
+    assert result.issues == unreadable.issues
+    assert result.entities == ()
+
+
+def test_entities_below_the_least_score_are_left_out() -> None:
+    def kept(score: float | None) -> int:
+        [result] = tag([Document("1", "X")], Capitals(score), min_score=0.5)
+        return len(result.entities)
+
+    assert [kept(score) for score in (None, 0.4, 0.5, 0.9)] == [1, 0, 1, 1]
+
+
+def test_entities_are_linked() -> None:
+    index = Names()
+    [first, second] = tag([Document("1", "aXa X"), Document("2", "a")], Capitals(), index=index)
+    assert [entity.concept for entity in first.entities] == [hit("X"), hit("X")]
+    assert second.entities == ()
+    assert index.asked == ["X", "X"]
+
+
+def test_linking_leaves_concepts_that_are_there() -> None:
+    own = Hit(Concept("C2", "other"), "other", "fuzzy", 0.7, 0, 5)
+    given_ = [Entity(0, 1, "t", "X"), Entity(1, 2, "t", "y", concept=own), Entity(2, 3, "t", "z")]
+    assert [entity.concept for entity in link(given_, Names())] == [hit("X"), own, None]
+    assert link([], Names()) == []
+
+
+def test_a_result_leaves_before_the_next_document_is_there() -> None:
+    """The producer waits for each result before it hands on the next document."""
+    taken = threading.Semaphore(1)
+
+    def slow() -> Iterator[Document]:
+        for i in range(5):
+            assert taken.acquire(timeout=60), "the result before this document never came"
+            yield Document(str(i), "X")
+
+    for result in tag(slow(), Capitals()):
+        assert result.entities
+        taken.release()
+
+
+def test_reading_ahead_is_bounded() -> None:
+    read = 0
+
+    def endless() -> Iterator[Document]:
+        nonlocal read
+        for i in count():
+            read = i
+            yield Document(str(i), "X")
+
+    results = tag(endless(), Capitals())
+    assert [result.document.id for result in islice(results, 3)] == ["0", "1", "2"]
+    time.sleep(0.05)
+    assert read <= 3 * BATCH
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_the_reader_ends_with_its_consumer() -> None:
+    made = batches((Document(str(i), "X") for i in count()), 2)
+    next(made)
+    made.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name == "dirag-reader":
+            thread.join(timeout=60)
+            assert not thread.is_alive()
+
+
+def test_what_the_reader_raises_comes_after_what_it_read() -> None:
+    def broken() -> Iterator[Document]:
+        yield Document("1", "X")
+        raise KeyError("gone")
+
+    results = tag(broken(), Capitals())
+    assert next(results).document.id == "1"
+    with pytest.raises(KeyError, match="gone"):
+        next(results)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(), max_size=20), st.integers(1, 5))
+def test_batches_hold_everything_once_in_order(numbers: list[int], size: int) -> None:
+    documents = [Document(str(n), "X") for n in numbers]
+    made = list(batches(documents, size))
+    assert [document for batch in made for document in batch] == documents
+    assert all(1 <= len(batch) <= size for batch in made)

@@ -1,0 +1,84 @@
+"""The report of an evaluation: figures that follow from gold and results, and nothing lost on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dirag.data import Document, Entity, Issue, Result, Usage
+from dirag.evaluate.datasets import Dataset
+from dirag.evaluate.run import COUNTED, Report, report
+
+TEXT = "abcdefghij"
+SPANS = st.lists(
+    st.tuples(st.integers(0, 8), st.sampled_from(["disease", "gene", "odd"])), max_size=5, unique=True
+)
+
+
+def entities(spans: Sequence[tuple[int, str]]) -> tuple[Entity, ...]:
+    return tuple(Entity(start, start + 2, kind, TEXT[start : start + 2]) for start, kind in spans)
+
+
+def made(gold: Sequence[Document], results: Sequence[Result]) -> Report:
+    dataset = Dataset("toy", "test", tuple(gold), ("disease", "gene"), {"toy.txt": "00"}, "CC0", "here")
+    return report(dataset, gold, results, sentences=9, seconds=1.234, config={"shots": 2}, seed=1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(SPANS, SPANS), min_size=1, max_size=5))
+def test_the_figures_are_those_of_sets_of_spans(
+    pairs: list[tuple[list[tuple[int, str]], list[tuple[int, str]]]],
+) -> None:
+    gold = [Document(str(i), TEXT, entities(spans)) for i, (spans, _) in enumerate(pairs)]
+    results = [Result(Document(str(i), TEXT), entities(spans)) for i, (_, spans) in enumerate(pairs)]
+    shown = made(gold, results).json()
+    wanted = {(i, *span) for i, (spans, _) in enumerate(pairs) for span in spans if span[1] != "odd"}
+    found = {(i, *span) for i, (_, spans) in enumerate(pairs) for span in spans if span[1] != "odd"}
+    right = len(wanted & found)
+    assert (shown["gold"], shown["predicted"], shown["correct"]) == (len(wanted), len(found), right)
+    assert shown["f1"] == round(2 * right / max(1, len(wanted) + len(found)), 4)
+    assert shown["precision"] == round(right / max(1, len(found)), 4)
+    assert shown["recall"] == round(right / max(1, len(wanted)), 4)
+    assert shown["ignored"] == sum(kind == "odd" for _, spans in pairs for _, kind in spans)
+    per_type = shown["per_type"]
+    assert isinstance(per_type, dict)
+    assert set(per_type) == {kind for _, _, kind in wanted | found}
+    low, high = shown["ci95"]  # type: ignore[misc]
+    assert 0 <= low <= high <= 1  # type: ignore[operator]
+
+
+def test_cost_issues_and_origin_are_told() -> None:
+    gold = [Document("1", TEXT), Document("2", TEXT), Document("3", TEXT)]
+    results = [
+        Result(gold[0], issues=(Issue("invented", "x"), Issue("invented", "y")), usage=Usage(10, 2, 4)),
+        Result(gold[1], issues=(Issue("examples-dropped", "x"),), usage=Usage(5, 1, 0)),
+        Result(Document("9", TEXT)),
+    ]
+    shown = made(gold, results).json()
+    assert shown["tokens"] == {"prompt": 15, "completion": 3, "cached": 4}
+    assert shown["issues"] == {
+        "unparsed": 0,
+        "invented": 2,
+        "truncated": 0,
+        "failed": 0,
+        "examples-dropped": 1,
+    }
+    assert (shown["missing"], shown["extra"]) == (["3"], ["9"])
+    assert (shown["documents"], shown["sentences"], shown["seconds"]) == (3, 9, 1.23)
+    assert shown["data"] == {"sha256": {"toy.txt": "00"}, "licence": "CC0"}
+    assert shown["config"] == {"shots": 2}
+
+
+def test_the_report_is_json_with_the_promised_keys() -> None:
+    gold = [Document("1", TEXT, entities([(0, "gene")]))]
+    shown = orjson.loads(orjson.dumps(made(gold, [Result(gold[0], gold[0].entities)]).json()))
+    promised = {"dataset", "split", "documents", "sentences", "gold", "predicted", "correct", "precision"}
+    promised |= {"recall", "f1", "ci95", "per_type", "issues", "tokens", "seconds", "config"}
+    assert set(shown) >= promised
+    assert set(shown["issues"]) >= set(COUNTED)
+    assert set(shown["tokens"]) == {"prompt", "completion", "cached"}
+    assert Counter(shown["ci95"]) == {1.0: 2}
