@@ -16,7 +16,7 @@ def main() -> NoReturn:
     """Runs the command line and turns what users can mend into one sentence and an exit status."""
     import click
 
-    from dirag.cli import cli
+    from dirag.cli import ReaderGone, cli
     from dirag.errors import DiragError, UsageError
 
     try:
@@ -28,7 +28,7 @@ def main() -> NoReturn:
     except DiragError as error:
         click.echo(f"dirag: {error}", err=True)
         _leave(2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         _leave(0)
     except OSError as error:
         if error.errno not in _UNWRITABLE:

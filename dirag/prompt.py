@@ -127,7 +127,7 @@ class PromptBuilder:
 
 
 def _line(text: str) -> str:
-    """The text on one line: a wrapped sentence must not look like the end of an example."""
+    """The text on one line, as answers show it: a wrapped sentence must not look like two."""
     return flatten(text).strip()
 
 

@@ -46,6 +46,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of things fetched and built, and the vocabulary beside it."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "names.tsv").write_text(VOCABULARY, encoding="utf-8")
+    indexed = Command(folder, folder).tag("-", stdin=b"asthma")
+    assert b"indexed 4 names of 2 concepts" in indexed.stderr
     return folder
 
 
@@ -236,7 +238,7 @@ def test_types_that_the_knowledge_base_lacks_are_refused(command: Command) -> No
 
 # -- records ---------------------------------------------------------------------------------------------
 
-RECORDS = [
+RECORDS: list[dict[str, object]] = [
     {"id": "b", "text": "She has asthma.", "ward": {"bed": 3}},
     {"text": "Salbutamol was given.\r\nNo asthma. 😀"},
     {"id": 7, "text": "nothing here", "tags": ["x", None]},
@@ -487,7 +489,7 @@ def test_bytes_that_are_no_text_are_refused_without_showing_them(command: Comman
 
 def test_an_engine_that_fails_is_an_issue_without_the_text(command: Command) -> None:
     (command.folder / "answers.jsonl").write_text('{"engine": "none", "context": 2048}\n')
-    options = ["--backend", "replay", "--model", "answers.jsonl", "--selector", "bm25", "--kb", "none"]
+    options = ["--backend", "replay", "--model", "answers.jsonl", "--shots", "0", "--kb", "none"]
     done = command("tag", "-", *options, "--strict", stdin=lines({"text": f"{SECRET} has gout."}))
     assert done.returncode == 3
     [record] = parsed(done.stdout)
@@ -515,6 +517,19 @@ def test_predictions_of_any_system_are_scored(command: Command) -> None:
     assert (report["precision"], report["recall"], report["f1"]) == (1.0, 0.5, 0.6667)
     assert json.loads((command.folder / "run" / "report.json").read_text()) == report
     assert len(parsed((command.folder / "run" / "predictions.jsonl").read_bytes())) == 2
+
+
+def test_only_the_types_asked_for_are_scored(command: Command, home: Path) -> None:
+    entities = [{"start": 0, "end": 6, "type": "disease"}, {"start": 11, "end": 21, "type": "chemical"}]
+    (command.folder / "gold.jsonl").write_bytes(
+        lines({"text": "asthma and salbutamol", "entities": entities})
+    )
+    tagger = ["--tagger", "dictionary", "--kb", str(home / "names.tsv"), "--types", "chemical"]
+    done = command("eval", "--dataset", "gold.jsonl", "--json", *tagger)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["gold"], report["predicted"], report["correct"], report["ignored"]) == (1, 1, 1, 0)
+    assert report["config"]["types"] == ["chemical"]
 
 
 @pytest.mark.weights

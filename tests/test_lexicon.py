@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,7 +105,7 @@ names = st.builds(
 @settings(deadline=None)
 def test_the_longest_names_are_kept(given_: list[KnownName], share: float) -> None:
     kept = longest(given_, share=share)
-    assert all(one.end <= other.start for one, other in zip(kept, kept[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(kept))
     assert all(name.share >= share for name in kept)
     for name in given_:
         if name.share >= share and name not in kept:

@@ -19,6 +19,7 @@ from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
 
 TYPES = ("disease", "gene")
 EVIDENCE = Evidence(confidence=0.7, backing=0.2, adding=0.6)
+BELIEVING = Evidence(confidence=0.0)
 
 
 def builder(engine: Scripted, answer: str = "mentions") -> PromptBuilder:
@@ -29,10 +30,10 @@ def builder(engine: Scripted, answer: str = "mentions") -> PromptBuilder:
 
 
 def tag(
-    written: Mapping[str, str], *texts: str, pool: Sequence[Document] = (), evidence: Evidence | None = None
+    written: Mapping[str, str], *texts: str, pool: Sequence[Document] = (), evidence: Evidence = BELIEVING
 ) -> list[Tagging]:
     engine = Scripted(written)
-    lexicon = Lexicon(pool) if evidence else None
+    lexicon = Lexicon(pool) if pool else None
     tagger = LlmTagger(engine, builder(engine), None, shots=0, lexicon=lexicon, evidence=evidence)
     return list(tagger.tag(Segment(0, text) for text in texts))
 
@@ -115,6 +116,8 @@ def test_evidence_keeps_drops_and_adds() -> None:
     assert found(sure) == [("BRCA1", "gene", 0), ("gout", "disease", 28)]
     [believed] = tag(unsure, TEXT)
     assert found(believed) == [("BRCA1", "gene", 0), ("colon cancer", "disease", 10)]
+    [doubted] = tag(unsure, TEXT, evidence=EVIDENCE)
+    assert found(doubted) == []
 
 
 class Fixed:
@@ -173,9 +176,8 @@ WRITTEN = st.text("ab;() \\#1.disease?", max_size=20) | st.sampled_from(
 def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, str]], weighed: bool) -> None:
     texts = [text for text, _ in pairs]
     written = {text.strip(): answer for text, answer in pairs}
-    pool = [pooled("a b is one", "a b"), pooled("c or a", "a", "gene"), pooled("of a . b")]
-    evidence = EVIDENCE if weighed else None
-    taggings = tag(written, *texts, pool=pool, evidence=evidence)
+    pool = [pooled("a b is one", "a b"), pooled("c or a", "a", "gene"), pooled("of a . b")] * weighed
+    taggings = tag(written, *texts, pool=pool, evidence=EVIDENCE)
     assert len(taggings) == len(texts)
     for text, tagging in zip(texts, taggings, strict=True):
         end = 0
@@ -185,7 +187,7 @@ def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, 
             assert entity.score is None or 0 <= entity.score <= 1
             assert end <= entity.start < entity.end
             end = entity.end
-    assert tag(written, *texts, pool=pool, evidence=evidence) == taggings
+    assert tag(written, *texts, pool=pool, evidence=EVIDENCE) == taggings
 
 
 def test_scores_of_repeats_and_of_what_is_spelled_otherwise() -> None:

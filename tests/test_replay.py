@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -145,8 +146,6 @@ completions = st.builds(
 @settings(deadline=None)
 @given(completions)
 def test_every_part_of_a_completion_comes_back(completion: Completion) -> None:
-    import tempfile
-
     class One(Scripted):
         def _complete(self, prompt: Prompt) -> Completion:
             return completion

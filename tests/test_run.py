@@ -47,8 +47,9 @@ def test_the_figures_are_those_of_sets_of_spans(
     per_type = shown["per_type"]
     assert isinstance(per_type, dict)
     assert set(per_type) == {kind for _, _, kind in wanted | found}
-    low, high = shown["ci95"]  # type: ignore[misc]
-    assert 0 <= low <= high <= 1  # type: ignore[operator]
+    low, high = made(gold, results).ci95
+    assert 0 <= low <= high <= 1
+    assert shown["ci95"] == [round(low, 4), round(high, 4)]
 
 
 def test_cost_issues_and_origin_are_told() -> None:

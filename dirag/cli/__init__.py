@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
-from dirag.config import find_file, options, read_file
+from dirag.config import find_file, read_file
+from dirag.config import options as known_options  # dirag.cli.options would take the name `options` here
+from dirag.errors import unknown
 
 COMMANDS = {
     "tag": ("dirag.cli.tag:tag", "Tag text: files, folders, standard input."),
@@ -17,6 +19,10 @@ COMMANDS = {
     "models": ("dirag.cli.models:models", "Weights and vocabularies: known, fetched, where."),
     "config": ("dirag.cli.config:config", "Print the settings in force, and from where."),
 }
+
+
+class ReaderGone(Exception):
+    """Whoever read the output does so no more, as in ``| head -1``."""
 
 
 class LazyGroup(click.Group):
@@ -33,11 +39,18 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """As any group does; but a reader that has gone ends a command, which is no failure of it."""
+        """As any group does, but that click takes a closed pipe for a failure."""
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            ctx.exit(0)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise unknown("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -62,6 +75,6 @@ def cli(ctx: click.Context, config_file: Path | None) -> None:
     echo '{"text": "She has asthma."}' | dirag tag - --types disease
     """
     path = config_file or find_file(Path.cwd())
-    settings = read_file(path, known=list(options())) if path else {}
+    settings = read_file(path, known=list(known_options())) if path else {}
     ctx.obj = path
     ctx.default_map = {name: dict(settings) for name in COMMANDS}

@@ -96,15 +96,17 @@ def builder(
     )
 
 
-def tagger(config: Config, types: Sequence[str], *, base: KnowledgeBase | None) -> Tagger:
-    """The tagger of a run; ``base`` is its knowledge base."""
+def tagger(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None = None
+) -> Tagger:
+    """The tagger of a run; ``base`` is its knowledge base, ``examples`` stand in for those of ``pool``."""
     index = base.index_for(types) if base else None
     if config.tagger == "dictionary":
         if base is None or index is None:
             raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
         _check_types(base, types)
         return DictionaryTagger(index, types)
-    examples = pool(config).restricted(types)
+    examples = (examples or pool(config)).restricted(types)
     engine = backend(config)
     return LlmTagger(
         engine,

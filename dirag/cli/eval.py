@@ -50,6 +50,7 @@ def evaluate(**values: Any) -> None:
     dataset = datasets.load(
         values["dataset"], split=values["split"], data_dir=values["data_dir"], offline=config.offline
     )
+    dataset = replace(dataset, types=config.types or dataset.types)
     for note in dataset.notes:
         click.echo(f"dirag: {dataset.name}: {note}", err=True)
     gold: Sequence[Document] = dataset.documents
@@ -59,8 +60,8 @@ def evaluate(**values: Any) -> None:
     if values["predictions"]:
         results, settings = _read(values["predictions"]), {"predictions": values["predictions"]}
     else:
-        config = replace(config, types=config.types or dataset.types, pool=_pool(config, values["dataset"]))
-        results, settings = _tagged(config, dataset, gold), _settings(config)
+        config = replace(config, types=dataset.types, pool=_pool(config, values["dataset"]))
+        results, settings = _tagged(config, dataset, gold, values["data_dir"]), _settings(config)
     kept = list(_kept(results, values["out"]))
     report = run.report(
         dataset,
@@ -91,14 +92,19 @@ def _settings(config: Config) -> dict[str, Json]:
     return settings | {"dirag": version("dirag")}
 
 
-def _tagged(config: Config, dataset: Dataset, gold: Sequence[Document]) -> Iterator[Result]:
+def _tagged(
+    config: Config, dataset: Dataset, gold: Sequence[Document], data_dir: str | None
+) -> Iterator[Result]:
     from dirag.cli import assembly
+    from dirag.cli.examples import read_pool
     from dirag.pipeline import tag
 
     base = assembly.knowledge_base(config) if config.tagger == "dictionary" or config.concepts else None
     bare = (replace(document, entities=()) for document in gold)
+    is_llm = config.tagger == "llm"
+    examples = read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
     summary = Summary()
-    with closing(assembly.tagger(config, config.types, base=base)) as tagger:
+    with closing(assembly.tagger(config, config.types, base=base, examples=examples)) as tagger:
         for result in tag(bare, tagger, min_score=config.min_score, whole=dataset.sentences):
             summary.add(result)
             yield result

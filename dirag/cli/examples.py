@@ -107,12 +107,12 @@ def search(
         click.echo(_json(query, hits) if as_json else _shown(query, hits))
 
 
-def read_pool(name_or_path: str, *, offline: bool = False) -> Pool:
+def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
     """A pool directory, or any corpus as a pool in memory: a dataset's train split, a file, a folder."""
     path = Path(name_or_path).expanduser()
     if pools.is_pool(path):
         return pools.open(path)
-    dataset, whole = _corpus(name_or_path, offline)
+    dataset, whole = _corpus(name_or_path, offline, data_dir)
     pool = pools.Pool.from_documents(
         dataset.documents,
         sources=[dataset.name, *dataset.sha256],
@@ -130,9 +130,9 @@ def _own_encoder(pool: Pool) -> str:
     return name if name == "hash" or name in artifacts.known() else _DEFAULT_ENCODER
 
 
-def _corpus(name_or_path: str, offline: bool) -> tuple[datasets.Dataset, bool]:
+def _corpus(name_or_path: str, offline: bool, data_dir: str | None = None) -> tuple[datasets.Dataset, bool]:
     """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
-    dataset = datasets.load(name_or_path, split="train", offline=offline)
+    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline)
     known = catalogue.known().get(name_or_path)
     if known is not None:
         return dataset, known.format == "conll"

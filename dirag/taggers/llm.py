@@ -92,6 +92,8 @@ class LlmTagger:
         mentions, issues = answer.parse(text, completion.text)
         if completion.finish == "length":
             issues.append(Issue("truncated", "", "the answer ended at its token limit"))
+            if mentions and completion.text.endswith(mentions[-1].text):
+                del mentions[-1]  # it may have been cut
         entities, invented = place(text, scored(mentions, completion, answer))
         return self._weigh(text, entities), issues + invented
 

@@ -1,0 +1,199 @@
+"""The laws of ``dirag.protocols``, run over every implementation that a table names.
+
+What is hard for one implementation only (an encoder's arithmetic, an engine's cache) is in its own tests.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import backend_laws
+import pytest
+from embedder_laws import check_embedder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from index_laws import check_index
+from scripted import Scripted
+from selector_laws import check_selector
+
+from dirag import answers, builtin, config, selection
+from dirag.align import place
+from dirag.backends.llamacpp import LlamaCpp
+from dirag.backends.replay import Recorder, Replay
+from dirag.data import Concept, Document, Entity, Segment
+from dirag.embed import HashEmbedder, SentenceEncoder
+from dirag.knowledge import writer
+from dirag.knowledge.base import KnowledgeBase
+from dirag.pool import Pool
+from dirag.prompt import PromptBuilder, load_template
+from dirag.protocols import Embedder, Tagger
+from dirag.taggers.dictionary import DictionaryTagger
+from dirag.taggers.llm import LlmTagger
+
+TYPES = ("disease", "chemical")
+TEXTS = [
+    "She has asthma and takes salbutamol; no colon cancer.",
+    "Colon cancer, asthma.\r\nASTHMA (severe) – naïve\u0301 😀",
+    "",
+    "  ",
+    "nothing to find",
+]
+CONCEPTS = [
+    Concept("D1", "asthma", ("bronchial asthma",), ("disease",)),
+    Concept("D2", "colon cancer", ("cancer of the colon",), ("neoplasm",)),
+    Concept("C1", "salbutamol", ("albuterol",), ("chemical",)),
+]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="module")
+def knowledge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
+    folder = tmp_path_factory.mktemp("kb") / "kb"
+    writer.write(CONCEPTS, folder)
+    base = KnowledgeBase(folder)
+    yield base
+    base.close()
+
+
+def test_index(knowledge: KnowledgeBase) -> None:
+    check_index(knowledge.index, CONCEPTS, TEXTS)
+    check_index(knowledge.index_for(["disease"]), CONCEPTS[:2], TEXTS)
+
+
+@pytest.mark.parametrize("name", ["hash", "all-minilm-l6-v2"])
+def test_embedder(name: str, weights: Callable[[str], Path]) -> None:
+    embedder: Embedder = HashEmbedder() if name == "hash" else SentenceEncoder(weights(name))
+    check_embedder(embedder, TEXTS)
+
+
+@pytest.mark.parametrize("name", sorted(config.SELECTORS))
+def test_example_selector(name: str) -> None:
+    embedder = HashEmbedder(dimension=64)
+    pool = Pool.from_documents(builtin.documents()[:60], whole=True).embedded(embedder, cache=False)
+    selector = selection.make(name, pool, embedder=embedder, seed=1)
+    own = [example.text for example in pool.examples[:2]]
+    for k in (0, 1, 8, 100):
+        check_selector(selector, pool.examples, [*TEXTS, *own], k=k)
+
+
+# -- answer formats --------------------------------------------------------------------------------------
+
+
+@st.composite
+def annotated(draw: st.DrawFn) -> Document:
+    """A text of odd pieces, some of which are entities that do not overlap."""
+    text, entities = "", []
+    for _ in range(draw(st.integers(1, 7))):
+        piece = draw(
+            st.sampled_from(["a", "a b", "none", "2;4", "[x]", "p|q", "b.", "#1", "é\u0301", "\\", "(a)"])
+        )
+        kind = draw(st.sampled_from([None, *TYPES]))
+        if kind:
+            entities.append(Entity(len(text), len(text) + len(piece), kind, piece))
+        text += piece + draw(st.sampled_from([" ", "", "\r\n", "-", ", "]))
+    return Document("", text, tuple(entities))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.sampled_from(sorted(config.ANSWERS)), annotated(), st.text("a b[]|;#1\\none(disease)", max_size=25))
+def test_answer_format(name: str, document: Document, other: str) -> None:
+    made = answers.make(name, TYPES)
+    assert made.name == name
+    assert made.stop
+    answer = made.render(document.text, document.entities)
+    assert not any(stop in answer for stop in made.stop)
+    assert made.constrain(document.text).accepts(answer)
+    mentions, issues = made.parse(document.text, answer)
+    assert issues == []
+    assert place(document.text, mentions) == (list(document.entities), [])
+    mentions, _ = made.parse(document.text, other)
+    assert {mention.type for mention in mentions} <= set(TYPES)
+
+
+# -- taggers ---------------------------------------------------------------------------------------------
+
+
+def llm() -> LlmTagger:
+    engine = Scripted({TEXTS[0]: "asthma (disease); flu (disease); salbutamol (chemical)", TEXTS[4]: "none"})
+    made = answers.make("mentions", TYPES)
+    template = load_template("mentions")
+    count = engine.count_tokens
+    builder = PromptBuilder(template, made, TYPES, context=engine.context, count_tokens=count)
+    return LlmTagger(engine, builder, None, shots=0)
+
+
+@pytest.mark.parametrize("name", sorted(config.TAGGERS))
+def test_tagger(name: str, knowledge: KnowledgeBase) -> None:
+    makers: dict[str, Callable[[], Tagger]] = {
+        "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES),
+        "llm": llm,
+    }
+    tagger = makers[name]()
+    segments = [Segment(10 * i, text) for i, text in enumerate(TEXTS)]
+    taggings = list(tagger.tag(segments))
+    assert len(taggings) == len(segments)
+    assert len(taggings[0].entities) >= 2
+    for segment, tagging in zip(segments, taggings, strict=True):
+        for entity in tagging.entities:
+            assert segment.text[entity.start : entity.end] == entity.text
+            assert entity.type in TYPES
+    assert list(tagger.tag(segments)) == taggings
+    assert list(tagger.tag(reversed(segments))) == taggings[::-1]
+    assert list(tagger.tag([])) == []
+    assert is_lazy(tagger)
+    tagger.close()
+
+
+def is_lazy(tagger: Tagger) -> bool:
+    """Whether an endless stream of segments gives its first tagging."""
+
+    def endless() -> Iterator[Segment]:
+        while True:
+            yield Segment(0, TEXTS[0])
+
+    return bool(next(iter(tagger.tag(endless()))).entities)
+
+
+# -- engines ---------------------------------------------------------------------------------------------
+
+
+def laws() -> Sequence[Callable[..., None]]:
+    """The laws that take an open engine and nothing else."""
+    found = inspect.getmembers(backend_laws, inspect.isfunction)
+    return [law for _, law in found if list(inspect.signature(law).parameters) == ["backend"]]
+
+
+@pytest.fixture(scope="module")
+def recording(weights: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every law passed through a recorder around the real engine; what it answered is in the file."""
+    path = tmp_path_factory.mktemp("recording") / "answers.jsonl"
+    recorder = Recorder(LlamaCpp(weights("smollm2-135m-instruct"), context=512, top=3), path)
+    for law in laws():
+        law(recorder)
+    recorder.close()
+    return path
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("law", laws(), ids=lambda law: law.__name__)
+def test_recorder_and_replay(recording: Path, law: Callable[[Replay], None]) -> None:
+    replay = Replay(recording)
+    law(replay)
+    replay.close()
+
+
+@pytest.mark.weights
+def test_a_replay_is_deterministic(recording: Path) -> None:
+    backend_laws.is_deterministic(Replay(recording), lambda: Replay(recording))
+
+
+def test_every_engine_is_under_the_laws() -> None:
+    """``tests/test_llamacpp.py`` holds the engine itself to them."""
+    assert set(config.BACKENDS) == {"llamacpp", "replay"}
+    assert len(laws()) >= 10
