@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 def evaluate(**values: Any) -> None:
     """Tag the gold documents of a dataset and score the result: strict span F1, micro, per type.
 
-    In-context examples come from the dataset's own train split unless --pool says otherwise.
+    In-context examples come from the dataset's own train split unless --pool says otherwise; where
+    that is what is scored, or there is no such split, from the built-in pool.
 
     \b
     dirag eval --dataset ncbi-disease --limit 100
@@ -60,7 +61,7 @@ def evaluate(**values: Any) -> None:
     if values["predictions"]:
         results, settings = _read(values["predictions"]), {"predictions": values["predictions"]}
     else:
-        config = replace(config, types=dataset.types, pool=_pool(config, values["dataset"]))
+        config = replace(config, types=dataset.types, pool=_pool(config, dataset, values["dataset"]))
         results, settings = _tagged(config, dataset, gold, values["data_dir"]), _settings(config)
     kept = list(_kept(results, values["out"]))
     report = run.report(
@@ -78,9 +79,9 @@ def evaluate(**values: Any) -> None:
     click.echo(orjson.dumps(report.json()).decode() if values["as_json"] else _table(report))
 
 
-def _pool(config: Config, dataset: str) -> str:
-    """The dataset's train split, unless another pool was asked for."""
-    return dataset if config.pool == "default" else config.pool
+def _pool(config: Config, dataset: Dataset, name: str) -> str:
+    """The dataset's train split, unless another pool was asked for or there is none apart from the gold."""
+    return name if config.pool == "default" and dataset.split not in (None, "train") else config.pool
 
 
 def _settings(config: Config) -> dict[str, Json]:

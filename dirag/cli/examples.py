@@ -44,7 +44,9 @@ def examples() -> None:
 
 @examples.command()
 @click.argument("corpus")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL", help="Folder to write to."
+)
 @click.option(
     "--encoder",
     default=_DEFAULT_ENCODER,
