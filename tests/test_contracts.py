@@ -173,7 +173,7 @@ def laws() -> Sequence[Callable[..., None]]:
 def recording(weights: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every law passed through a recorder around the real engine; what it answered is in the file."""
     path = tmp_path_factory.mktemp("recording") / "answers.jsonl"
-    recorder = Recorder(LlamaCpp(weights("smollm2-135m-instruct"), context=512, top=3), path)
+    recorder = Recorder(LlamaCpp(weights("smollm2-135m-instruct"), context=512, threads=1, top=3), path)
     for law in laws():
         law(recorder)
     recorder.close()

@@ -45,7 +45,7 @@ def examples() -> None:
 @examples.command()
 @click.argument("corpus")
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL", help="Folder to write to."
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL", help="Folder to make."
 )
 @click.option(
     "--encoder",
