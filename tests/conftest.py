@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def weights() -> Callable[[str], Path]:
         return path
 
     return locate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would the processes of the tests."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

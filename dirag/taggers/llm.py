@@ -106,6 +106,8 @@ class LlmTagger:
         return _longest([*kept, *added])
 
     def _keeps(self, entity: Entity, shares: dict[tuple[int, int, str], float]) -> bool:
+        if not any(map(str.isalpha, entity.text)):
+            return False  # a number is a value, whatever the model calls it
         share = shares.get((entity.start, entity.end, entity.type), 0.0)
         confident = entity.score is None or entity.score >= self._evidence.confidence
         return confident or share >= self._evidence.backing
