@@ -33,7 +33,7 @@ _UNSPECIFIED = re.compile(
 _BRACKETS = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])")
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 13)
 def normal_form(word: str) -> str:
     """The form in which one word is compared, never empty."""
     plain = _DROPPED.sub("", unicodedata.normalize("NFKD", word)).casefold()
