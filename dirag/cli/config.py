@@ -21,7 +21,7 @@ def config(**values: Any) -> None:
 
     \b
     dirag config --shots 4
-    dirag config > dirag.toml
+    dirag config > new.toml
     """
     ctx = click.get_current_context()
     origins: dict[ParameterSource | None, str] = {
