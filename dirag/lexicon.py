@@ -44,13 +44,13 @@ class Lexicon:
         for key in self._annotated:
             self._lengths[key[0]].add(_length(key))
         self._stands: Counter[Key] = Counter()
-        self._places: dict[str, Document] = distinct
+        self._examples = distinct
         for example in distinct.values():
             self._stands.update(key for key, _, _ in self._occurrences(example.text))
 
     def find(self, text: str) -> list[KnownName]:
         """Every known name in the text, in its order, overlapping ones too; the likeliest type of each."""
-        own = self._places.get(comparison_form(text))
+        own = self._examples.get(comparison_form(text))
         mine = Counter(_annotations(own)) if own else Counter()
         mine_stands = Counter(key for key, _, _ in self._occurrences(own.text)) if own else Counter()
         found = []

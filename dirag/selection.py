@@ -11,9 +11,10 @@ import random
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dirag.config import SELECTORS as SELECTORS
 from dirag.data import Document
 from dirag.errors import UsageError, unknown
 from dirag.pool import Pool
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dirag.protocols import Embedder, ExampleSelector
-
-SELECTORS: Mapping[str, str] = {
-    "random": "dirag.selection:RandomSelector",
-    "bm25": "dirag.selection:Bm25Selector",
-    "knn": "dirag.selection:NearestSelector",
-}
 
 #: Texts this alike (rapidfuzz ratio of their letters and digits) are near copies of each other.
 NEAR_COPY = 90.0

@@ -7,19 +7,15 @@ constraint take its text with or without that space.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dirag.config import ANSWERS as ANSWERS
 from dirag.errors import unknown
 
 if TYPE_CHECKING:
     from dirag.protocols import AnswerFormat
-
-ANSWERS: Mapping[str, str] = {
-    "mentions": "dirag.answers.mentions:Mentions",
-    "inline": "dirag.answers.inline:Inline",
-}
 
 
 def make(name: str, types: Sequence[str]) -> AnswerFormat:
