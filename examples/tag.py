@@ -2,8 +2,7 @@
 
 from contextlib import closing
 
-from dirag import Config, Document, tag
-from dirag.cli import assembly
+from dirag import Config, Document, assembly, tag
 
 config = Config(types=("disease", "chemical"), shots=4)
 notes = [Document("note-1", "Metformin was stopped when lactic acidosis developed.")]

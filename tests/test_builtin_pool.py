@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dirag import answers, builtin, resources
 from dirag.align import place
-from dirag.cli.assembly import DEFAULT_TYPES
+from dirag.assembly import DEFAULT_TYPES
 from dirag.data import Document, Entity
 from dirag.errors import ExamplesError
 from dirag.selection import near_copy

@@ -456,6 +456,16 @@ def test_settings_from_the_file_reach_a_command(command: Command, home: Path) ->
     assert [mentions(record) for record in parsed(done.stdout)] == [["salbutamol"]]
 
 
+def test_settings_from_the_file_reach_the_commands_of_a_group(command: Command) -> None:
+    (command.folder / "dirag.toml").write_text('encoder = "hash"\n')
+    entity = {"start": 8, "end": 14, "type": "disease"}
+    corpus = command.folder / "corpus.jsonl"
+    corpus.write_text(json.dumps({"id": "1", "text": "She has asthma.", "entities": [entity]}))
+    done = command("examples", "build", str(corpus), "-o", str(command.folder / "pool"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((command.folder / "pool" / "manifest.json").read_text())["encoder"].startswith("hash")
+
+
 def test_an_unknown_setting_is_refused_with_the_nearest(command: Command) -> None:
     (command.folder / "dirag.toml").write_text("selectr = 'knn'\n")
     done = command("config")

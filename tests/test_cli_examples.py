@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dirag import pool
-from dirag.cli.examples import examples, read_pool
+from dirag.assembly import read_pool
+from dirag.cli.examples import examples
 from dirag.errors import DiragError, ExamplesError
 
 SENTENCES = [

@@ -40,6 +40,7 @@ LAYERS = (
     ),
     ("pipeline",),
     ("evaluate",),
+    ("assembly",),
     ("cli", "__main__", ""),  # "" is dirag/__init__.py, the door for users of the library
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

@@ -96,14 +96,13 @@ def _settings(config: Config) -> dict[str, Json]:
 def _tagged(
     config: Config, dataset: Dataset, gold: Sequence[Document], data_dir: str | None
 ) -> Iterator[Result]:
-    from dirag.cli import assembly
-    from dirag.cli.examples import read_pool
+    from dirag import assembly
     from dirag.pipeline import tag
 
     base = assembly.knowledge_base(config) if config.tagger == "dictionary" or config.concepts else None
     bare = (replace(document, entities=()) for document in gold)
     is_llm = config.tagger == "llm"
-    examples = read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
+    examples = assembly.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
     summary = Summary()
     with closing(assembly.tagger(config, config.types, base=base, examples=examples)) as tagger:
         for result in tag(bare, tagger, min_score=config.min_score, whole=dataset.sentences):

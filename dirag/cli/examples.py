@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 import orjson
 
-from dirag import artifacts
+from dirag import artifacts, assembly
 from dirag import pool as pools
+from dirag.cli.options import hand_down
 from dirag.embed import open_encoder
-from dirag.errors import ExamplesError
-from dirag.evaluate import catalogue, datasets
-from dirag.formats import FORMATS
 
 if TYPE_CHECKING:
     from dirag.data import Document
@@ -33,13 +31,15 @@ _offline = click.option("--offline", is_flag=True, help="Never fetch weights or 
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def examples() -> None:
+@click.pass_context
+def examples(ctx: click.Context) -> None:
     """Pools of annotated sentences, from which each prompt gets its examples.
 
     \b
     Example:
       dirag examples build train.jsonl -o pool
     """
+    hand_down(ctx)
 
 
 @examples.command()
@@ -65,7 +65,7 @@ def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
     Example:
       dirag examples build ncbi-disease -o pool --encoder hash
     """
-    dataset, whole = _corpus(corpus, offline)
+    dataset, whole = assembly.corpus(corpus, offline=offline)
     for note in dataset.notes:
         click.echo(f"dirag: {note}", err=True)
     made = pools.build(
@@ -102,43 +102,17 @@ def search(
     """
     from dirag.selection import NearestSelector
 
-    opened = read_pool(pool, offline=offline)
+    opened = assembly.read_pool(pool, offline=offline)
     embedder = open_encoder(encoder or _own_encoder(opened), offline=offline)
     selector = NearestSelector(opened, embedder)
     for query, hits in _answers(selector, _lines() if queries == ("-",) else queries, k):
         click.echo(_json(query, hits) if as_json else _shown(query, hits))
 
 
-def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
-    """A pool directory, or any corpus as a pool in memory: a dataset's train split, a file, a folder."""
-    path = Path(name_or_path).expanduser()
-    if pools.is_pool(path):
-        return pools.open(path)
-    dataset, whole = _corpus(name_or_path, offline, data_dir)
-    pool = pools.Pool.from_documents(
-        dataset.documents,
-        sources=[dataset.name, *dataset.sha256],
-        licence=dataset.licence or None,
-        whole=whole,
-    )
-    if not pool.examples:
-        raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
-    return pool
-
-
 def _own_encoder(pool: Pool) -> str:
     """The name of the pool's encoder if it is one that can be opened by name, else the default's."""
     name = (pool.manifest.encoder or "").rpartition("@")[0]
     return name if name == "hash" or name in artifacts.known() else _DEFAULT_ENCODER
-
-
-def _corpus(name_or_path: str, offline: bool, data_dir: str | None = None) -> tuple[datasets.Dataset, bool]:
-    """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
-    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline)
-    known = catalogue.known().get(name_or_path)
-    if known is not None:
-        return dataset, known.format == "conll"
-    return dataset, all(name.lower().endswith(FORMATS["conll"]) for name in dataset.sha256)
 
 
 def _lines() -> Iterator[str]:

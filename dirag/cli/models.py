@@ -12,11 +12,13 @@ import click
 import orjson
 
 from dirag import artifacts
+from dirag.cli.options import hand_down
 from dirag.errors import ArtifactError, UsageError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def models() -> None:
+@click.pass_context
+def models(ctx: click.Context) -> None:
     """Weights and vocabularies: what is known, fetch, where, check.
 
     They lie in $DIRAG_HOME, or in the cache folder of the user, and are used only if their sha256 is right.
@@ -25,6 +27,7 @@ def models() -> None:
     Example:
       dirag models pull smollm2-135m-instruct
     """
+    hand_down(ctx)
 
 
 @models.command("list")

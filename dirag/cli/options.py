@@ -45,6 +45,12 @@ def kind(default: object, shown: Option) -> click.ParamType[Any]:
     return click.STRING
 
 
+def hand_down(ctx: click.Context) -> None:
+    """Gives the settings of a group to each of its commands."""
+    assert isinstance(ctx.command, click.Group)
+    ctx.default_map = dict.fromkeys(ctx.command.commands, ctx.default_map)
+
+
 def config_options(command: F) -> F:
     """Adds every option of ``Config`` to a command."""
     defaults = {f.name: f.default for f in fields(Config)}

@@ -24,7 +24,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     dirag prompt "She has asthma and takes salbutamol." --types disease,chemical --shots 3
     dirag prompt - --grammar < notes.txt
     """
-    from dirag.cli import assembly
+    from dirag import assembly
     from dirag.segment import segments
 
     config = config_of(values)

@@ -40,8 +40,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     dirag tag notes/ --types disease,chemical -o tagged.jsonl
     zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
     """
-    from dirag import formats
-    from dirag.cli import assembly
+    from dirag import assembly, formats
     from dirag.pipeline import tag as tag_documents
 
     config = config_of(values)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from dirag import answers, selection
+from dirag import answers, builtin, selection
+from dirag import pool as pools
 from dirag.artifacts import locate
 from dirag.config import Config
 from dirag.embed import open_encoder
-from dirag.errors import UsageError
+from dirag.errors import ExamplesError, UsageError
+from dirag.evaluate import catalogue, datasets
+from dirag.formats import FORMATS
 from dirag.knowledge.base import KnowledgeBase, open_default, open_path
 from dirag.lexicon import Lexicon
 from dirag.pool import Pool
@@ -46,14 +49,39 @@ def knowledge_base(config: Config) -> KnowledgeBase | None:
 @cache
 def pool(config: Config) -> Pool:
     """The pool of the option ``pool``: the built-in one, a pool directory, or any annotated corpus."""
-    from dirag import builtin
-    from dirag.cli.examples import read_pool
-
     if config.pool == "default":
         return Pool.from_documents(
             builtin.documents(), sources=["built-in"], licence="Apache-2.0", whole=True
         )
     return read_pool(config.pool, offline=config.offline)
+
+
+def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
+    """A pool directory, or any corpus as a pool in memory: a dataset's train split, a file, a folder."""
+    path = Path(name_or_path).expanduser()
+    if pools.is_pool(path):
+        return pools.open(path)
+    dataset, whole = corpus(name_or_path, data_dir=data_dir, offline=offline)
+    made = Pool.from_documents(
+        dataset.documents,
+        sources=[dataset.name, *dataset.sha256],
+        licence=dataset.licence or None,
+        whole=whole,
+    )
+    if not made.examples:
+        raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
+    return made
+
+
+def corpus(
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False
+) -> tuple[datasets.Dataset, bool]:
+    """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
+    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline)
+    known = catalogue.known().get(name_or_path)
+    if known is not None:
+        return dataset, known.format == "conll"
+    return dataset, all(name.lower().endswith(FORMATS["conll"]) for name in dataset.sha256)
 
 
 def selector(config: Config, examples: Pool) -> ExampleSelector | None:
