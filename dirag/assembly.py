@@ -48,16 +48,16 @@ def knowledge_base(config: Config) -> KnowledgeBase | None:
 
 @cache
 def pool(config: Config) -> Pool:
-    """The pool of the option ``pool``: the built-in one, a pool directory, or any annotated corpus."""
-    if config.pool == "default":
-        return Pool.from_documents(
-            builtin.documents(), sources=["built-in"], licence="Apache-2.0", whole=True
-        )
+    """The pool of the option ``pool``, read once."""
     return read_pool(config.pool, offline=config.offline)
 
 
 def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
-    """A pool directory, or any corpus as a pool in memory: a dataset's train split, a file, a folder."""
+    """The built-in pool ("default"), a pool directory, or any corpus: a train split, a file, a folder."""
+    if name_or_path == "default":
+        return Pool.from_documents(
+            builtin.documents(), sources=["built-in"], licence="Apache-2.0", whole=True
+        )
     path = Path(name_or_path).expanduser()
     if pools.is_pool(path):
         return pools.open(path)

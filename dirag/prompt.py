@@ -80,10 +80,10 @@ class PromptBuilder:
         room = self.context - self._answer_tokens(text)
         shots, lines = list(examples), list(concepts)
         prompt = self._text(text, shots, lines)
-        while not self._fits(prompt, room) and (shots or lines):
+        while not (fits := self._fits(prompt, room)) and (shots or lines):
             (shots or lines).pop()
             prompt = self._text(text, shots, lines)
-        if not self._fits(prompt, room):
+        if not fits:
             return None, [Issue("truncated", "", f"the text alone does not fit {self.context} tokens")]
         issues = []
         lost = [(len(examples), len(shots), "examples"), (len(concepts), len(lines), "concept lines")]

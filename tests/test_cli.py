@@ -529,6 +529,17 @@ def test_predictions_of_any_system_are_scored(command: Command) -> None:
     assert len(parsed((command.folder / "run" / "predictions.jsonl").read_bytes())) == 2
 
 
+def test_a_corpus_of_ones_own_is_tagged_with_the_built_in_examples(command: Command) -> None:
+    entities = [{"start": 8, "end": 14, "type": "disease"}]
+    (command.folder / "gold.jsonl").write_bytes(lines({"text": "She has asthma.", "entities": entities}))
+    (command.folder / "answers.jsonl").write_text('{"engine": "none", "context": 2048}\n')
+    options = ["--backend", "replay", "--model", "answers.jsonl", "--selector", "bm25", "--shots", "2"]
+    done = command("eval", "--dataset", "gold.jsonl", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["gold"], report["predicted"], report["issues"]["failed"]) == (1, 0, 1)
+
+
 def test_only_the_types_asked_for_are_scored(command: Command, home: Path) -> None:
     entities = [{"start": 0, "end": 6, "type": "disease"}, {"start": 11, "end": 21, "type": "chemical"}]
     (command.folder / "gold.jsonl").write_bytes(
