@@ -43,7 +43,10 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept of a vocabulary; ``synonyms`` leaves out ``name``."""
+    """A concept of a vocabulary; ``synonyms`` leaves out ``name``.
+
+    ``parents`` are ids of broader concepts of the same vocabulary, ``xrefs`` other ids of the same concept.
+    """
 
     id: str
     name: str
@@ -51,6 +54,8 @@ class Concept:
     semantic_types: tuple[str, ...] = ()
     definition: str = ""
     source: str = ""
+    parents: tuple[str, ...] = ()
+    xrefs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

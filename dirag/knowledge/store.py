@@ -23,7 +23,7 @@ from dirag.data import Concept
 from dirag.errors import KnowledgeError
 from dirag.knowledge import exact
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,12 @@ class Store:
 
     def _concept(self, number: int) -> Concept:
         start, end = self._concept_starts[number], self._concept_starts[number + 1]
-        identifier, name, synonyms, types, definition, source = orjson.loads(self._concepts[start:end])
-        return Concept(identifier, name, tuple(synonyms), tuple(types), definition, source)
+        identifier, name, synonyms, types, definition, source, parents, xrefs = orjson.loads(
+            self._concepts[start:end]
+        )
+        return Concept(
+            identifier, name, tuple(synonyms), tuple(types), definition, source, tuple(parents), tuple(xrefs)
+        )
 
     def alias(self, row: int) -> str:
         start, end = self._alias_starts[row], self._alias_starts[row + 1]

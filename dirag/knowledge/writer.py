@@ -104,6 +104,8 @@ def _fields(concept: Concept) -> Sequence[str | tuple[str, ...]]:
         concept.semantic_types,
         concept.definition,
         concept.source,
+        concept.parents,
+        concept.xrefs,
     )
 
 
