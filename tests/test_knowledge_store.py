@@ -19,7 +19,7 @@ from dirag import artifacts
 from dirag.data import Concept
 from dirag.errors import ArtifactError, KnowledgeError
 from dirag.knowledge import base, exact, writer
-from dirag.knowledge.store import Source, Store
+from dirag.knowledge.store import SCHEMA, Source, Store
 
 CONCEPTS = (
     Concept("D:1", "Ague", ("Marsh fever",), ("disease",), "Fever with chills.", "toy"),
@@ -100,7 +100,7 @@ def test_builds_at_the_same_time_leave_one_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change, reason",
     [
-        ({"schema": 99}, "has schema 99, this version reads 1"),
+        ({"schema": 99}, f"has schema 99, this version reads {SCHEMA}"),
         ({"byteorder": "middle"}, "built on a middle-endian machine"),
         ({"files": {"edges.q": 1}}, r"edges\.q has [\d,]+ bytes, not 1"),
         ({"files": {"absent.i": 4}}, r"absent\.i is missing"),
