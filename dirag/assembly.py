@@ -135,6 +135,7 @@ def tagger(
         _check_types(base, types)
         return DictionaryTagger(index, types)
     examples = (examples or pool(config)).restricted(types)
+    names = DictionaryTagger(index, types).entities if index else None
     engine = backend(config)
     return LlmTagger(
         engine,
@@ -143,7 +144,7 @@ def tagger(
         shots=config.shots,
         index=index,
         concepts=config.concepts,
-        lexicon=Lexicon(examples.examples) if config.lexicon else None,
+        lexicon=Lexicon(examples.examples, names=names) if config.lexicon else None,
     )
 
 

@@ -73,7 +73,7 @@ class Config:
     concepts: int = option(0, "Lines of retrieved concepts a prompt, at most.", minimum=0)
     answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
     constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
-    lexicon: bool = option(True, "Weigh the answer against the names annotated in the pool.")
+    lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")
     min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
     parallel: int = option(1, "Requests in flight.", minimum=1)

@@ -1,29 +1,35 @@
-"""The names annotated in a pool, as evidence: how often is this string an entity where it stands?
+"""Known names as evidence: how often is this string an entity where it stands, and of which type?
 
-In: annotated sentences. Out: for a text, the known names in it with that share. A name is compared word
-by word in normal form, a short one (up to four characters) in its own case as well.
+In: annotated sentences, and whatever finds the names of a vocabulary in a text. Out: for a text, the known
+names in it, each with its share. A name is compared word by word in normal form, a short one (up to
+four characters) in its own case as well.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from dirag.data import Document
+from dirag.data import Document, Entity
 from dirag.knowledge import normalise
 from dirag.selection import comparison_form
 
 #: Longer names, in words, are left out: they do not come twice.
 LONGEST = 16
 SHORT = 4
+#: The share of a vocabulary's name that never stands in the pool.
+UNSEEN = 0.5
+#: A word that ends names of one type in more than this share of cases decides the type: "failure", disease.
+TYPICAL = 0.7
 
 Key = tuple[str, ...]
+Count = tuple[str, Key, str]  # what is counted, of which name or word, and of which type if any
 
 
 @dataclass(frozen=True, slots=True)
 class KnownName:
-    """A span that is annotated elsewhere; ``share`` (above 0, to 1) of its occurrences are of ``type``."""
+    """A span that is known; ``share`` (above 0, to 1) of its occurrences are entities of ``type``."""
 
     start: int
     end: int
@@ -32,35 +38,71 @@ class KnownName:
 
 
 class Lexicon:
-    """Counts over the pool, each distinct sentence once. A text that is itself in it counts for nothing."""
+    """Counts over the pool, each distinct sentence once. A text that is itself in it counts for nothing.
 
-    def __init__(self, examples: Iterable[Document]) -> None:
-        distinct = {comparison_form(example.text): example for example in examples}
-        self._annotated: dict[Key, Counter[str]] = defaultdict(Counter)
-        for example in distinct.values():
-            for key, kind in _annotations(example):
-                self._annotated[key][kind] += 1
+    ``names`` gives the names of a vocabulary that stand in a text, none overlapping another. These are known
+    too, with the share of their occurrences in the pool that lie in an entity.
+    """
+
+    def __init__(
+        self, examples: Iterable[Document], *, names: Callable[[str], Iterable[Entity]] | None = None
+    ) -> None:
+        self._names = names or (lambda text: ())
+        self._pool = {comparison_form(example.text): example for example in examples}
+        self._types: dict[Key, set[str]] = defaultdict(set)
         self._lengths: dict[str, set[int]] = defaultdict(set)
-        for key in self._annotated:
-            self._lengths[key[0]].add(_length(key))
-        self._stands: Counter[Key] = Counter()
-        self._examples = distinct
-        for example in distinct.values():
-            self._stands.update(key for key, _, _ in self._occurrences(example.text))
+        for example in self._pool.values():
+            for key, kind in _annotations(example):
+                self._types[key].add(kind)
+                self._lengths[key[0]].add(_length(key))
+        self._kinds = sorted({kind for kinds in self._types.values() for kind in kinds})
+        self._counts: Counter[Count] = Counter()
+        for example in self._pool.values():
+            self._counts.update(self._count(example))
 
     def find(self, text: str) -> list[KnownName]:
         """Every known name in the text, in its order, overlapping ones too; the likeliest type of each."""
-        own = self._examples.get(comparison_form(text))
-        mine = Counter(_annotations(own)) if own else Counter()
-        mine_stands = Counter(key for key, _, _ in self._occurrences(own.text)) if own else Counter()
-        found = []
+        count = self._counter(text)
+        found = {}
         for key, start, end in self._occurrences(text):
-            counts = {kind: n - mine[key, kind] for kind, n in self._annotated[key].items()}
-            kind = max(counts, key=lambda name: (counts[name], name))
-            if counts[kind] > 0:
-                share = counts[kind] / (self._stands[key] - mine_stands[key])
-                found.append(KnownName(start, end, kind, min(1.0, share)))
-        return found
+            number, kind = max((count("annotated", key, kind), kind) for kind in self._types[key])
+            if number > 0:
+                share = min(1.0, number / count("stands", key, ""))
+                found[start, end] = KnownName(start, end, kind, share)
+        for name in self._names(text):
+            key, span = _entity_key(name), (name.start, name.end)
+            stands = count("named", key, "")
+            share = count("inside", key, "") / stands if stands else UNSEEN
+            if share and span not in found:
+                found[span] = KnownName(*span, self._type(name, count), share)
+        return [found[span] for span in sorted(found)]
+
+    def typed(self, text: str, entities: Iterable[Entity]) -> list[Entity]:
+        """The entities of a text, with another type where the pool tells it by the last word."""
+        count = self._counter(text)
+        return [replace(entity, type=self._type(entity, count)) for entity in entities]
+
+    def _type(self, entity: Entity, count: Callable[[str, Key, str], int]) -> str:
+        counts = {kind: count("ends", _entity_key(entity)[-1:], kind) for kind in self._kinds}
+        kind = max(counts, key=lambda kind: counts[kind], default="")
+        return kind if kind and counts[kind] > TYPICAL * sum(counts.values()) else entity.type
+
+    def _counter(self, text: str) -> Callable[[str, Key, str], int]:
+        """Looks a count up, without what this text brought to it."""
+        own = self._pool.get(comparison_form(text))
+        mine = Counter(self._count(own) if own else ())
+        return lambda *what: self._counts[what] - mine[what]
+
+    def _count(self, example: Document) -> Iterator[Count]:
+        for key, kind in _annotations(example):
+            yield "annotated", key, kind
+            yield "ends", key[-1:], kind
+        for key, _, _ in self._occurrences(example.text):
+            yield "stands", key, ""
+        for name in self._names(example.text):
+            yield "named", _entity_key(name), ""
+            if any(e.start <= name.start and name.end <= e.end for e in example.entities):
+                yield "inside", _entity_key(name), ""
 
     def _occurrences(self, text: str) -> Iterator[tuple[Key, int, int]]:
         words = list(normalise.words(text))
@@ -69,7 +111,7 @@ class Lexicon:
                 if first + length <= len(words):
                     end = words[first + length - 1][2]
                     key = _key([form for form, _, _ in words[first : first + length]], text[start:end])
-                    if key in self._annotated:
+                    if key in self._types:
                         yield key, start, end
 
 
@@ -87,7 +129,11 @@ def _annotations(example: Document) -> Iterator[tuple[Key, str]]:
     for entity in example.entities:
         words = list(normalise.words(entity.text))
         if words and words[0][1] == 0 and words[-1][2] == len(entity.text) and len(words) <= LONGEST:
-            yield _key([form for form, _, _ in words], entity.text), entity.type
+            yield _entity_key(entity), entity.type
+
+
+def _entity_key(entity: Entity) -> Key:
+    return _key([form for form, _, _ in normalise.words(entity.text)], entity.text)
 
 
 def _key(words: Sequence[str], surface: str) -> Key:

@@ -99,7 +99,7 @@ def _tagged(
     from dirag import assembly
     from dirag.pipeline import tag
 
-    base = assembly.knowledge_base(config) if config.tagger == "dictionary" or config.concepts else None
+    base = assembly.knowledge_base(config)
     bare = (replace(document, entities=()) for document in gold)
     is_llm = config.tagger == "llm"
     examples = assembly.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None

@@ -1,8 +1,8 @@
 """The LLM tagger: examples, prompt, answer, alignment, and the evidence that decides what is kept.
 
 A small model's answer is weighed, not believed: a mention stays if the model wrote it with confidence (its
-raw probability, before any constraint's mask) or if the pool knows the name, and names that the pool
-knows well are added where the model left them out. ``Evidence`` holds the thresholds.
+raw probability, before any constraint's mask) or if its name is known, and names that are known well are
+added where the model left them out. ``Evidence`` holds the thresholds.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ CHUNK = 32
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a mention needs to be kept: thresholds in 0..1, chosen on development data.
+    """What a mention needs to be kept: thresholds chosen on development data, all but the last in 0..1.
 
-    ``confidence``: the geometric mean of its tokens' probabilities. ``backing``: the share of the name's
-    occurrences in the pool that are entities, enough to keep a mention that the model wrote. ``adding``: the
-    share that is enough where it did not.
+    ``confidence``: the geometric mean of its tokens' probabilities. ``backing``: the share of a known name's
+    occurrences that are entities, enough to keep a mention that the model wrote. ``adding``: the share that
+    is enough where it did not. ``stretch``: a mention this many times as long as such a name inside it is
+    a copied sentence, not a mention.
     """
 
     confidence: float = 0.2
     backing: float = 0.05
     adding: float = 0.1
+    stretch: int = 4
 
 
 class LlmTagger:
@@ -99,16 +101,25 @@ class LlmTagger:
 
     def _weigh(self, text: str, entities: list[Entity]) -> list[Entity]:
         """The entities with enough evidence, and the known names that the answer left out."""
-        known = self._lexicon.find(text) if self._lexicon else []
-        shares = {(name.start, name.end, name.type): name.share for name in known}
-        kept = [entity for entity in entities if self._keeps(entity, shares)]
-        added = [_entity(text, name) for name in longest(known, share=self._evidence.adding)]
-        return _longest([*kept, *added])
+        if self._lexicon is None:
+            return [entity for entity in entities if self._keeps(entity, 0.0, [])]
+        known = self._lexicon.find(text)
+        names = {(name.start, name.end): name for name in known}
+        added = longest(known, share=self._evidence.adding)
+        kept = []
+        for entity in self._lexicon.typed(text, entities):
+            name = names.get((entity.start, entity.end))
+            if self._keeps(entity, name.share if name else 0.0, added):
+                kept.append(replace(entity, type=name.type) if name else entity)
+        return _longest([*kept, *(_entity(text, name) for name in added)])
 
-    def _keeps(self, entity: Entity, shares: dict[tuple[int, int, str], float]) -> bool:
+    def _keeps(self, entity: Entity, share: float, added: Sequence[KnownName]) -> bool:
         if not any(map(str.isalpha, entity.text)):
             return False  # a number is a value, whatever the model calls it
-        share = shares.get((entity.start, entity.end, entity.type), 0.0)
+        length = entity.end - entity.start
+        inside = (name for name in added if entity.start <= name.start and name.end <= entity.end)
+        if any(length >= self._evidence.stretch * (name.end - name.start) for name in inside):
+            return False
         confident = entity.score is None or entity.score >= self._evidence.confidence
         return confident or share >= self._evidence.backing
 
