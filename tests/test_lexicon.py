@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dirag.data import Document, Entity
 from dirag.knowledge import normalise
-from dirag.lexicon import SHORT, KnownName, Lexicon, longest
+from dirag.lexicon import SHORT, UNSEEN, KnownName, Lexicon, longest
 
 WORDS = ["asthma", "Asthma", "renal", "failure", "ALL", "all", "of", "cancer", "a-b"]
 
@@ -91,6 +91,37 @@ def test_short_names_keep_their_case_and_long_ones_do_not() -> None:
     entities = (Entity(0, 3, "disease", "ALL"), Entity(8, 14, "disease", "asthma"))
     lexicon = Lexicon([Document("1", "ALL and asthma .", entities)])
     assert [name.start for name in lexicon.find("all had ASTHMA , none had ALL")] == [8, 26]
+
+
+def gouts(text: str) -> list[Entity]:
+    """A vocabulary of one name."""
+    starts = [at for at in range(len(text)) if text.startswith("gout", at)]
+    return [Entity(at, at + 4, "symptom", "gout") for at in starts]
+
+
+def test_a_name_of_the_vocabulary_is_known_with_the_share_that_lies_in_entities() -> None:
+    asked = "Is it gout?"
+    assert Lexicon([], names=gouts).find(asked) == [KnownName(6, 10, "symptom", UNSEEN)]
+    never = [Document("1", "No gout here.")]
+    assert Lexicon(never, names=gouts).find(asked) == []
+    assert Lexicon(never, names=gouts).find(never[0].text) == [KnownName(3, 7, "symptom", UNSEEN)]
+    inside = Document("2", "Of acute gout.", (Entity(3, 13, "disease", "acute gout"),))
+    once = Lexicon([*never, inside], names=gouts)
+    assert once.find(asked) == [KnownName(6, 10, "symptom", 0.5)]
+    annotated = Document("3", "Has gout.", (Entity(4, 8, "disease", "gout"),))
+    assert Lexicon([annotated], names=gouts).find(asked) == [KnownName(6, 10, "disease", 1.0)]
+
+
+def test_the_last_word_tells_the_type_where_the_pool_agrees() -> None:
+    failures = ["renal failure", "heart failure", "liver failure"]
+    pool = [Document(name, name, (Entity(0, len(name), "disease", name),)) for name in failures]
+    entity = Entity(0, 15, "gene", "pump failure of")
+    end = Entity(0, 12, "gene", "pump failure")
+    assert [e.type for e in Lexicon(pool).typed("pump failure of", [entity, end])] == ["gene", "disease"]
+    own = Entity(0, 13, "gene", "renal failure")
+    assert [e.type for e in Lexicon(pool[:1]).typed("renal failure", [own])] == ["gene"]
+    odd = Document("odd", "a failure", (Entity(2, 9, "symptom", "failure"),))
+    assert [e.type for e in Lexicon([*pool[:2], odd]).typed("pump failure", [end])] == ["gene"]
 
 
 names = st.builds(

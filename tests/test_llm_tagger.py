@@ -120,6 +120,18 @@ def test_evidence_keeps_drops_and_adds() -> None:
     assert found(doubted) == []
 
 
+def test_a_copied_sentence_gives_way_to_a_name_in_it() -> None:
+    pool = [pooled("Three had gout.", "gout")]
+    text = "She has gout."
+    whole = {text: "She has gout (disease)"}
+    [believed] = tag(whole, text, evidence=Evidence(stretch=4))
+    assert found(believed) == [("She has gout", "disease", 0)]
+    [weighed] = tag(whole, text, pool=pool, evidence=Evidence(stretch=3))
+    assert found(weighed) == [("gout", "disease", 8)]
+    [short] = tag(whole, text, pool=pool, evidence=Evidence(stretch=4))
+    assert found(short) == [("She has gout", "disease", 0)]
+
+
 class Fixed:
     """A selector of the same examples for every text, and an index that finds every "gout"."""
 
