@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from dirag import answers, builtin, selection
 from dirag import pool as pools
 from dirag.artifacts import locate
 from dirag.config import Config
+from dirag.data import Entity, Segment
 from dirag.embed import open_encoder
 from dirag.errors import ExamplesError, UsageError
 from dirag.evaluate import catalogue, datasets
@@ -135,7 +136,7 @@ def tagger(
         _check_types(base, types)
         return DictionaryTagger(index, types)
     examples = (examples or pool(config)).restricted(types)
-    names = DictionaryTagger(index, types).entities if index else None
+    names = partial(_named, DictionaryTagger(index, types)) if index else None
     engine = backend(config)
     return LlmTagger(
         engine,
@@ -146,6 +147,12 @@ def tagger(
         concepts=config.concepts,
         lexicon=Lexicon(examples.examples, names=names) if config.lexicon else None,
     )
+
+
+def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:
+    """The names of the knowledge base that stand in a text."""
+    [tagging] = dictionary.tag([Segment(0, text)])
+    return tagging.entities
 
 
 def _check_types(base: KnowledgeBase, types: Sequence[str]) -> None:

@@ -22,13 +22,12 @@ class DictionaryTagger:
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
         for segment in segments:
-            yield Tagging(tuple(self.entities(segment.text)))
+            yield Tagging(tuple(self._entities(segment.text)))
 
     def close(self) -> None:
         """Nothing to close: the knowledge base belongs to the caller."""
 
-    def entities(self, text: str) -> Iterator[Entity]:
-        """The names that stand in a text."""
+    def _entities(self, text: str) -> Iterator[Entity]:
         for hit in self._index.scan(text):
             for name in self._map.entities(hit.concept.semantic_types):
                 if name in self._wanted:
