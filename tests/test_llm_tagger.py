@@ -132,6 +132,11 @@ def test_a_copied_sentence_gives_way_to_a_name_in_it() -> None:
     assert found(short) == [("She has gout", "disease", 0)]
 
 
+def test_a_label_and_what_follows_it_are_no_mention() -> None:
+    [tagging] = tag({"Dx: gout, GFR: 30": "Dx: gout (disease); GFR (gene)"}, "Dx: gout, GFR: 30")
+    assert found(tagging) == [("GFR", "gene", 10)]
+
+
 class Fixed:
     """A selector of the same examples for every text, and an index that finds every "gout"."""
 

@@ -8,6 +8,7 @@ added where the model left them out. ``Evidence`` holds the thresholds.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,6 +21,8 @@ from dirag.protocols import AnswerFormat, Backend, ExampleSelector, Index
 
 #: Segments whose examples are selected at once, so that the encoder works on batches.
 CHUNK = 32
+
+_LABEL = re.compile(r"\w:\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,8 @@ class LlmTagger:
         return _longest([*kept, *(_entity(text, name) for name in added)])
 
     def _keeps(self, entity: Entity, share: float, added: Sequence[KnownName]) -> bool:
-        if not any(map(str.isalpha, entity.text)):
-            return False  # a number is a value, whatever the model calls it
+        if not any(map(str.isalpha, entity.text)) or _LABEL.search(entity.text):
+            return False  # a number is a value, and "Dx: gout" a label with something else
         length = entity.end - entity.start
         inside = (name for name in added if entity.start <= name.start and name.end <= entity.end)
         if any(length >= self._evidence.stretch * (name.end - name.start) for name in inside):
