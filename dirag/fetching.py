@@ -6,6 +6,7 @@ Nothing here is trusted: the caller compares every sha256. Nothing that is fetch
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shutil
@@ -88,7 +89,7 @@ def _from_registry(artifact: Artifact, bar: bool, folder: Path) -> None:
         )
         try:
             while process.poll() is None:
-                show.at(sum(path.stat().st_size for path in _files(folder)))
+                show.at(_size(folder))
                 time.sleep(0.05)
         finally:
             process.kill()
@@ -109,12 +110,14 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder)}
 
 
-def _files(folder: Path) -> list[Path]:
-    # pip moves and removes files meanwhile; a listing that missed one is only a progress bar
-    try:
-        return [path for path in folder.rglob("*") if path.is_file()]
-    except FileNotFoundError:
-        return []
+def _size(folder: Path) -> int:
+    """The bytes of the files in a folder from which pip moves and removes files meanwhile."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(root, name).stat().st_size
+    return total
 
 
 def _pip_failure(said: str) -> str:

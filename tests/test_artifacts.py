@@ -21,7 +21,7 @@ from types import MappingProxyType
 import pytest
 from click.testing import CliRunner
 
-from dirag import artifacts
+from dirag import artifacts, fetching
 from dirag.artifacts import Artifact, File
 from dirag.cli.models import models
 from dirag.errors import ArtifactError, UsageError
@@ -358,3 +358,24 @@ def test_the_commands(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("verify")[0] == 1
     assert "did you mean 'toy'" in run("pull", "toyy")[1]
     assert run("pull")[0] == 1
+
+
+def test_the_size_of_a_folder_is_told_while_files_come_and_go(tmp_path: Path) -> None:
+    (tmp_path / "stays").write_bytes(b"12345")
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            for number in range(50):
+                (tmp_path / f"{number}").touch()
+            for number in range(50):
+                (tmp_path / f"{number}").unlink()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        sizes = {fetching._size(tmp_path) for _ in range(300)}
+    finally:
+        stop.set()
+        thread.join()
+    assert sizes == {5}
