@@ -533,7 +533,7 @@ def test_a_corpus_of_ones_own_is_tagged_with_the_built_in_examples(command: Comm
     entities = [{"start": 8, "end": 14, "type": "disease"}]
     (command.folder / "gold.jsonl").write_bytes(lines({"text": "She has asthma.", "entities": entities}))
     (command.folder / "answers.jsonl").write_text('{"engine": "none", "context": 2048}\n')
-    options = ["--backend", "replay", "--model", "answers.jsonl", "--selector", "bm25", "--shots", "2"]
+    options = ["--backend", "replay", "--model", "answers.jsonl", "--selector", "bm25", "--kb", "none"]
     done = command("eval", "--dataset", "gold.jsonl", "--json", *options)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
