@@ -62,8 +62,8 @@ class Concept:
 class Hit:
     """A concept found by one of its names: which ``alias`` matched, how (``match``) and how well.
 
-    ``score`` is in 0..1, 1 for an exact match. ``start``/``end`` are offsets into the text that was
-    scanned, 0 and the length for a look-up of a bare string.
+    ``score`` is the probability that the concept is right, 1 in a scan. ``start``/``end`` are offsets into
+    the text that was scanned, 0 and the length for a look-up of a bare string.
     """
 
     concept: Concept

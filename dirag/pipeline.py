@@ -40,13 +40,13 @@ def tag(
         for document, parts in zip(batch, pieces, strict=True):
             result = to_result(document, parts, [next(taggings) for _ in parts])
             kept = [e for e in result.entities if e.score is None or e.score >= min_score]
-            yield replace(result, entities=tuple(link(kept, index) if index else kept))
+            yield replace(result, entities=tuple(link(kept, index, document.text) if index else kept))
 
 
-def link(entities: list[Entity], index: Index) -> list[Entity]:
-    """The entities with the best concept for each that has none yet."""
+def link(entities: list[Entity], index: Index, text: str | None = None) -> list[Entity]:
+    """The entities with the best concept for each that has none yet, given the document's text."""
     unlinked = [entity.text for entity in entities if entity.concept is None]
-    found = iter(index.lookup(unlinked, k=1)) if unlinked else iter(())
+    found = iter(index.lookup(unlinked, k=1, text=text)) if unlinked else iter(())
     return [
         entity if entity.concept is not None else replace(entity, concept=next(iter(next(found)), None))
         for entity in entities

@@ -45,13 +45,14 @@ class Embedder(Protocol):
 class Index(Protocol):
     """Finds concepts by name.
 
-    Laws: a concept's own name finds that concept with match "exact" and score 1.0; scores are in 0..1 and
-    hits are best first; ``lookup`` gives one list a query, at most ``k`` long, no concept twice.
+    Laws: a concept's own name finds that concept with match "exact", if ``k`` is large enough; scores are
+    probabilities, hits are best first; ``lookup`` gives one list a query, at most ``k`` long, no concept
+    twice. ``text`` is the document in which the queries stand, and may change what they mean.
     ``scan`` gives hits in text order that do not overlap, the longest where they compete, at word
     boundaries, offsets into ``text`` as given.
     """
 
-    def lookup(self, queries: Sequence[str], *, k: int = 5) -> list[list[Hit]]: ...
+    def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]: ...
 
     def scan(self, text: str) -> list[Hit]: ...
 

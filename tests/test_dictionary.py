@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Hit, Segment
+from dirag.errors import KnowledgeError
+from dirag.knowledge import base, writer
+from dirag.knowledge.lookup import Lookup
 from dirag.knowledge.semantics import TypeMap
-from dirag.taggers.dictionary import DictionaryTagger
+from dirag.knowledge.store import Store
+from dirag.protocols import Index
+from dirag.taggers.dictionary import DictionaryTagger, Rules, load_rules
 
 MAP = TypeMap({}, {}, {"phenotype": ("symptom", "disease"), "history": ()})
 CONCEPTS = {
@@ -23,7 +30,7 @@ CONCEPTS = {
 class Words:
     """An index that knows four whole words, parted by blanks."""
 
-    def lookup(self, queries: Sequence[str], *, k: int = 5) -> list[list[Hit]]:
+    def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
         return [[] for _ in queries]
 
     def scan(self, text: str) -> list[Hit]:
@@ -80,3 +87,153 @@ def test_tagging_is_lazy_and_in_order() -> None:
 def test_entities_are_what_stands_in_the_text(text: str) -> None:
     expected = [word for word in text.split(" ") if word in ("ague", "iron", "both")]
     assert [found for found, _ in tags(text, "disease", "chemical")] == expected
+
+
+DISEASES = (
+    "Breast Cancer",
+    "Ovarian Neoplasms|ovarian cancer",
+    "Prostate Cancer",
+    "Ataxia Telangiectasia",
+    "Retinoblastoma|RB1",
+    "Anemia",
+)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Lookup:
+    folder = tmp_path_factory.mktemp("kb") / "diseases"
+    names = [line.split("|") for line in DISEASES]
+    concepts = [
+        Concept(f"D:{n}", first, tuple(others), ("disease",)) for n, (first, *others) in enumerate(names)
+    ]
+    writer.write(concepts, folder)
+    return Lookup(Store(folder))
+
+
+def tagged(index: Index, *segments: tuple[int, str], rules: Rules | None = None) -> list[list[str]]:
+    tagger = DictionaryTagger(index, ["disease"], rules=rules)
+    return [
+        [entity.text for entity in tagging.entities]
+        for tagging in tagger.tag(Segment(start, text) for start, text in segments)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("breast and ovarian cancer", ["breast and ovarian cancer"]),
+        ("breast, prostate, and ovarian cancer", ["breast, prostate, and ovarian cancer"]),
+        ("breast/ovarian cancers", ["breast/ovarian cancers"]),
+        ("in breast-ovarian cancer", ["breast-ovarian cancer"]),
+        ("breast cancer and ovarian cancer", ["breast cancer", "ovarian cancer"]),
+        ("women and ovarian cancer", ["ovarian cancer"]),
+        ("lung or ovarian cancer", ["ovarian cancer"]),
+        ("wild breast and anemia", ["anemia"]),
+    ],
+)
+def test_an_enumeration_is_one_mention(index: Lookup, text: str, expected: list[str]) -> None:
+    assert tagged(index, (0, text)) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Hereditary anemia and severe anemia", ["Hereditary anemia", "anemia"]),
+        ("autosomal recessive anemia", ["autosomal recessive anemia"]),
+        ("an X-linked anemia", ["X-linked anemia"]),
+        ("non-familial anemia", ["anemia"]),
+        ("familial breast and ovarian cancer", ["familial breast and ovarian cancer"]),
+        ("familial, anemia", ["anemia"]),
+    ],
+)
+def test_modifiers_belong_to_the_mention(index: Lookup, text: str, expected: list[str]) -> None:
+    assert tagged(index, (0, text)) == [expected]
+
+
+def test_the_symbol_of_a_gene_is_no_disease(index: Lookup) -> None:
+    assert tagged(index, (0, "RB1 and retinoblastoma")) == [["retinoblastoma"]]
+    assert tagged(index, (0, "RB1 and retinoblastoma"), rules=Rules()) == [["RB1", "retinoblastoma"]]
+
+
+def test_without_rules_only_names_are_found(index: Lookup) -> None:
+    text = "familial breast and ovarian cancer"
+    assert tagged(index, (0, text), rules=Rules()) == [["ovarian cancer"]]
+
+
+def test_short_forms_count_from_their_definition_to_the_end_of_the_document(index: Lookup) -> None:
+    found = tagged(
+        index,
+        (0, "A-T is rare."),
+        (13, "Ataxia telangiectasia (A-T) has A-T as its short form; FA-TX has not."),
+        (90, "A-T (AT) again."),
+        (0, "A-T of another document."),
+    )
+    assert found == [[], ["Ataxia telangiectasia", "A-T", "A-T"], ["A-T"], []]
+
+
+def test_a_short_form_means_what_its_long_form_means(index: Lookup) -> None:
+    text = "Prostate cancer (PC), retinoblastoma protein (RP): PC, RP"
+    (tagging,) = DictionaryTagger(index, ["disease"]).tag([Segment(0, text)])
+    found = [(e.text, e.concept and e.concept.concept.name) for e in tagging.entities]
+    prostate = "Prostate Cancer"
+    assert found[0] == ("Prostate cancer", prostate)
+    assert found[1:] == [("PC", prostate), ("retinoblastoma", "Retinoblastoma"), ("PC", prostate)]
+    hits = [e.concept for e in tagging.entities if e.concept is not None]
+    assert [text[hit.start : hit.end] for hit in hits] == [name for name, _ in found]
+
+
+TOKENS = (
+    "breast", "ovarian", "prostate", "cancer", "anemia", "familial", "sporadic", "ataxia", "telangiectasia",
+    "and", "/", ",", "-", "(", ")", "AT", "RB1", "İ", "😀",
+)  # fmt: skip
+TEXTS = st.lists(st.sampled_from(TOKENS)).map(" ".join)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TEXTS, max_size=4))
+def test_mentions_are_in_order_and_apart(index: Lookup, texts: list[str]) -> None:
+    tagger = DictionaryTagger(index, ["disease"])
+    taggings = list(tagger.tag(Segment(100 * n, text) for n, text in enumerate(texts)))
+    assert taggings == list(tagger.tag(Segment(100 * n, text) for n, text in enumerate(texts)))
+    for text, tagging in zip(texts, taggings, strict=True):
+        Document("d", text, tagging.entities)
+        ends = [0, *(entity.end for entity in tagging.entities)]
+        assert all(end <= entity.start for end, entity in zip(ends, tagging.entities, strict=False))
+
+
+def test_rules_can_come_from_a_file_of_ones_own(tmp_path: Path, index: Lookup) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('[disease]\nmodifiers = ["wild"]\n')
+    assert tagged(index, (0, "wild RB1, familial anemia"), rules=load_rules(path)) == [["wild RB1", "anemia"]]
+    path.write_text("[disease")
+    with pytest.raises(KnowledgeError, match=r"cannot read .*own\.toml"):
+        load_rules(path)
+    path.write_text('[disease]\nnever = "("\n')
+    with pytest.raises(KnowledgeError, match=r"cannot read .*own\.toml"):
+        load_rules(path)
+    with pytest.raises(KnowledgeError, match=r"cannot read .*absent\.toml"):
+        load_rules(tmp_path / "absent.toml")
+
+
+def test_development_abstracts_are_tagged_as_well_as_measured(tmp_path: Path, shared_data: Path) -> None:
+    texts, gold = read_corpus(shared_data / "corpora/ncbi-disease/NCBIdevelopset_corpus.txt")
+    medic = shared_data / "vocab/medic/medic_06Jul2012.txt"
+    base.build([base.Vocabulary(medic, "medic")], tmp_path / "kb")
+    tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"])
+    found = tagger.tag(Segment(0, text) for text in texts)
+    predicted = {(n, e.start, e.end) for n, tagging in enumerate(found) for e in tagging.entities}
+    assert 2 * len(predicted & gold) / (len(predicted) + len(gold)) > 0.76
+
+
+def read_corpus(path: Path) -> tuple[list[str], set[tuple[int, int, int]]]:
+    """Title, blank and abstract of each document, and the gold spans."""
+    texts: list[str] = []
+    gold = set()
+    for line in path.read_text("utf-8").splitlines():
+        if "|t|" in line[:12]:
+            texts.append(line.split("|", 2)[2])
+        elif "|a|" in line[:12]:
+            texts[-1] += " " + line.split("|", 2)[2]
+        elif line:
+            gold.add((len(texts) - 1, int(line.split("\t")[1]), int(line.split("\t")[2])))
+    return texts, gold

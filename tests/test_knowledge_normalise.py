@@ -42,7 +42,8 @@ def test_every_letter_and_digit_is_in_a_word(text: str) -> None:
 @given(TRICKY)
 def test_key_is_the_words_and_never_empty(name: str) -> None:
     found = tuple(form for form, _, _ in words(name))
-    assert key(name) == (found or (" ".join(name.casefold().split()),))
+    assert key(name) == (found or tuple(name.casefold().split()) or ("",))
+    assert tuple(" ".join(key(name)).split(" ")) == key(name)
 
 
 @given(st.text(st.characters(categories=["Lu", "Ll"]), min_size=1))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import random
+import re
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -16,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag import artifacts
-from dirag.data import Concept
+from dirag.data import Concept, Json
 from dirag.errors import ArtifactError, KnowledgeError
-from dirag.knowledge import base, exact, writer
+from dirag.knowledge import base, exact, fuzzy, writer
+from dirag.knowledge.sorting import Sorter
 from dirag.knowledge.store import SCHEMA, Source, Store
 
 CONCEPTS = (
@@ -102,8 +107,12 @@ def test_builds_at_the_same_time_leave_one_whole(tmp_path: Path) -> None:
     [
         ({"schema": 99}, f"has schema 99, this version reads {SCHEMA}"),
         ({"byteorder": "middle"}, "built on a middle-endian machine"),
-        ({"files": {"edges.q": 1}}, r"edges\.q has [\d,]+ bytes, not 1"),
-        ({"files": {"absent.i": 4}}, r"absent\.i is missing"),
+        ({"files": {"trie_edges.q": {"size": 1, "sha256": ""}}}, r"trie_edges\.q has [\d,]+ bytes, not 1"),
+        ({"files": {"absent.i": {"size": 4, "sha256": ""}}}, r"absent\.i is missing"),
+        ({"files": {}}, r"lacks or cannot read '\w+\.\w'"),
+        ({"files": {"words.q": 7}}, r"manifest\.json is damaged"),
+        ({"sources": [{"title": "toy"}]}, r"manifest\.json is damaged"),
+        ({"types": []}, r"concept_types\.i of the knowledge base is damaged"),
     ],
 )
 def test_a_mismatch_is_refused_with_its_reason(
@@ -130,8 +139,15 @@ WORDS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(tuple)
 @given(st.lists(WORDS, min_size=1, unique=True), st.lists(st.sampled_from("abcx"), max_size=12))
 def test_the_trie_finds_what_brute_force_finds(names: list[tuple[str, ...]], text: list[str]) -> None:
     keys = sorted(names)
-    words, arrays = exact.build(keys)
-    trie = exact.Trie({word: number for number, word in enumerate(words)}, **arrays)
+    numbers = {"a": 0, "b": 1, "c": 2}
+    starts, words = [0], list[int]()
+    for key in keys:
+        words.extend(numbers[word] for word in key)
+        starts.append(len(words))
+    arrays = {file: found.tolist() for file, found in exact.build(starts, words, vocabulary=3).items()}
+    trie = exact.Trie(
+        numbers, *(arrays[f"trie_{name}"] for name in ("roots.i", "edges.q", "nodes.i", "ends.i"))
+    )
     assert [trie.find(key) for key in keys] == list(range(len(keys)))
     expected = {
         (first, last, keys.index(tuple(text[first:last])))
@@ -143,6 +159,101 @@ def test_the_trie_finds_what_brute_force_finds(names: list[tuple[str, ...]], tex
     assert len(found) == len(expected)
     assert set(found) == expected
     assert (trie.find(tuple(text)) >= 0) == (tuple(text) in names)
+
+
+FAMILY = (
+    Concept("F:1", "Fever", xrefs=("UMLS:1", "F:2"), parents=("F:9", "F:1")),
+    Concept("F:2", "Ague", xrefs=("UMLS:1",), parents=("F:1", "F:1", "X:0")),
+    Concept("F:3", "Marsh ague", parents=("UMLS:1", "F:2")),
+)
+
+
+def test_concepts_are_found_by_id_and_know_their_relatives(tmp_path: Path) -> None:
+    store = Store(built(tmp_path / "kb", FAMILY))
+    assert [store.number_of(name) for name in ("F:1", "F:2", "F:3", "UMLS:1")] == [0, 1, 2, 0]
+    assert [store.number_of(name) for name in ("", "F", "F:9", "f:1", "Z")] == [None] * 5
+    assert [list(store.parents(number)) for number in range(3)] == [[0], [0], [0, 1]]
+    assert [list(store.children(number)) for number in range(3)] == [[0, 1, 2], [2], []]
+    assert store.manifest.unknown_parents == 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(), st.integers(-(2**63), 2**63 - 1), st.lists(st.text(max_size=3)).map(tuple))
+    ),
+    st.integers(1, 5),
+)
+def test_sorted_runs_merge_to_what_sorting_gives(rows: list[tuple[object, ...]], run: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, Sorter[tuple[object, ...]](Path(folder), run=run) as sorter:
+        for row in rows:
+            sorter.add(row)
+        found = list(sorter)
+        assert list(Path(folder).iterdir()) == []
+    assert [(*row[:2], tuple(row[2])) for row in found] == sorted(rows)  # type: ignore[arg-type]
+
+
+def test_the_manifest_says_how_it_was_made_and_files_can_be_added(tmp_path: Path) -> None:
+    def add(folder: Path) -> dict[str, Json]:
+        assert Store(folder).manifest.names == 6
+        (folder / "dense.f").write_bytes(b"1234")
+        return {"encoder": "minilm@1", "dimension": 1}
+
+    options: dict[str, Json] = {"language": "ENG"}
+    writer.write(CONCEPTS, tmp_path / "kb", options=options, command="dirag kb build", extra=add)
+    store = Store(tmp_path / "kb")
+    manifest = store.manifest
+    assert (manifest.options, manifest.command) == (options, "dirag kb build")
+    assert (manifest.encoder, manifest.extra["dimension"]) == ("minilm@1", 1)
+    assert manifest.files["dense.f"].sha256 == hashlib.sha256(b"1234").hexdigest()
+    assert manifest.files.keys() == {path.name for path in (tmp_path / "kb").iterdir()} - {"manifest.json"}
+    assert len(store.array("dense.f")) == 1
+    store.verify()
+
+
+def test_an_addition_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    def add(folder: Path) -> dict[str, Json]:
+        raise KnowledgeError("no encoder")
+
+    built(tmp_path / "kb", CONCEPTS[:1])
+    with pytest.raises(KnowledgeError, match="no encoder"):
+        writer.write(CONCEPTS, tmp_path / "kb", extra=add)
+    assert Store(tmp_path / "kb").manifest.concepts == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["kb"]
+
+
+def use(folder: Path) -> None:
+    """Everything that can be asked of a knowledge base."""
+    store = Store(folder)
+    for number in range(store.manifest.concepts):
+        store.concept(number), store.parents(number), store.children(number)
+    [store.alias(row) for row in range(store.manifest.names)]
+    near = fuzzy.open(store.array)
+    for key in range(store.manifest.keys):
+        store.trie.find(tuple(store.key(key).split(" ")))
+        near.search(store.key(key) + " agu", threshold=0.0, limit=3)
+    list(store.trie.matches(["ague", "breast", "neoplasm", "fever"]))
+    store.number_of("D:2")
+
+
+def test_a_flipped_byte_is_found_and_never_leads_outside(tmp_path: Path) -> None:
+    """Each bit of each file: used or refused in one sentence, and ``verify`` names the file."""
+    folder = built(tmp_path / "kb", (*CONCEPTS, *FAMILY))
+    use(folder)
+    opened = Store(folder)
+    chance = random.Random(7)
+    for path in sorted(folder.iterdir()):
+        good = path.read_bytes()
+        places = range(len(good)) if len(good) < 40 else sorted(chance.sample(range(len(good)), 40))
+        for place in places if path.name != "manifest.json" else ():
+            bad = bytearray(good)
+            bad[place] ^= 1 << chance.randrange(8)
+            path.write_bytes(bad)
+            with contextlib.suppress(KnowledgeError):
+                use(folder)
+            with pytest.raises(KnowledgeError, match=rf"{re.escape(path.name)} is damaged: its sha256"):
+                opened.verify()
+        path.write_bytes(good)
+    opened.verify()
 
 
 def test_a_vocabulary_file_is_built_once(
@@ -167,8 +278,8 @@ def test_a_damaged_cache_is_built_anew(tmp_path: Path, home: Path) -> None:
     path.write_text("id\tname\nX:1\tAgue\n")
     base.open_path(path, progress=False).close()
     (folder,) = (home / "kb").iterdir()
-    (folder / "edges.q").write_bytes(b"")
-    (folder / "ends.i").unlink()
+    (folder / "trie_edges.q").write_bytes(b"")
+    (folder / "trie_ends.i").unlink()
     assert base.open_path(path, progress=False).index.scan("ague")
 
 

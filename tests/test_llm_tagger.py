@@ -147,7 +147,7 @@ class Fixed:
         self.asked.append(list(texts))
         return [[pooled("Three had asthma.", "asthma"), pooled("None had it.")][:k] for _ in texts]
 
-    def lookup(self, queries: Sequence[str], *, k: int = 5) -> list[list[Hit]]:
+    def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
         return [[] for _ in queries]
 
     def scan(self, text: str) -> list[Hit]:

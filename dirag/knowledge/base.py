@@ -9,25 +9,32 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
 from dirag import artifacts, resources
-from dirag.data import Concept
+from dirag.data import Concept, Match
+from dirag.embed import open_encoder
 from dirag.errors import KnowledgeError
-from dirag.knowledge import sources, store, writer
-from dirag.knowledge.lookup import Lookup
+from dirag.knowledge import dense, encoding, initials, sources, store, writer
+from dirag.knowledge import merge as merging
+from dirag.knowledge.filtering import Filter
+from dirag.knowledge.lookup import EVERY, Lookup
 from dirag.knowledge.semantics import TypeMap, load_types
+
+if TYPE_CHECKING:
+    from dirag.data import Json
 
 #: The vocabularies of the default knowledge base, names of ``kb/artifacts.toml``.
 DEFAULT = ("icd10cm-2026", "hpo-2025-01-16")
 
-#: Fuzzy hits below this score are no links: of the best hits above it four in five are right (NCBI-disease).
-LINKED = 0.8
+#: Hits that are less probable are no links: a concept that is rather wrong than right is worse than none.
+LINKED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +48,18 @@ class Vocabulary:
 
 
 class KnowledgeBase:
-    """An open knowledge base: ``index`` for everything in it, ``index_for`` for some entity types."""
+    """An open knowledge base: ``index`` for everything in it, ``index_for`` for a part.
 
-    def __init__(self, folder: Path, *, types: TypeMap | None = None) -> None:
+    ``encoder`` is needed only where the one that made the vectors is to be found elsewhere by now.
+    """
+
+    def __init__(
+        self, folder: Path, *, types: TypeMap | None = None, encoder: str | None = None, offline: bool = False
+    ) -> None:
         self._store = store.Store(folder)
         self.types = types or load_types()
+        self.meaning = dense.about(self.manifest.extra)
+        self._encoder, self._offline = encoder, offline
 
     @property
     def manifest(self) -> store.Manifest:
@@ -53,20 +67,55 @@ class KnowledgeBase:
 
     @cached_property
     def index(self) -> Lookup:
-        return Lookup(self._store)
+        return self.index_for(threshold=0.0)
 
-    def index_for(self, entity_types: Iterable[str], *, threshold: float = LINKED) -> Lookup:
-        """The index of those concepts only that can be an entity of these types, for links that hold."""
-        wanted = set(entity_types)
-        kinds = {name for names in self.manifest.types for name in names}
+    def index_for(
+        self,
+        entity_types: Iterable[str] | None = None,
+        *,
+        sources: Collection[str] | None = None,
+        under: Collection[str] = (),
+        how: Collection[Match] = EVERY,
+        threshold: float = LINKED,
+    ) -> Lookup:
+        """The index of some concepts: those that can be an entity of these types, from these vocabularies,
+        below one of the concepts ``under``. ``how`` says by which searches; ``threshold`` keeps links that
+        hold.
+        """
+        types = None
+        if entity_types is not None:
+            wanted = set(entity_types)
+            kinds = {name for names in self.manifest.types for name in names}
+            types = {name for name in kinds if wanted.intersection(self.types.entities((name,)))}
         return Lookup(
             self._store,
-            types={name for name in kinds if wanted.intersection(self.types.entities((name,)))},
+            only=Filter(types, sources, under),
+            how=how,
+            dense=self._open_dense if self.meaning else None,
             threshold=threshold,
         )
 
+    def parents(self, concept: Concept) -> list[Concept]:
+        """The next broader concepts of one of this base."""
+        number = self._store.number_of(concept.id)
+        return [] if number is None else [self._store.concept(n) for n in self._store.parents(number)]
+
+    def verify(self) -> None:
+        """Raises KnowledgeError where a file is not as it was written."""
+        self._store.verify()
+
     def close(self) -> None:
         self._store.close()
+
+    def _open_dense(self) -> dense.Dense:
+        return self._dense
+
+    @cached_property
+    def _dense(self) -> dense.Dense:
+        if self.meaning is None:
+            raise KnowledgeError(f"{self._store.folder} has no vectors", hint="build it with an encoder")
+        embedder = open_encoder(self._encoder or self.meaning.opened_as, offline=self._offline)
+        return dense.open(self._store.folder, self.meaning, embedder)
 
 
 def open_default(*, offline: bool = False, progress: bool | None = None) -> KnowledgeBase:
@@ -79,34 +128,90 @@ def open_default(*, offline: bool = False, progress: bool | None = None) -> Know
 
 
 def open_path(path: Path, *, progress: bool | None = None) -> KnowledgeBase:
-    """A built knowledge base (a folder), or a vocabulary file, which is built once into the cache."""
-    if path.is_dir():
+    """A built knowledge base (a folder), or a vocabulary, which is built once into the cache."""
+    if path.is_dir() and not sources.files(path):
         return KnowledgeBase(path)
     return _cached([Vocabulary(path, path.stem)], progress=progress)
 
 
 def build(
-    vocabularies: Sequence[Vocabulary], folder: Path, *, types: TypeMap | None = None
+    vocabularies: Sequence[Vocabulary],
+    folder: Path,
+    *,
+    types: TypeMap | None = None,
+    choice: sources.Choice | None = None,
+    merge: bool = False,
+    encoder: str | None = None,
+    budget: int = dense.BUDGET,
+    offline: bool = False,
+    command: str = "",
+    progress: bool | None = None,
 ) -> store.Manifest:
-    """Read vocabularies and write them as one knowledge base; rows left out are counted in its manifest."""
+    """Read vocabularies and write them as one knowledge base; rows left out are counted in its manifest.
+
+    ``choice`` says what to take of each; ``merge`` makes one concept of those that refer to each other. With
+    an ``encoder`` (a known name or a path) names are found by meaning too, in an index of ``budget`` bytes of
+    memory. A build that is killed while it encodes goes on there when it is repeated.
+    """
     types = types or load_types()
     counted: list[store.Source] = []
-    writer.write(_concepts(vocabularies, types, counted), folder, sources=counted)
+    embedder = None if encoder is None else open_encoder(encoder, offline=offline)
+
+    def add(part: Path) -> Mapping[str, Json]:
+        """What ``writer`` does not know of: initials, and the vectors of the first name of each key."""
+        built = store.Store(part)
+        for file, values in initials.build(map(built.key, range(built.manifest.keys))).items():
+            (part / file).write_bytes(values.tobytes())
+        if embedder is None or encoder is None:
+            return {}
+        vectors, order = encoding.encode(_FirstNames(built), embedder, folder, progress=progress)
+        known_as = str(Path(encoder).resolve()) if Path(encoder).exists() else encoder
+        about = dense.build(vectors, order, part, embedder=embedder, opened_as=known_as, budget=budget)
+        return {"encoder": about.encoder, "dense": asdict(about)}
+
+    choice = choice or sources.Choice()
+    options: dict[str, Json] = {"merge": merge, "encoder": encoder, "budget": budget if encoder else None}
+    options |= {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(choice).items()
+    }
+    parts = [_concepts(vocabulary, types, choice, counted) for vocabulary in vocabularies]
+    concepts = merging.merged(parts, link=merge)
+    writer.write(concepts, folder, sources=counted, options=options, command=command, extra=add)
+    encoding.discard(folder)
     return store.read_manifest(folder)
 
 
+class _FirstNames(Sequence[str]):
+    """The first name of each key, read when it is asked for."""
+
+    def __init__(self, built: store.Store) -> None:
+        self._store = built
+
+    def __len__(self) -> int:
+        return self._store.manifest.keys
+
+    def __getitem__(self, key: int) -> str:  # type: ignore[override]
+        if not 0 <= key < len(self):
+            raise IndexError(key)
+        return self._store.alias(self._store.key_rows[key])
+
+
 def _concepts(
-    vocabularies: Sequence[Vocabulary], types: TypeMap, counted: list[store.Source]
+    vocabulary: Vocabulary, types: TypeMap, choice: sources.Choice, counted: list[store.Source]
 ) -> Iterator[Concept]:
-    for vocabulary in vocabularies:
-        rejected, number = sources.Rejected(), 0
-        for concept in sources.read(
-            vocabulary.path, source=vocabulary.name, types=types, rejected=rejected, format=vocabulary.format
-        ):
-            number += 1
-            yield concept
-        entry = store.Source(vocabulary.name, _sha256(vocabulary.path), vocabulary.licence, number)
-        counted.append(replace(entry, rejected=dict(rejected.counts), first_rejected=rejected.first))
+    rejected, number = sources.Rejected(), 0
+    for concept in sources.read(
+        vocabulary.path,
+        source=vocabulary.name,
+        types=types,
+        rejected=rejected,
+        format=vocabulary.format,
+        choice=choice,
+    ):
+        number += 1
+        yield concept
+    entry = store.Source(vocabulary.name, _sha256(vocabulary.path), vocabulary.licence, number)
+    counted.append(replace(entry, rejected=dict(rejected.counts), first_rejected=rejected.first))
 
 
 def _cached(vocabularies: Sequence[Vocabulary], *, progress: bool | None) -> KnowledgeBase:
@@ -136,8 +241,12 @@ def _report(manifest: store.Manifest, seconds: float, folder: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
+    """The digest of a vocabulary: of its file, or of the digests of its files."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digests = []
+        for file in sources.files(path):
+            with file.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
     except OSError as error:
         raise KnowledgeError(f"cannot read the vocabulary {path}: {error.strerror}") from error
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()

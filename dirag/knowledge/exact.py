@@ -10,6 +10,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _WORD_BITS = 32
 
@@ -50,34 +55,38 @@ class Trie:
                 node = children[place] if place < size and edges[place] == edge else -1
 
 
-def build(keys: Sequence[tuple[str, ...]]) -> tuple[list[str], dict[str, array[int]]]:
-    """Words in the order of their numbers, and the arrays of the trie, over sorted distinct keys."""
-    words = sorted({word for key in keys for word in key})
-    number = {word: place for place, word in enumerate(words)}
-    edges, children, ends = array("q"), array("i"), array("i", [-1])
+def build(starts: Sequence[int], words: Sequence[int], *, vocabulary: int) -> dict[str, NDArray[np.generic]]:
+    """The arrays of the trie by their file, over sorted distinct keys.
+
+    The words of key n are the numbers in ``words[starts[n] : starts[n + 1]]``.
+    """
+    import numpy as np
+
+    edges, ends = array("q"), array("i", [-1])
     path: list[int] = [0]
-    previous: tuple[str, ...] = ()
-    for place, key in enumerate(keys):
-        shared = next(
-            (depth for depth, (a, b) in enumerate(zip(key, previous, strict=False)) if a != b),
-            min(len(key), len(previous)),
-        )
+    previous: Sequence[int] = ()
+    for place in range(len(starts) - 1):
+        key = words[starts[place] : starts[place + 1]]
+        shared = 0
+        for one, other in zip(key, previous, strict=False):
+            if one != other:
+                break
+            shared += 1
         del path[shared + 1 :]
-        for word in key[shared:]:
-            edges.append(path[-1] << _WORD_BITS | number[word])
-            children.append(len(ends))
+        for number in key[shared:]:
+            edges.append(path[-1] << _WORD_BITS | number)
             path.append(len(ends))
             ends.append(-1)
         ends[path[-1]] = place
         previous = key
-    order = sorted(range(len(edges)), key=edges.__getitem__)
-    arrays = {
-        "roots": array("i", [-1]) * len(words),
-        "edges": array("q", (edges[place] for place in order)),
-        "children": array("i", (children[place] for place in order)),
-        "ends": ends,
+    unsorted = np.asarray(edges)
+    order = unsorted.argsort()
+    roots = np.full(vocabulary, -1, np.int32)
+    first = np.flatnonzero(unsorted >> _WORD_BITS == 0)
+    roots[unsorted[first]] = first + 1  # the edge numbered n was made with the node n + 1
+    return {
+        "trie_roots.i": roots,
+        "trie_edges.q": unsorted[order],
+        "trie_nodes.i": (order + 1).astype(np.int32),
+        "trie_ends.i": np.asarray(ends),
     }
-    for edge, child in zip(edges, children, strict=True):
-        if edge >> _WORD_BITS == 0:
-            arrays["roots"][edge] = child
-    return words, arrays

@@ -1,142 +1,259 @@
-"""The index of a knowledge base: exact and fuzzy look-up of mentions, and a scan of running text.
+"""The index of a knowledge base: look-up of mentions by spelling and by meaning, and a scan of running text.
 
-Exact means equal after normalisation (``normalise.key``). Fuzzy hits follow the exact ones, down to a
-score of ``threshold``. The scan is exact: longest names first, short acronyms in their own case only,
-and no name of the stop list.
+Candidates are the names that equal a mention after normalisation (``normalise.key``), those spelt like it
+and, where the base has vectors, those of like meaning; ``ranking`` makes one probability of all that. The
+scan is exact: longest names first, short acronyms in their own case only, and no name of the stop list.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from math import log1p
+from typing import TYPE_CHECKING, TypeAlias
 
-from dirag import resources
 from dirag.data import Hit
-from dirag.knowledge import fuzzy, normalise
+from dirag.knowledge import abbreviations, fuzzy, initials, normalise, ranking, scanning
+from dirag.knowledge.filtering import Filter, Part
 
 if TYPE_CHECKING:
     from dirag.data import Match
+    from dirag.knowledge.dense import Dense
+    from dirag.knowledge.ranking import Kind
     from dirag.knowledge.store import Store
 
-_BREAK = re.compile(r"[;:!?]\s|\w\w\w\.\s+(?=[A-Z])|\n\s*\n|\r\n\s*\r\n")
-_EVERY = range(1 << 31)  # as a container of numbers: all of them
+_Keys: TypeAlias = "dict[int, tuple[Kind, float]]"  # how each was found, and the fuzzy search's score
+
+EVERY: tuple[Match, ...] = ("exact", "fuzzy", "dense")
+
+_CANDIDATES = 24  # names that each search may add
+_LEAST = 0.4  # score of a fuzzy candidate
+_CERTAIN = 0.9  # a match by spelling that is so probable is not looked up by meaning as well
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One name of one concept that a mention may mean, with the features of ``ranking``."""
+
+    concept: int
+    row: int
+    match: Match
+    features: tuple[float, ...]
+
+
+_Found: TypeAlias = Iterator[tuple[str, list[Evidence]]]
 
 
 class Lookup:
-    """Concepts of a store by name; with ``types`` only those that have one of these semantic types."""
+    """Concepts of a store by name; hits that score less than ``threshold`` are left out.
+
+    ``dense`` gives the vectors when they are first needed; ``how`` says which searches to use.
+    """
 
     def __init__(
         self,
         store: Store,
         *,
-        types: Container[str] | None = None,
-        threshold: float = 0.5,
+        only: Filter | None = None,
+        how: Collection[Match] = EVERY,
+        dense: Callable[[], Dense] | None = None,
+        threshold: float = 0.0,
         stopwords: Iterable[str] | None = None,
     ) -> None:
-        self._store, self._threshold = store, threshold
-        self._trie = store.trie
-        kinds = enumerate(store.manifest.types)
-        self._kinds: Container[int] = (
-            _EVERY
-            if types is None
-            else {number for number, kind in kinds if any(name in types for name in kind)}
-        )
-        listed = read_stopwords() if stopwords is None else stopwords
-        self._stopped = {self._trie.find(normalise.key(word)) for word in listed}
+        self._store, self._trie, self._how, self._threshold = store, store.trie, how, threshold
+        self._open_dense = dense if "dense" in how else None
+        self._part = Part(store, only or Filter())
+        self._vocabularies = {source.name: place for place, source in enumerate(store.manifest.sources)}
+        self._scanner = scanning.Scanner(store.trie, self._part, stopwords=stopwords)
 
-    def lookup(self, queries: Sequence[str], *, k: int = 5) -> list[list[Hit]]:
-        """The best concepts of each mention: exact matches first, then the most similar names."""
-        return [self._lookup(query, k) for query in queries]
+    def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
+        """The most probable concepts of each mention; where two are as probable, preferred names come first.
 
-    def _lookup(self, query: str, k: int) -> list[Hit]:
-        found: dict[int, Hit] = {}
-        for hits in (self._exact, self._fuzzy):
-            for concept, hit in hits(query) if len(found) < k else ():
-                found.setdefault(concept, hit)
-        return list(found.values())[:k]
+        ``text`` is the document in which the mentions stand: short forms that it defines are looked up by
+        their long forms, and a concept that it names elsewhere is more probable.
+        """
+        defined = abbreviations.definitions(text) if text else {}
+        named = self._named(text) if text else frozenset()
+        forms = {query: abbreviations.expand(query, defined) for query in queries}
+        found = self._best([*dict.fromkeys(forms.values())], named, k)
+        short = [query for query, form in forms.items() if query != form and not found[form]]
+        found |= self._best(short, named, k)
+        hits = {query: found[form] or found.get(query, []) for query, form in forms.items()}
+        return [[replace(hit, end=len(query)) for hit in hits[query]] for query in queries]
 
-    def _exact(self, query: str) -> Iterator[tuple[int, Hit]]:
-        for form in dict.fromkeys((query, *normalise.variants(query))):
-            if (key := self._trie.find(normalise.key(form))) >= 0:
-                rows = sorted(self._rows(key), key=lambda row: _in_another_case(row[1], form))
-                for row, alias in rows:
-                    yield self._hit(row, alias, 1.0, "exact", 0, len(query))
+    def evidence(self, forms: Iterable[str], *, named: Container[int] = (), meaning: bool = False) -> _Found:
+        """All that speaks for each concept that a form may mean."""
+        spelt = {form: self._spelt(form) for form in forms}
+        return self._meant(spelt, named) if meaning else self._likely(spelt, named)
 
-    def _fuzzy(self, query: str) -> Iterator[tuple[int, Hit]]:
-        mention = " ".join(normalise.key(query))
-        keys, cosines = self._trigrams.candidates(mention)
-        pairs = zip(keys.tolist(), cosines.tolist(), strict=True)
-        scored = [(fuzzy.similarity(mention, self._store.key(key), cosine), key) for key, cosine in pairs]
-        for score, key in sorted(scored, key=lambda pair: (-pair[0], pair[1])):
-            if score < self._threshold:
-                return
-            for row, alias in self._rows(key):
-                yield self._hit(row, alias, score, "fuzzy", 0, len(query))
+    def _best(self, forms: Iterable[str], named: Container[int], k: int) -> dict[str, list[Hit]]:
+        """The hits of each form; meaning is asked for only where spelling leaves a doubt."""
+        spelt = {form: self._spelt(form) for form in forms}
+        found = {
+            form: self._ranked(evidence, ranking.LEXICAL, k) for form, evidence in self._likely(spelt, named)
+        }
+        if self._open_dense is not None:
+            doubtful = {form: spelt[form] for form in found if form.strip() and not _is_certain(found[form])}
+            for form, evidence in self._meant(doubtful, named):
+                found[form] = self._ranked(evidence, ranking.DENSE, k)
+        return found
+
+    def _likely(self, spelt: Mapping[str, _Keys], named: Container[int]) -> _Found:
+        """The evidence of spelling alone."""
+        for form, keys in spelt.items():
+            yield form, self._evidence(form, keys, {}, named)
+
+    def _meant(self, spelt: Mapping[str, _Keys], named: Container[int]) -> _Found:
+        """The evidence with that of the names nearest in meaning."""
+        for form, cosines in self._cosines(spelt):
+            keys = {key: spelt[form].get(key, ("dense", 0.0)) for key in cosines}
+            yield form, self._evidence(form, keys, cosines, named)
+
+    def _spelt(self, form: str) -> _Keys:
+        """The keys that equal a form, then those spelt like it, with the score of the fuzzy search."""
+        found: _Keys = {}
+        if "exact" in self._how:
+            for name in (form, *normalise.variants(form)):
+                if (key := self._trie.find(normalise.key(name))) >= 0:
+                    found.setdefault(key, ("exact" if name == form else "variant", 1.0))
+        if "fuzzy" in self._how:
+            for key, score in self._alike(" ".join(normalise.key(form))):
+                found.setdefault(key, ("fuzzy", score))
+        return found
+
+    def _alike(self, mention: str) -> list[tuple[int, float]]:
+        """The best keys of the fuzzy search; a filter has it look further, until there are enough."""
+        limit = _CANDIDATES
+        while True:
+            found = self._fuzzy.search(mention, threshold=_LEAST, limit=limit)
+            kept = [pair for pair in found if self._part.is_whole or any(self._part.rows(pair[0]))]
+            if len(kept) >= _CANDIDATES or len(found) < limit:
+                return kept[:_CANDIDATES]
+            limit *= 16
+
+    def _shortened(self, mention: ranking.Mention) -> dict[int, tuple[int, int]]:
+        """For an abbreviation, the concepts with the most names of these initials: how many, a key of one."""
+        found: dict[int, tuple[int, int]] = {}
+        if not mention.abbreviation or self._initials is None or "fuzzy" not in self._how:
+            return found
+        for key in self._initials.search(mention.text.split()):
+            for row, _ in self._part.rows(key):
+                concept = self._store.row_concepts[row]
+                count, best = found.get(concept, (0, key))
+                found[concept] = count + 1, key if self._store.row_ranks[row] == 0 else best
+        return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[: 4 * _CANDIDATES])
+
+    def _cosines(self, spelt: Mapping[str, _Keys]) -> Iterator[tuple[str, dict[int, float]]]:
+        """Of each form, the cosines of the nearest keys and of those spelt like it."""
+        import numpy as np
+
+        if self._open_dense is None or not spelt:
+            return
+        dense = self._open_dense()
+        vectors = dense.embedder.embed(list(spelt))
+        nearest, cosines = dense.search(vectors, limit=_CANDIDATES, allowed=self._part.keys)
+        for row, (form, keys) in enumerate(spelt.items()):
+            found = dict(zip(nearest[row].tolist(), cosines[row].tolist(), strict=True))
+            found.pop(-1, None)
+            others = np.array([key for key in keys if key not in found], np.int64)
+            found |= zip(others.tolist(), dense.cosines(others, vectors[row]).tolist(), strict=True)
+            yield form, found
+
+    def _evidence(
+        self,
+        form: str,
+        keys: _Keys,
+        cosines: Mapping[int, float],
+        named: Container[int],
+    ) -> list[Evidence]:
+        store, mention = self._store, ranking.Mention.of(form)
+        shortened = self._shortened(mention)
+        keys = dict(keys)
+        for _, key in shortened.values():
+            keys.setdefault(key, ("fuzzy", 0.0))
+        found = [(key, row, alias) for key in keys for row, alias in self._part.rows(key)]
+        nearest: dict[int, float] = {}  # of a concept's names, the one that means most the like
+        preferred: dict[int, float] = {}
+        for key, row, _ in found:
+            concept, cosine = store.row_concepts[row], cosines.get(key, 0.0)
+            nearest[concept] = max(nearest.get(concept, 0.0), cosine)
+            if store.row_ranks[row] == 0:
+                preferred[concept] = max(preferred.get(concept, 0.0), cosine)
+        spelling = {key: mention.features(store.key(key), *keys[key]) for key, _, _ in found}
+        evidence = []
+        for key, row, alias in found:
+            concept, kind = store.row_concepts[row], keys[key][0]
+            inside = concept in named
+            features = (
+                *spelling[key],
+                float(scanning.in_another_case(alias, form)),
+                float(store.row_ranks[row] == 0),
+                float(store.row_ranks[row] == 1),
+                cosines.get(key, 0.0),
+                nearest[concept],
+                preferred.get(concept, 0.0),
+                log1p(shortened[concept][0] if concept in shortened else 0),
+                float(inside),
+                float(inside and mention.abbreviation),
+            )
+            evidence.append(Evidence(concept, row, "exact" if kind == "variant" else kind, features))
+        return evidence
+
+    def _ranked(self, evidence: Iterable[Evidence], model: ranking.Model, k: int) -> list[Hit]:
+        best: dict[int, tuple[float, Evidence]] = {}
+        for item in evidence:
+            score = model.score(item.features)
+            if item.concept not in best or score > best[item.concept][0]:
+                best[item.concept] = score, item
+        found = model.probabilities({concept: score for concept, (score, _) in best.items()}, self._source)
+        order = sorted(found, key=lambda c: (-found[c], self._store.row_ranks[best[c][1].row], c))[:k]
+        return [self._hit(best[c][1], found[c]) for c in order if found[c] >= self._threshold]
+
+    def _source(self, concept: int) -> str:
+        """The vocabulary of a concept: those of different ones do not compete."""
+        return self._store.concept(concept).source if len(self._store.manifest.sources) > 1 else ""
+
+    def _hit(self, evidence: Evidence, score: float, start: int = 0, end: int = 0) -> Hit:
+        concept, alias = self._store.concept(evidence.concept), self._store.alias(evidence.row)
+        return Hit(concept, alias, evidence.match, score, start, end)
 
     def scan(self, text: str) -> list[Hit]:
-        """The names that stand in a text, in its order; where names overlap the longest stays."""
-        words = list(normalise.words(text))
-        free = bytearray(b"\1") * len(words)
+        """The names that stand in a text, in its order; where names overlap the longest stays.
+
+        Of several concepts that bear a name, the one of the first vocabulary is taken.
+        """
         hits = []
-        for start, end, first, last, key in sorted(
-            self._places(text, words), key=lambda place: (place[0] - place[1], place)
-        ):
-            if 0 in free[first:last]:
-                continue
-            surface = text[start:end]
-            for row, alias in self._rows(key):
-                if not _in_another_case(alias, surface):
-                    free[first:last] = bytes(last - first)
-                    hits.append(self._hit(row, alias, 1.0, "exact", start, end)[1])
-                    break
+        for start, end, rows in self._scanner.longest(text):
+            row = min((row for row, _ in rows), key=self._vocabulary)
+            evidence = Evidence(self._store.row_concepts[row], row, "exact", ())
+            hits.append(self._hit(evidence, 1.0, start, end))
         return sorted(hits, key=lambda hit: hit.start)
 
-    def _places(
-        self, text: str, words: Sequence[tuple[str, int, int]]
-    ) -> Iterator[tuple[int, int, int, int, int]]:
-        """Where keys stand, as start, end, first word, word after the last, key; never inside HER2 or B12."""
-        for first, last, key in self._trie.matches([word for word, _, _ in words]):
-            start, end = words[first][1], words[last - 1][2]
-            glued = (first and words[first - 1][2] == start) or (last < len(words) and words[last][1] == end)
-            if glued or end - start < 2 or key in self._stopped:
-                continue
-            if last - first == 1 or _is_one_phrase(text[start:end]):
-                yield start, end, first, last, key
+    def _vocabulary(self, row: int) -> int:
+        """The place of a name's vocabulary among those of the base."""
+        return self._vocabularies.get(self._store.concept(self._store.row_concepts[row]).source, 0)
 
-    def _rows(self, key: int) -> Iterator[tuple[int, str]]:
-        """The names filed under a key, of the types wanted, preferred names first."""
-        store = self._store
-        for row in range(store.key_rows[key], store.key_rows[key + 1]):
-            if store.concept_types[store.row_concepts[row]] in self._kinds:
-                yield row, store.alias(row)
-
-    def _hit(self, row: int, alias: str, score: float, match: Match, start: int, end: int) -> tuple[int, Hit]:
-        number = self._store.row_concepts[row]
-        return number, Hit(self._store.concept(number), alias, match, score, start, end)
+    def _named(self, text: str) -> frozenset[int]:
+        """The concepts that a text names, those of short names left out, which may be anything."""
+        concepts = self._store.row_concepts
+        return frozenset(
+            concepts[row]
+            for _, _, rows in self._scanner.longest(text)
+            for row, alias in rows
+            if len(alias) > 5
+        )
 
     @cached_property
-    def _trigrams(self) -> fuzzy.Trigrams:
-        return fuzzy.open_trigrams(self._store.array)
+    def _initials(self) -> initials.Initials | None:
+        if initials.CODES not in self._store.manifest.files:
+            return None  # a base that was written without this index
+        return initials.Initials(self._store.array(initials.CODES), self._store.array(initials.KEYS))
+
+    @cached_property
+    def _fuzzy(self) -> fuzzy.Fuzzy:
+        return fuzzy.open(self._store.array)
 
 
-def _is_one_phrase(surface: str) -> bool:
-    """Whether no sentence ends and no bracket is left open inside a span: not "tumor. Necrosis"."""
-    depth = 0
-    for character in surface:
-        depth += (character in "([{") - (character in ")]}")
-        if depth < 0:
-            return False
-    return not depth and not _BREAK.search(surface)
-
-
-def _in_another_case(alias: str, surface: str) -> bool:
-    """Whether a short name stands in another case than the vocabulary's: "was" is not WAS, "gout" is Gout."""
-    return alias != surface and normalise.is_acronym(alias)
-
-
-def read_stopwords() -> list[str]:
-    """The stop list that comes with the package."""
-    lines = resources.path("kb", "stopwords.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+def _is_certain(hits: Sequence[Hit]) -> bool:
+    return bool(hits) and hits[0].match == "exact" and hits[0].score >= _CERTAIN

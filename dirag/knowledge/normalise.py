@@ -66,9 +66,9 @@ def words(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def key(name: str) -> tuple[str, ...]:
-    """The words under which a name is filed; a name without any word is filed as it stands."""
+    """The words under which a name is filed; a name without any word is filed by its signs."""
     found = tuple(normal_form(match[1]) for match in _WORD.finditer(name) if match[1])
-    return found or (" ".join(name.casefold().split()),)
+    return found or tuple(name.casefold().split()) or ("",)
 
 
 def variants(name: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Writes a knowledge base: concepts in, a directory out, in one go or not at all.
 
 Every name and every variant of it becomes a row under its key; the rows of a key are sorted with the
-preferred names first, in the order of the vocabularies.
+preferred names first, in the order of the vocabularies. Rows are sorted on disk, so memory grows with the
+arrays of the index only.
 """
 
 from __future__ import annotations
@@ -14,28 +15,48 @@ import sys
 import tempfile
 import time
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
-from dirag.data import Concept
+from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
-from dirag.knowledge import exact, fuzzy, normalise
-from dirag.knowledge.store import SCHEMA, Manifest, Source
+from dirag.knowledge import exact, fuzzy, normalise, spelling
+from dirag.knowledge.files import StringsWriter, write_array
+from dirag.knowledge.sorting import Sorter
+from dirag.knowledge.store import SCHEMA, File, Manifest, Source, sha256
+
+if TYPE_CHECKING:
+    pass
 
 NAME, SYNONYM, VARIANT = range(3)
 _STALE = 3600.0  # seconds
 
-_Row = tuple[tuple[str, ...], int, int, str]  # key, rank, concept, alias
+_Key: TypeAlias = Sequence[str]
+_Row: TypeAlias = tuple[_Key, int, int, str]  # key, rank, concept, alias
 
 
-def write(concepts: Iterable[Concept], folder: Path, *, sources: Iterable[Source] = ()) -> None:
+def write(
+    concepts: Iterable[Concept],
+    folder: Path,
+    *,
+    sources: Iterable[Source] = (),
+    options: Mapping[str, Json] | None = None,
+    command: str = "",
+    extra: Callable[[Path], Mapping[str, Json]] | None = None,
+) -> None:
     """Write a knowledge base; ``sources`` is read after the last concept, so that it can hold counts.
 
-    A knowledge base that stands there already is replaced; anything else is refused.
+    A knowledge base that stands there already is replaced; anything else is refused. ``options`` and
+    ``command`` go into the manifest as they are. ``extra`` gets the finished folder before it is put in its
+    place: a ``Store`` can be opened there, and files that it adds become part of the knowledge base. What it
+    returns is the manifest's ``extra``, and of that ``encoder`` names the encoder.
     """
     if folder.exists() and not (folder / "manifest.json").is_file():
         raise KnowledgeError(f"{folder} exists and is no knowledge base", hint="name a new folder")
@@ -44,7 +65,15 @@ def write(concepts: Iterable[Concept], folder: Path, *, sources: Iterable[Source
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
     try:
         manifest = _write(concepts, part, sources)
-        (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
+        manifest = replace(manifest, options=options or {}, command=command)
+        _write_manifest(part, manifest)
+        if extra is not None:
+            details = extra(part)
+            encoder = details.get("encoder")
+            _write_manifest(
+                part,
+                replace(manifest, extra=details, encoder=None if encoder is None else str(encoder)),
+            )
         _place(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -56,6 +85,16 @@ def _sweep(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > _STALE:
                 shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    """The manifest with what is known of the other files; those known already are not read again."""
+    paths = [path for path in sorted(folder.iterdir()) if path.name != "manifest.json"]
+    files = {
+        path.name: manifest.files.get(path.name) or File(path.stat().st_size, sha256(path)) for path in paths
+    }
+    table = asdict(replace(manifest, files=files))
+    (folder / "manifest.json").write_text(json.dumps(table, indent=1) + "\n", "utf-8")
 
 
 def _place(part: Path, folder: Path) -> None:
@@ -75,24 +114,38 @@ def _place(part: Path, folder: Path) -> None:
 
 
 def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source]) -> Manifest:
-    rows: list[_Row] = []
     kinds: dict[tuple[str, ...], int] = {}
     concept_types = array("i")
-    with _Strings(folder, "concepts") as blob:
-        for number, concept in enumerate(concepts):
-            blob.add(orjson.dumps(_fields(concept)))
-            concept_types.append(kinds.setdefault(concept.semantic_types, len(kinds)))
-            rows.extend(_rows(number, concept))
-    if not rows:
-        raise KnowledgeError("the vocabulary holds no concept that can be used")
-    rows.sort()
-    grouped = [(key, _distinct(group)) for key, group in groupby(rows, key=lambda row: row[0])]
-    _array(folder, "concept_types", concept_types)
-    names = _write_names(folder, grouped)
-    _write_indexes(folder, [key for key, _ in grouped])
-    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    with ExitStack() as stack:
+        rows: Sorter[_Row] = stack.enter_context(Sorter(folder))
+        ids: Sorter[tuple[str, bool, int]] = stack.enter_context(Sorter(folder))
+        parents: Sorter[tuple[str, int]] = stack.enter_context(Sorter(folder))
+        with StringsWriter(folder, "concepts") as blob:
+            for number, concept in enumerate(concepts):
+                blob.add(orjson.dumps(_fields(concept)))
+                concept_types.append(kinds.setdefault(concept.semantic_types, len(kinds)))
+                for row in _rows(number, concept):
+                    rows.add(row)
+                ids.add((concept.id, False, number))
+                for other in concept.xrefs:
+                    ids.add((other, True, number))
+                for parent in concept.parents:
+                    parents.add((parent, number))
+        if not concept_types:
+            raise KnowledgeError("the vocabulary holds no concept that can be used")
+        write_array(folder, "concept_types.i", concept_types)
+        unknown = _write_hierarchy(folder, ids, parents, len(concept_types))
+        names, keys = _write_names(folder, rows)
     return Manifest(
-        SCHEMA, sys.byteorder, tuple(sources), len(concept_types), names, len(grouped), tuple(kinds), files
+        schema=SCHEMA,
+        version=version("dirag"),
+        byteorder=sys.byteorder,
+        sources=tuple(sources),
+        concepts=len(concept_types),
+        names=names,
+        keys=keys,
+        unknown_parents=unknown,
+        types=tuple(kinds),
     )
 
 
@@ -109,63 +162,90 @@ def _fields(concept: Concept) -> Sequence[str | tuple[str, ...]]:
     )
 
 
-def _rows(number: int, concept: Concept) -> Iterable[_Row]:
+def _rows(number: int, concept: Concept) -> Iterator[_Row]:
     for name in (concept.name, *concept.synonyms):
         yield normalise.key(name), NAME if name == concept.name else SYNONYM, number, name
         for variant in normalise.variants(name):
             yield normalise.key(variant), VARIANT, number, variant
 
 
-def _distinct(rows: Iterable[_Row]) -> list[_Row]:
+def _distinct(rows: Iterable[_Row]) -> Iterable[_Row]:
     """One row a concept and key, but each spelling where case tells names apart."""
     kept: dict[tuple[int, str], _Row] = {}
     for row in rows:
         kept.setdefault((row[2], row[3] if normalise.is_acronym(row[3]) else ""), row)
-    return list(kept.values())
+    return kept.values()
 
 
-def _write_names(folder: Path, grouped: Sequence[tuple[tuple[str, ...], Sequence[_Row]]]) -> int:
+def _write_hierarchy(
+    folder: Path, ids: Iterable[tuple[str, bool, int]], parents: Iterable[tuple[str, int]], concepts: int
+) -> int:
+    """Write ids, parents and children; the number of parents that no concept is."""
+    import numpy as np
+
+    unknown, pairs, id_concepts = 0, array("q"), array("i")
+    waiting = iter(parents)
+    parent = next(waiting, None)
+    with StringsWriter(folder, "ids") as strings:
+        for identifier, group in groupby(ids, key=lambda row: row[0]):
+            number = next(group)[2]  # a concept's own id before another's cross-reference
+            strings.add(identifier.encode("utf-8"))
+            id_concepts.append(number)
+            while parent is not None and parent[0] <= identifier:
+                if parent[0] == identifier:
+                    pairs.append(parent[1] << 32 | number)
+                else:
+                    unknown += 1
+                parent = next(waiting, None)
+    unknown += (parent is not None) + sum(1 for _ in waiting)
+    write_array(folder, "id_concepts.i", id_concepts)
+    known = np.unique(np.asarray(pairs))
+    below, above = known >> 32, known & 0xFFFFFFFF
+    for name, groups, members in (("parents", below, above), ("children", above, below)):
+        lists = fuzzy.lists(groups, members, concepts)
+        write_array(folder, f"{name}_starts.i", lists.starts)
+        write_array(folder, f"{name}.i", lists.values)
+    return unknown
+
+
+def _write_names(folder: Path, rows: Iterable[_Row]) -> tuple[int, int]:
+    """Write keys, names and every index over them; the numbers of names and of keys."""
     row_concepts, row_ranks, key_rows = array("i"), array("b"), array("i", [0])
-    with _Strings(folder, "keys") as keys, _Strings(folder, "aliases") as aliases:
-        for key, rows in grouped:
+    seen: dict[str, int] = {}
+    starts, words = array("i", [0]), array("i")
+    with StringsWriter(folder, "keys") as keys, StringsWriter(folder, "aliases") as aliases:
+        for key, group in groupby(rows, key=lambda row: row[0]):
             keys.add(" ".join(key).encode("utf-8"))
-            for _, rank, concept, alias in rows:
+            words.extend(seen.setdefault(word, len(seen)) for word in key)
+            starts.append(len(words))
+            for _, rank, concept, alias in _distinct(group):
                 row_concepts.append(concept)
                 row_ranks.append(rank)
                 aliases.add(alias.encode("utf-8"))
             key_rows.append(len(row_concepts))
-    for name, values in (("row_concepts", row_concepts), ("row_ranks", row_ranks), ("key_rows", key_rows)):
-        _array(folder, name, values)
-    return len(row_concepts)
+    write_array(folder, "row_concepts.i", row_concepts)
+    write_array(folder, "row_ranks.b", row_ranks)
+    write_array(folder, "key_rows.i", key_rows)
+    _write_indexes(folder, seen, starts, words)
+    return len(row_concepts), len(key_rows) - 1
 
 
-def _write_indexes(folder: Path, keys: Sequence[tuple[str, ...]]) -> None:
-    words, arrays = exact.build(keys)
-    (folder / "words.txt").write_bytes("\n".join(words).encode("utf-8"))
-    for name, values in arrays.items():
-        _array(folder, name, values)
-    fuzzy.build([" ".join(key) for key in keys]).save(folder)
+def _write_indexes(folder: Path, seen: dict[str, int], starts: array[int], words: array[int]) -> None:
+    """Number the words by their order and write what is built over them."""
+    import numpy as np
 
-
-def _array(folder: Path, name: str, values: array[int]) -> None:
-    (folder / f"{name}.{values.typecode}").write_bytes(values.tobytes())
-
-
-class _Strings:
-    """Writes byte strings one after the other, with the offset of each in an array beside them."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder, name
-        self._stream = (folder / f"{name}.bin").open("wb")
-        self._offsets = array("q", [0])
-
-    def __enter__(self) -> _Strings:
-        return self
-
-    def add(self, value: bytes) -> None:
-        self._stream.write(value)
-        self._offsets.append(self._offsets[-1] + len(value))
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-        _array(self._folder, self._name, self._offsets)
+    vocabulary = sorted(seen)
+    with StringsWriter(folder, "words") as strings:
+        for word in vocabulary:
+            strings.add(word.encode("utf-8"))
+    places = np.empty(len(seen), np.int32)
+    places[np.fromiter((seen[word] for word in vocabulary), np.int32)] = np.arange(len(seen))
+    numbers = places[np.asarray(words)]
+    size = len(vocabulary)
+    for arrays in (
+        spelling.build(vocabulary),
+        exact.build(starts, array("i", numbers.tobytes()), vocabulary=size),
+        fuzzy.build(np.asarray(starts), numbers, vocabulary=size),
+    ):
+        for file, values in arrays.items():
+            write_array(folder, file, values)

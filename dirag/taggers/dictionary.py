@@ -1,35 +1,154 @@
-"""The dictionary tagger: names of the knowledge base that stand in the text, nothing else.
+"""The dictionary tagger: names of the knowledge base that stand in the text, and little else.
 
-In: segments. Out: one entity a name found whose concept can be of a wanted type. No model, constant
-memory, the same answer every time; it misses whatever the vocabulary does not name.
+In: segments. Out: one entity a name found whose concept can be of a wanted type, with the short forms that
+the document defines for it, and widened by the rules of ``kb/dictionary.toml``. No model, constant memory,
+the same answer every time; it misses whatever the vocabulary does not name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from dirag.data import Entity, Segment, Tagging
+from dirag import resources
+from dirag.data import Entity, Hit, Segment, Tagging
+from dirag.errors import KnowledgeError
+from dirag.knowledge import abbreviations
 from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.protocols import Index
 
+_REACH = 40  # characters before a mention in which a word that belongs to it is looked for
+_WORD_BEFORE = re.compile(r"(?<![\w-])([^\W\d_][\w-]*)[ -]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By entity type: how a name is never written, and which words before it belong to the mention.
+
+    ``before`` matches a word and what parts it from the next member of an enumeration.
+    """
+
+    never: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    modifiers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    before: re.Pattern[str] | None = None
+
+
+def load_rules(path: Path | None = None) -> Rules:
+    """The rules of a file like ``kb/dictionary.toml``, by default of that one."""
+    path = path or resources.path("kb", "dictionary.toml")
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        between = sorted(table.pop("enumeration", {}).get("between", ()), key=len, reverse=True)
+        parts = "|".join(map(re.escape, between))
+        return Rules(
+            {name: re.compile(rules["never"]) for name, rules in table.items() if "never" in rules},
+            {name: frozenset(rules.get("modifiers", ())) for name, rules in table.items()},
+            re.compile(rf"(?<!\w)([^\W\d_]+)(?:{parts})$") if between else None,
+        )
+    except (OSError, ValueError, re.error, AttributeError, TypeError) as error:
+        raise KnowledgeError(f"cannot read {path}: {error}") from error
+
 
 class DictionaryTagger:
-    """Tags by ``index.scan``; a concept of several wanted types gets the first of its own order."""
+    """Tags by ``index.scan``; a concept of several wanted types gets the first of its own order.
 
-    def __init__(self, index: Index, types: Sequence[str], *, type_map: TypeMap | None = None) -> None:
+    A short form counts from the segment that defines it to the end of the document; a segment that starts
+    no later than the one before it belongs to another document.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        types: Sequence[str],
+        *,
+        type_map: TypeMap | None = None,
+        rules: Rules | None = None,
+    ) -> None:
         self._index, self._wanted = index, frozenset(types)
         self._map = type_map or load_types()
+        self._rules = rules or load_rules()
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        defined: dict[str, Entity] = {}
+        last = -1
         for segment in segments:
-            yield Tagging(tuple(self._entities(segment.text)))
+            if segment.start <= last:
+                defined = {}
+            last = segment.start
+            yield Tagging(tuple(self._widened(segment.text, self._found(segment.text, defined))))
 
     def close(self) -> None:
         """Nothing to close: the knowledge base belongs to the caller."""
 
-    def _entities(self, text: str) -> Iterator[Entity]:
-        for hit in self._index.scan(text):
-            for name in self._map.entities(hit.concept.semantic_types):
-                if name in self._wanted:
-                    yield Entity(hit.start, hit.end, name, text[hit.start : hit.end], hit.score, hit)
+    def _found(self, text: str, defined: dict[str, Entity]) -> list[Entity]:
+        """Names and short forms in the order of the text; what the text defines is added to ``defined``."""
+        named = [entity for hit in self._index.scan(text) if (entity := self._entity(text, hit))]
+        ends = {entity.end: entity for entity in named}
+        for pair in abbreviations.find(text):
+            if pair.long_end in ends:
+                defined.setdefault(pair.short, ends[pair.long_end])
+        return _longest([*_short_forms(text, defined), *named], len(text)) if defined else named
+
+    def _entity(self, text: str, hit: Hit) -> Entity | None:
+        surface = text[hit.start : hit.end]
+        for name in self._map.entities(hit.concept.semantic_types):
+            if name in self._wanted:
+                never = self._rules.never.get(name)
+                if never is None or not never.fullmatch(surface):
+                    return Entity(hit.start, hit.end, name, surface, hit.score, hit)
+        return None
+
+    def _widened(self, text: str, entities: Iterable[Entity]) -> Iterator[Entity]:
+        """The entities with the words before them that belong to the mention."""
+        end = 0
+        for entity in entities:
+            start = self._enumerated(text, entity, end)
+            modifiers = self._rules.modifiers.get(entity.type, ())
+            while match := _WORD_BEFORE.search(text[max(start - _REACH, end) : start]):
+                if match[1].lower() not in modifiers:
                     break
+                start -= len(match[0])
+            end = entity.end
+            yield replace(entity, start=start, text=text[start:end]) if start < entity.start else entity
+
+    def _enumerated(self, text: str, entity: Entity, first: int) -> int:
+        """Where the enumeration starts that ends in this mention, not before ``first``."""
+        start, head = entity.start, entity.text.split()[-1]
+        if self._rules.before is None or " " not in entity.text:
+            return start
+        while match := self._rules.before.search(text[max(start - _REACH, first) : start]):
+            if not self._is_name(f"{match[1]} {head}", entity.type):
+                break
+            start -= len(match[0])
+        return start
+
+    def _is_name(self, text: str, type_: str) -> bool:
+        return any(
+            hit.start == 0
+            and hit.end == len(text)
+            and type_ in self._map.entities(hit.concept.semantic_types)
+            for hit in self._index.scan(text)
+        )
+
+
+def _short_forms(text: str, defined: Mapping[str, Entity]) -> Iterator[Entity]:
+    """Where a defined short form stands, as the entity that its long form is."""
+    forms = "|".join(map(re.escape, sorted(defined, key=len, reverse=True)))
+    for match in re.finditer(rf"(?<!\w)(?:{forms})(?!\w)", text):
+        start, end = match.span()
+        long = defined[match[0]]
+        hit = None if long.concept is None else replace(long.concept, start=start, end=end)
+        yield Entity(start, end, long.type, match[0], long.score, hit)
+
+
+def _longest(entities: Sequence[Entity], size: int) -> list[Entity]:
+    """The entities that stay where they overlap: the longest, the first of equals."""
+    free, kept = bytearray(b"\1") * size, []
+    for entity in sorted(entities, key=lambda entity: entity.start - entity.end):
+        if 0 not in free[entity.start : entity.end]:
+            free[entity.start : entity.end] = bytes(entity.end - entity.start)
+            kept.append(entity)
+    return sorted(kept, key=lambda entity: entity.start)

@@ -1,12 +1,13 @@
-"""Readers of vocabularies: a file in its publisher's own format to a stream of concepts.
+"""Readers of vocabularies: a file or folder in its publisher's own format to a stream of concepts.
 
-A row that cannot be used is counted with its reason and first place, and never ends the reading; a
-file in no known format is refused.
+A row that cannot be used is counted with its reason and first place, and never ends the reading. Of
+several concepts with one id the first is kept. A file in no known format, or without any concept, is refused.
 """
 
 from __future__ import annotations
 
 import importlib
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,19 +17,33 @@ from typing import Protocol, cast
 from dirag.data import Concept
 from dirag.errors import KnowledgeError, unknown
 from dirag.knowledge.semantics import TypeMap
+from dirag.knowledge.sources.detection import detect, files
+from dirag.knowledge.sources.parents import checked
+
+__all__ = ["FORMATS", "SCOPES", "Choice", "Reader", "Reading", "Rejected", "clean", "detect", "files", "read"]
 
 #: Format name -> the function that reads it.
 FORMATS = {
+    "drugbank": "dirag.knowledge.sources.drugbank:read",
+    "gene_info": "dirag.knowledge.sources.genes:read_gene_info",
+    "hgnc": "dirag.knowledge.sources.genes:read_hgnc",
     "icd10cm": "dirag.knowledge.sources.icd10cm:read",
-    "obo": "dirag.knowledge.sources.obo:read",
-    "table": "dirag.knowledge.sources.table:read",
     "medic": "dirag.knowledge.sources.medic:read",
+    "mesh": "dirag.knowledge.sources.mesh:read",
+    "obo": "dirag.knowledge.sources.obo:read",
+    "obographs": "dirag.knowledge.sources.obographs:read",
+    "snomed": "dirag.knowledge.sources.snomed:read",
+    "table": "dirag.knowledge.sources.table:read",
+    "umls": "dirag.knowledge.sources.umls:read",
 }
+
+#: How a synonym relates to its term in OBO.
+SCOPES = ("EXACT", "NARROW", "RELATED", "BROAD")
 
 
 @dataclass(slots=True)
 class Rejected:
-    """The rows that could not be used: how many for each reason, and where the first one was."""
+    """What was left out, or kept in doubt: how often for each reason, and where first."""
 
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
@@ -38,44 +53,89 @@ class Rejected:
         self.first.setdefault(reason, where)
 
 
-class Reader(Protocol):
-    """Reads one file; ``source`` names the vocabulary in each concept."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to take of a vocabulary; an empty tuple takes everything.
 
-    def __call__(
-        self, path: Path, *, source: str, types: TypeMap, rejected: Rejected
-    ) -> Iterator[Concept]: ...
+    ``languages`` in order of preference ("en" or "ENG"), where a source has several; ``vocabularies`` are
+    those that the UMLS is made of, by its abbreviations; ``semantic_types`` names, or identifiers such as
+    T047. ``suppressed`` takes names that their publisher marks as obsolete, too.
+    """
+
+    languages: tuple[str, ...] = ("en",)
+    vocabularies: tuple[str, ...] = ()
+    semantic_types: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ("EXACT", "NARROW", "RELATED")
+    suppressed: bool = False
+
+    def __post_init__(self) -> None:
+        for scope in self.scopes:
+            if scope not in SCOPES:
+                raise unknown("synonym scope", scope, SCOPES)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader works with; ``source`` names the vocabulary in each concept."""
+
+    source: str
+    types: TypeMap
+    rejected: Rejected
+    choice: Choice = Choice()
+
+
+class Reader(Protocol):
+    """Reads one vocabulary."""
+
+    def __call__(self, path: Path, reading: Reading) -> Iterator[Concept]: ...
 
 
 def read(
-    path: Path, *, source: str, types: TypeMap, rejected: Rejected, format: str | None = None
+    path: Path,
+    *,
+    source: str,
+    types: TypeMap,
+    rejected: Rejected,
+    format: str | None = None,
+    choice: Choice = Choice(),
 ) -> Iterator[Concept]:
-    """The concepts of a vocabulary file, in its order."""
+    """The concepts of a vocabulary that ``choice`` takes, in its order."""
     format = format or detect(path)
     if format not in FORMATS:
         raise unknown("vocabulary format", format, FORMATS)
     module, _, name = FORMATS[format].partition(":")
     reader = cast("Reader", getattr(importlib.import_module(module), name))
-    return reader(path, source=source, types=types, rejected=rejected)
+    concepts = reader(path, Reading(source, types, rejected, choice))
+    if format != "umls":  # whose reader sees to it itself: it is too large for a table of its ids
+        concepts = checked(concepts, path.name, rejected)
+    return _chosen(concepts, path, types, rejected, choice)
 
 
-def detect(path: Path) -> str:
-    """The format of a vocabulary file, by its suffix and its first line."""
+def _chosen(
+    concepts: Iterator[Concept], path: Path, types: TypeMap, rejected: Rejected, choice: Choice
+) -> Iterator[Concept]:
+    wanted = {types.umls.get(name, name) for name in choice.semantic_types}
+    read, taken = 0, 0
     try:
-        with path.open("rb") as stream:
-            head = stream.read(4096)
-    except OSError as error:
-        raise KnowledgeError(f"cannot read the vocabulary {path}: {error.strerror}") from error
-    if path.suffix in (".tsv", ".csv", ".jsonl"):
-        return "table"
-    if path.suffix == ".obo" or head.startswith(b"format-version:"):
-        return "obo"
-    if b"<ICD10CM.tabular>" in head:
-        return "icd10cm"
-    if b"||" in head.split(b"\n", 1)[0]:
-        return "medic"
-    raise KnowledgeError(
-        f"{path} is in no known vocabulary format",
-        hint=f"known: {', '.join(sorted(FORMATS))}; a table of your own is .tsv, .csv or .jsonl",
+        for concept in concepts:
+            read += 1
+            if not concept.semantic_types:
+                rejected.add("concept without a semantic type (kept)", f"{path.name}: {concept.id}")
+            if not wanted or wanted.intersection(concept.semantic_types):
+                taken += 1
+                yield concept
+    except (OSError, EOFError, zlib.error) as error:
+        raise KnowledgeError(f"cannot read the vocabulary {path}: {error}") from error
+    if not taken:
+        problem = f"none of the {read:,} concepts of {path} has a type that was chosen"
+        raise KnowledgeError(problem if read else f"{path} holds no concept that can be used{_why(rejected)}")
+
+
+def _why(rejected: Rejected) -> str:
+    """The commonest reason, where a vocabulary turned out to hold nothing."""
+    return "".join(
+        f": {number:,} x {reason}, first at {rejected.first[reason]}"
+        for reason, number in rejected.counts.most_common(1)
     )
 
 

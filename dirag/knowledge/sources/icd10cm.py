@@ -1,7 +1,7 @@
 """ICD-10-CM, the tabular list as XML: each code of the list a concept, its inclusion terms as synonyms.
 
-Codes made only by a seventh character (encounter, laterality of a fracture's course) are not in the list
-and are not made up. Read as a stream.
+The parent is the code that encloses it. Codes made only by a seventh character (encounter, laterality of a
+fracture's course) are not in the list and are not made up. Read as a stream.
 """
 
 from __future__ import annotations
@@ -11,36 +11,49 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from dirag.data import Concept
-from dirag.errors import KnowledgeError
-from dirag.knowledge.semantics import TypeMap
-from dirag.knowledge.sources import Rejected, clean
+from dirag.knowledge.sources import Reading, clean
+from dirag.knowledge.sources.opening import elements
 
 
-def read(path: Path, *, source: str, types: TypeMap, rejected: Rejected) -> Iterator[Concept]:
+def read(path: Path, reading: Reading) -> Iterator[Concept]:
     chapter = ""
-    try:
-        for event, element in ElementTree.iterparse(path, events=("start", "end")):
-            if event == "start":
-                chapter = "" if element.tag == "chapter" else chapter
-            elif element.tag == "name" and not chapter:
-                chapter = element.text or ""
-            elif element.tag == "diag":
-                if element.get("placeholder") == "true":
-                    pass  # a level that only fills the code up to a seventh character
-                elif concept := _concept(element, chapter, source, types):
-                    yield concept
-                else:
-                    rejected.add("code without name", f"{path.name}: chapter {chapter}")
-                # a parent needs no more of its child than that it has been read
-                element.clear()
-    except (ElementTree.ParseError, OSError) as error:
-        raise KnowledgeError(f"{path} is not readable as ICD-10-CM XML: {error}") from error
+    enclosing: list[ElementTree.Element] = []  # the codes that are open
+    for event, element in elements(path, "ICD-10-CM XML", reading.rejected):
+        if event == "start":
+            chapter = "" if element.tag == "chapter" else chapter
+            enclosing += [element] if element.tag == "diag" else []
+        elif element.tag == "name" and not chapter:
+            chapter = element.text or ""
+        elif element.tag == "diag":
+            enclosing.pop()
+            if concept := _concept(element, chapter, enclosing, reading):
+                yield concept
+            elif not _placeholder(element):
+                reading.rejected.add("code without name", f"{path.name}: chapter {chapter}")
+            element.clear()  # a parent needs no more of its child than that it has been read
+        elif element.tag == "chapter":
+            element.clear()
 
 
-def _concept(diag: ElementTree.Element, chapter: str, source: str, types: TypeMap) -> Concept | None:
-    code, name = diag.findtext("name", "").strip(), " ".join(diag.findtext("desc", "").split())
-    if not code or not name:
+def _concept(
+    diag: ElementTree.Element, chapter: str, enclosing: list[ElementTree.Element], reading: Reading
+) -> Concept | None:
+    code, name = _text(diag, "name"), _text(diag, "desc")
+    if not code or not name or _placeholder(diag):
         return None
     terms = [note.text or "" for note in diag.findall("inclusionTerm/note")]
-    semantic = types.icd10cm.get(chapter, f"chapter {chapter}")
-    return Concept(f"ICD10CM:{code}", name, clean(terms, name), (semantic,), source=source)
+    semantic = reading.types.icd10cm.get(chapter, f"chapter {chapter}")
+    above = [_text(parent, "name") for parent in enclosing if not _placeholder(parent)]
+    parents = tuple(f"ICD10CM:{parent}" for parent in above[-1:] if parent)
+    return Concept(
+        f"ICD10CM:{code}", name, clean(terms, name), (semantic,), source=reading.source, parents=parents
+    )
+
+
+def _text(diag: ElementTree.Element, tag: str) -> str:
+    return " ".join(diag.findtext(tag, "").split())
+
+
+def _placeholder(diag: ElementTree.Element) -> bool:
+    """A level that only fills the code up to a seventh character."""
+    return diag.get("placeholder") == "true"

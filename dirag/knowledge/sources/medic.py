@@ -1,7 +1,7 @@
 """The MEDIC disease list as text: ``id|other id|…||name|synonym|…``, one concept a line.
 
-MEDIC holds diseases only, so that is the semantic type. Other ids are kept as concepts' own only in
-the first place; they are not names.
+MEDIC holds diseases only, so that is the semantic type. Its ids are MeSH's (D…, C…) and OMIM's (digits),
+written without prefix; they get theirs.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dirag.data import Concept
-from dirag.errors import KnowledgeError
-from dirag.knowledge.semantics import TypeMap
-from dirag.knowledge.sources import Rejected, clean
+from dirag.knowledge.sources import Reading, clean
+from dirag.knowledge.sources.identifiers import curies
+from dirag.knowledge.sources.opening import lines
 
 
-def read(path: Path, *, source: str, types: TypeMap, rejected: Rejected) -> Iterator[Concept]:
-    del types
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                ids, separator, names = line.strip().partition("||")
-                identifier = ids.split("|")[0].strip()
-                name, *synonyms = (" ".join(name.split()) for name in names.split("|"))
-                if separator and identifier and name:
-                    yield Concept(identifier, name, clean(synonyms, name), ("disease",), source=source)
-                elif line.strip():
-                    rejected.add("line without id or name", f"{path.name}:{number}")
-    except OSError as error:
-        raise KnowledgeError(f"cannot read {path}: {error.strerror}") from error
+def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    for number, line in lines(path, reading.rejected):
+        ids, separator, names = line.strip().partition("||")
+        first, *others = (_prefixed(identifier.strip()) for identifier in ids.split("|"))
+        name, *synonyms = (" ".join(name.split()) for name in names.split("|"))
+        if separator and first and name:
+            xrefs = curies(others, reading.types.prefixes, own=first)
+            yield Concept(
+                first, name, clean(synonyms, name), ("disease",), source=reading.source, xrefs=xrefs
+            )
+        elif line.strip():
+            reading.rejected.add("line without id or name", f"{path.name}:{number}")
+
+
+def _prefixed(identifier: str) -> str:
+    if not identifier or ":" in identifier:
+        return identifier
+    return f"{'OMIM' if identifier.isdecimal() else 'MESH'}:{identifier}"

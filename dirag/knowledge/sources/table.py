@@ -1,13 +1,12 @@
 """A vocabulary of one's own: TSV or CSV with a header, or JSON Lines.
 
-Columns: ``id`` and ``name``, and if wanted ``synonyms``, ``types`` and ``definition``. Several synonyms
-or types are parted by ``|`` in TSV and CSV and are lists in JSON. Other columns are left aside; a file
-without ``id`` and ``name`` is refused.
+Columns: ``id`` and ``name``, and if wanted ``synonyms``, ``types``, ``definition``, ``parents``, ``xrefs``.
+Several values are parted by ``|`` in TSV and CSV and are lists in JSON. Other columns are left aside; a
+file without ``id`` and ``name`` is refused.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,56 +14,59 @@ import orjson
 
 from dirag.data import Concept
 from dirag.errors import KnowledgeError
-from dirag.knowledge.semantics import TypeMap
-from dirag.knowledge.sources import Rejected, clean
+from dirag.knowledge.sources import Reading, Rejected, clean
+from dirag.knowledge.sources.delimited import commas, tabs
+from dirag.knowledge.sources.identifiers import curies
+from dirag.knowledge.sources.opening import lines
 
 
-def read(path: Path, *, source: str, types: TypeMap, rejected: Rejected) -> Iterator[Concept]:
-    del types  # a table names its semantic types itself
-    rows = _json_rows(path, rejected) if path.suffix == ".jsonl" else _csv_rows(path, rejected)
-    try:
-        for line, row in rows:
-            identifier, name = (" ".join(str(row.get(column) or "").split()) for column in ("id", "name"))
-            if not identifier or not name:
-                rejected.add("row without id or name", f"{path.name}:{line}")
-                continue
-            synonyms, kinds = _several(row.get("synonyms")), _several(row.get("types"))
-            definition = str(row.get("definition") or "")
-            yield Concept(identifier, name, clean(synonyms, name), clean(kinds, ""), definition, source)
-    except (OSError, csv.Error) as error:
-        raise KnowledgeError(f"cannot read the vocabulary {path}: {error}") from error
+def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    for where, row in _rows(path, reading.rejected):
+        identifier, name = (" ".join(str(row.get(column) or "").split()) for column in ("id", "name"))
+        if not identifier or not name:
+            reading.rejected.add("row without id or name", where)
+            continue
+        yield Concept(
+            identifier,
+            name,
+            clean(_several(row.get("synonyms")), name),
+            clean(_several(row.get("types")), ""),
+            str(row.get("definition") or ""),
+            reading.source,
+            clean(_several(row.get("parents")), identifier),
+            curies(_several(row.get("xrefs")), reading.types.prefixes, own=identifier),
+        )
 
 
-def _csv_rows(path: Path, rejected: Rejected) -> Iterator[tuple[int, Mapping[str, object]]]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        rows = csv.DictReader(stream, delimiter="," if path.suffix == ".csv" else "\t")
-        missing = [column for column in ("id", "name") if column not in (rows.fieldnames or ())]
-        if missing:
-            raise KnowledgeError(
-                f"{path}: the first line names no column {' and no column '.join(missing)}",
-                hint="the columns are id, name, synonyms, types, definition",
-            )
-        for row in rows:
-            if None in row:
-                rejected.add("row with too many fields", f"{path.name}:{rows.line_num}")
-            else:
-                yield rows.line_num, row
+def _rows(path: Path, rejected: Rejected) -> Iterator[tuple[str, Mapping[str, object]]]:
+    _, first = next(lines(path, Rejected()))
+    if first.startswith("{") or ".jsonl" in path.suffixes:
+        return _json_rows(path, rejected)
+    mark, rows = ("\t", tabs) if "\t" in first else (",", commas)
+    columns = {column.strip().strip('"') for column in first.split(mark)}
+    missing = [column for column in ("id", "name") if column not in columns]
+    if missing:
+        raise KnowledgeError(
+            f"{path}: the first line names no column {' and no column '.join(missing)}",
+            hint="the columns are id, name, synonyms, types, definition, parents, xrefs",
+        )
+    return rows(path, rejected)
 
 
-def _json_rows(path: Path, rejected: Rejected) -> Iterator[tuple[int, Mapping[str, object]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = orjson.loads(line)
-            except ValueError:
-                rejected.add("line that is not JSON", f"{path.name}:{number}")
-                continue
-            if isinstance(row, dict):
-                yield number, row
-            else:
-                rejected.add("line that is no JSON object", f"{path.name}:{number}")
+def _json_rows(path: Path, rejected: Rejected) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for number, line in lines(path, rejected):
+        where = f"{path.name}:{number}"
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except ValueError:
+            rejected.add("line that is not JSON", where)
+            continue
+        if isinstance(row, dict):
+            yield where, row
+        else:
+            rejected.add("line that is no JSON object", where)
 
 
 def _several(value: object) -> list[str]:

@@ -1,0 +1,60 @@
+"""Opens vocabulary files, gzip'ed or not, and reads them line by line, or as XML element by element.
+
+Bytes that are no UTF-8 are counted and read as U+FFFD, so that they cost a name and not a file. Only a
+line feed ends a line: carriage returns inside a field are white space.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+from xml.etree import ElementTree
+from xml.parsers.expat import errors
+
+from dirag.errors import KnowledgeError
+
+if TYPE_CHECKING:
+    from dirag.knowledge.sources import Rejected
+
+#: The file ends between two tags, with some not closed: an excerpt, or a file cut off.
+_UNFINISHED = errors.codes[errors.XML_ERROR_NO_ELEMENTS]
+
+
+def binary(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        magic = stream.read(2)
+    return cast("IO[bytes]", gzip.open(path)) if magic == b"\x1f\x8b" else path.open("rb")
+
+
+def lines(path: Path, rejected: Rejected) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers from 1, without their ends and without a byte order mark."""
+    with binary(path) as stream:
+        for number, raw in enumerate(stream, 1):
+            try:
+                line = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                rejected.add("line with bytes that are no UTF-8 (read as \ufffd)", f"{path.name}:{number}")
+                line = raw.decode("utf-8", "replace")
+            yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
+
+
+def elements(path: Path, form: str, rejected: Rejected) -> Iterator[tuple[str, ElementTree.Element]]:
+    """The starts and ends of the elements of an XML file; whoever takes them clears them.
+
+    A file that breaks off is read that far; one that is no XML is refused.
+    """
+    with binary(path) as stream:
+        events = ElementTree.iterparse(stream, events=("start", "end"))
+        while True:
+            try:
+                event, element = next(events)
+            except StopIteration:
+                return
+            except (ElementTree.ParseError, LookupError, ValueError) as error:  # two are for the encoding
+                if getattr(error, "code", None) != _UNFINISHED:
+                    raise KnowledgeError(f"{path} is not readable as {form}: {error}") from error
+                rejected.add("file that breaks off (what stood whole is read)", path.name)
+                return
+            yield event, element
