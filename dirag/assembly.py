@@ -37,13 +37,16 @@ def types_of(config: Config) -> tuple[str, ...]:
 
 def knowledge_base(config: Config) -> KnowledgeBase | None:
     """The knowledge base of the option ``kb``, or None where it is switched off."""
-    if config.kb == "none":
-        return None
-    if config.kb == "default":
-        return open_default(offline=config.offline)
-    path = Path(config.kb).expanduser()
+    return None if config.kb == "none" else read_base(config.kb, offline=config.offline)
+
+
+def read_base(name_or_path: str, *, offline: bool = False) -> KnowledgeBase:
+    """The default knowledge base ("default"), a built one, or that of a vocabulary file."""
+    if name_or_path == "default":
+        return open_default(offline=offline)
+    path = Path(name_or_path).expanduser()
     if not path.exists():
-        raise UsageError(f"--kb {config.kb!r} does not exist", hint="give a directory or a vocabulary file")
+        raise UsageError(f"no knowledge base {name_or_path!r}", hint="give a directory or a vocabulary file")
     return open_path(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,7 @@ import orjson
 
 from dirag import artifacts, assembly
 from dirag import pool as pools
-from dirag.cli.options import hand_down
+from dirag.cli.options import hand_down, standard_lines
 from dirag.embed import open_encoder
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def search(
     opened = assembly.read_pool(pool, offline=offline)
     embedder = open_encoder(encoder or _own_encoder(opened), offline=offline)
     selector = NearestSelector(opened, embedder)
-    for query, hits in _answers(selector, _lines() if queries == ("-",) else queries, k):
+    for query, hits in _answers(selector, standard_lines() if queries == ("-",) else queries, k):
         click.echo(_json(query, hits) if as_json else _shown(query, hits))
 
 
@@ -113,15 +112,6 @@ def _own_encoder(pool: Pool) -> str:
     """The name of the pool's encoder if it is one that can be opened by name, else the default's."""
     name = (pool.manifest.encoder or "").rpartition("@")[0]
     return name if name == "hash" or name in artifacts.known() else _DEFAULT_ENCODER
-
-
-def _lines() -> Iterator[str]:
-    """Standard input by lines; bytes that are not UTF-8 are replaced, and told."""
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-        if "\ufffd" in text:
-            click.echo(f"dirag: line {number} of standard input is not valid UTF-8 throughout", err=True)
-        yield text
 
 
 def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Iterator[tuple[str, Hits]]:

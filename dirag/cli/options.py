@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -74,6 +75,15 @@ def config_options(command: F) -> F:
             )
         command = add(command)
     return command
+
+
+def standard_lines() -> Iterator[str]:
+    """Standard input by lines; bytes that are not UTF-8 are replaced, and told."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+        if "\ufffd" in text:
+            click.echo(f"dirag: line {number} of standard input is not valid UTF-8 throughout", err=True)
+        yield text
 
 
 def config_of(values: dict[str, Any]) -> Config:

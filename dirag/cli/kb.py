@@ -1,0 +1,242 @@
+"""``dirag kb``: knowledge bases, built from vocabularies, described and searched.
+
+Descriptions, tables and JSON go to standard output; progress and counts to standard error.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from dirag import artifacts, assembly
+from dirag.cli.options import Names, hand_down, standard_lines
+from dirag.errors import UsageError
+
+if TYPE_CHECKING:
+    from dirag.data import Hit
+    from dirag.knowledge.base import KnowledgeBase, Vocabulary
+    from dirag.knowledge.store import Manifest
+
+_BATCH = 256
+_HOW = ("exact", "fuzzy", "dense", "all")
+_offline = click.option("--offline", is_flag=True, help="Never fetch weights or vocabularies.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def kb(ctx: click.Context) -> None:
+    """Knowledge bases: vocabularies with indexes of their names.
+
+    \b
+    Example:
+      dirag kb search default "heart attack"
+    """
+    hand_down(ctx)
+
+
+@kb.command()
+@click.argument("sources", nargs=-1, required=True, metavar="[NAME=]SOURCE...")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder to make."
+)
+@click.option(
+    "--encoder",
+    default="all-minilm-l6-v2",
+    show_default=True,
+    envvar="DIRAG_ENCODER",
+    metavar="NAME|PATH",
+    help="Encoder of the names.",
+)
+@click.option("--dense/--no-dense", default=True, help="Let names be found by meaning too (slow to build).")
+@click.option(
+    "--budget", default=1024, show_default=True, type=click.IntRange(min=1), help="MB of the dense index."
+)
+@click.option("--merge/--no-merge", default=True, help="Make one concept of those that refer to each other.")
+@click.option(
+    "--languages", type=Names(), default="en", show_default=True, help="Languages of names, the best first."
+)
+@click.option("--vocabularies", type=Names(), help="Only these parts of the UMLS, such as MSH.")
+@click.option("--semantic-types", type=Names(), help="Only concepts of these semantic types.")
+@click.option("--suppressed", is_flag=True, help="With names that their source suppresses.")
+@click.option(
+    "--type-map",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Lines to lay over kb/types.toml: from a vocabulary's classes to entity types.",
+)
+@_offline
+def build(
+    sources: tuple[str, ...],
+    output: Path,
+    encoder: str,
+    dense: bool,
+    budget: int,
+    merge: bool,
+    languages: tuple[str, ...],
+    vocabularies: tuple[str, ...] | None,
+    semantic_types: tuple[str, ...] | None,
+    suppressed: bool,
+    type_map: Path | None,
+    offline: bool,
+) -> None:
+    """Make a knowledge base of each SOURCE: a vocabulary's file or folder, or a name of `dirag models list`.
+
+    Read are UMLS RRF, OBO, OBO Graphs JSON, MeSH XML, SNOMED RF2, ICD-10-CM XML, MEDIC, DrugBank, NCBI
+    gene_info, HGNC, and tables of your own (.tsv, .csv, .jsonl). Rows that cannot be used are counted. A
+    build that is killed while it encodes goes on there when it is repeated.
+
+    \b
+    Example:
+      dirag kb build hpo-2025-01-16 mine=diseases.tsv -o base --no-dense
+    """
+    from dirag.knowledge import base
+    from dirag.knowledge.semantics import load_types
+    from dirag.knowledge.sources import Choice
+
+    choice = Choice(
+        languages=languages,
+        vocabularies=vocabularies or (),
+        semantic_types=semantic_types or (),
+        suppressed=suppressed,
+    )
+    made = base.build(
+        [_vocabulary(source, offline) for source in sources],
+        output,
+        types=load_types(type_map),
+        choice=choice,
+        merge=merge,
+        encoder=encoder if dense else None,
+        budget=budget << 20,
+        offline=offline,
+        command=shlex.join(["dirag", *sys.argv[1:]]),
+        progress=True,
+    )
+    click.echo(f"{output}: {made.names:,} names of {made.concepts:,} concepts", err=True)
+    for line in _rejected(made):
+        click.echo(line, err=True)
+
+
+@kb.command()
+@click.argument("folder", metavar="DIR|default", default="default")
+@click.option("--json", "as_json", is_flag=True, help="The manifest as one JSON object.")
+@click.option("--check", is_flag=True, help="Compare every file with its sha256.")
+@_offline
+def info(folder: str, as_json: bool, check: bool, offline: bool) -> None:
+    """Show what is inside a knowledge base and how it was made.
+
+    \b
+    Example:
+      dirag kb info default --check
+    """
+    opened = assembly.read_base(folder, offline=offline)
+    if check:
+        opened.verify()
+    if as_json:
+        click.echo(orjson.dumps(asdict(opened.manifest)))
+        return
+    for line in _described(opened.manifest):
+        click.echo(line)
+    if check:
+        click.echo("files       as the manifest says")
+
+
+@kb.command()
+@click.argument("folder", metavar="DIR|default")
+@click.argument("queries", nargs=-1, required=True, metavar="QUERY...|-")
+@click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="Concepts a query.")
+@click.option("--how", type=click.Choice(_HOW), default="all", show_default=True, help="Kind of match.")
+@click.option("--types", type=Names(), help="Only concepts that can be an entity of these types.")
+@click.option("--sources", type=Names(), help="Only concepts of these vocabularies.")
+@click.option("--under", type=Names(), metavar="ID,...", help="Only concepts below one of these.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
+@_offline
+def search(
+    folder: str,
+    queries: tuple[str, ...],
+    k: int,
+    how: str,
+    types: tuple[str, ...] | None,
+    sources: tuple[str, ...] | None,
+    under: tuple[str, ...] | None,
+    as_json: bool,
+    offline: bool,
+) -> None:
+    """Show the concepts that each QUERY may name, best first; - reads one query a line.
+
+    \b
+    Example:
+      dirag kb search default "heart atack" -k 3
+    """
+    from dirag.knowledge.lookup import EVERY
+
+    opened = assembly.read_base(folder, offline=offline)
+    kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)
+    index = opened.index_for(types, sources=sources, under=under or (), how=kinds, threshold=0.0)
+    asked: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
+    while batch := list(islice(asked, _BATCH)):
+        for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):
+            click.echo(_json(query, hits, opened) if as_json else _shown(query, hits))
+
+
+def _vocabulary(source: str, offline: bool) -> Vocabulary:
+    """The vocabulary of an argument: a known name, a path, or a path with the name that it shall have."""
+    from dirag.knowledge.base import Vocabulary
+
+    name, given, rest = source.partition("=")
+    if source in artifacts.known():
+        known = artifacts.get(source)
+        return Vocabulary(artifacts.locate(source, offline=offline), source, known.licence)
+    path = Path(rest if given and not Path(source).exists() else source).expanduser()
+    if not path.exists():
+        raise UsageError(f"no vocabulary {str(path)!r}", hint="give a file, a folder, or a known name")
+    return Vocabulary(path, name if str(path) == rest else path.stem)
+
+
+def _rejected(manifest: Manifest) -> Iterator[str]:
+    for source in manifest.sources:
+        for reason, number in source.rejected.items():
+            yield f"{source.name}: {number:,} x {reason}, first at {source.first_rejected[reason]}"
+
+
+def _described(manifest: Manifest) -> Iterator[str]:
+    yield f"contents    {manifest.names:,} names of {manifest.concepts:,} concepts"
+    for source in manifest.sources:
+        yield f"vocabulary  {source.name}: {source.concepts:,} concepts, sha256 {source.sha256[:16]}"
+        yield f"            licence: {source.licence or 'not known'}"
+    yield from (f"left out    {line}" for line in _rejected(manifest))
+    yield f"encoder     {manifest.encoder or 'none'}"
+    yield f"bytes       {sum(file.size for file in manifest.files.values()):,}"
+    yield f"made by     dirag {manifest.version}, schema {manifest.schema}: {manifest.command or 'itself'}"
+
+
+def _json(query: str, hits: Iterable[Hit], base: KnowledgeBase) -> bytes:
+    found = [
+        {
+            "id": hit.concept.id,
+            "name": hit.concept.name,
+            "alias": hit.alias,
+            "types": hit.concept.semantic_types,
+            "source": hit.concept.source,
+            "score": round(hit.score, 4),
+            "how": hit.match,
+            "parents": [{"id": parent.id, "name": parent.name} for parent in base.parents(hit.concept)],
+        }
+        for hit in hits
+    ]
+    return orjson.dumps({"query": query, "hits": found})
+
+
+def _shown(query: str, hits: Iterable[Hit]) -> str:
+    lines = [query]
+    for hit in hits:
+        name = hit.concept.name + (f" ({hit.alias})" if hit.alias != hit.concept.name else "")
+        lines.append(f"  {hit.score:.3f}  {hit.match:<5}  {hit.concept.id:<16}  {name}")
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""``dirag kb`` as scripts see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from dirag.cli.kb import kb
+from dirag.errors import KnowledgeError, UsageError
+
+DISEASES = (
+    "id\tname\tsynonyms\tparents\nD:1\tHeart disease\t\t\nD:2\tHeart attack\tinfarct\tD:1\nD:3\tGout\t\t\n"
+)
+DRUGS = (
+    '{"id": "C:1", "name": "Salbutamol", "synonyms": ["albuterol"], "types": ["chemical"]}\n{"id": "C:2"}\n'
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "home"))
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Result:
+    result = CliRunner().invoke(kb, arguments, input=stdin, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    (tmp_path / "diseases.tsv").write_text(DISEASES)
+    (tmp_path / "drugs.jsonl").write_text(DRUGS)
+    folder = str(tmp_path / "base")
+    sources = (str(tmp_path / "diseases.tsv"), f"mine={tmp_path / 'drugs.jsonl'}")
+    told = run("build", *sources, "-o", folder, "--encoder", "hash")
+    assert told.stdout == ""
+    assert "6 names of 4 concepts" in told.stderr
+    assert "mine: 1 x row without id or name, first at drugs.jsonl:2" in told.stderr
+    return folder
+
+
+def test_what_is_inside_is_told(base: str) -> None:
+    shown = run("info", base, "--check").stdout
+    for part in ("6 names of 4 concepts", "vocabulary  diseases: 3 concepts", "mine: 1 concepts", "hash"):
+        assert part in shown
+    manifest = orjson.loads(run("info", base, "--json").stdout)
+    assert [source["name"] for source in manifest["sources"]] == ["diseases", "mine"]
+    assert manifest["names"] == 6
+
+
+def test_each_query_is_answered_in_order(base: str) -> None:
+    asked = b"albuterol\n\nheart atack\r\n" + b"gout\n" * 300
+    answers = [
+        orjson.loads(line) for line in run("search", base, "-", "--json", stdin=asked).stdout.splitlines()
+    ]
+    assert [answer["query"] for answer in answers[:4]] == ["albuterol", "", "heart atack", "gout"]
+    assert len(answers) == 303
+    [drug] = answers[0]["hits"][:1]
+    assert set(drug) == {"id", "name", "alias", "types", "source", "score", "how", "parents"}
+    assert (drug["id"], drug["alias"], drug["how"], drug["source"]) == ("C:1", "albuterol", "exact", "mine")
+    assert answers[1]["hits"] == []
+    assert (answers[2]["hits"][0]["id"], answers[2]["hits"][0]["how"]) == ("D:2", "fuzzy")
+    assert answers[2]["hits"][0]["parents"] == [{"id": "D:1", "name": "Heart disease"}]
+    assert all(1 >= hit["score"] >= 0 for answer in answers for hit in answer["hits"])
+
+
+@pytest.mark.parametrize(
+    "options, ids",
+    [
+        (["--how", "exact"], ["D:2"]),
+        (["--sources", "mine"], []),
+        (["--types", "chemical"], []),
+        (["--under", "D:1"], ["D:2"]),
+        (["--under", "D:3"], []),
+    ],
+)
+def test_what_is_asked_for_is_found_and_nothing_else(base: str, options: list[str], ids: list[str]) -> None:
+    how = [] if "--how" in options else ["--how", "exact"]
+    answer = orjson.loads(run("search", base, "heart attack", "--json", *how, *options).stdout)
+    assert [hit["id"] for hit in answer["hits"]] == ids
+
+
+def test_what_cannot_be_is_said_in_one_sentence(base: str, tmp_path: Path) -> None:
+    runner = CliRunner()
+    refused = runner.invoke(kb, ["build", str(tmp_path / "none.obo"), "-o", base])
+    assert isinstance(refused.exception, UsageError)
+    (tmp_path / "empty.obo").touch()
+    empty = runner.invoke(kb, ["build", str(tmp_path / "empty.obo"), "-o", base, "--no-dense"])
+    assert isinstance(empty.exception, KnowledgeError)
+    assert "empty.obo" in empty.exception.message
+    assert "6 names" in run("info", base).stdout  # the old base is there as it was
+
+
+def test_a_damaged_base_is_noticed(base: str) -> None:
+    victim = Path(base, "concepts.B")
+    data = bytearray(victim.read_bytes())
+    data[10] ^= 1
+    victim.write_bytes(data)
+    found = CliRunner().invoke(kb, ["info", base, "--check"])
+    assert isinstance(found.exception, KnowledgeError)
+    assert "concepts.B" in found.exception.message
