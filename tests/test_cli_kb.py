@@ -88,6 +88,8 @@ def test_what_cannot_be_is_said_in_one_sentence(base: str, tmp_path: Path) -> No
     runner = CliRunner()
     refused = runner.invoke(kb, ["build", str(tmp_path / "none.obo"), "-o", base])
     assert isinstance(refused.exception, UsageError)
+    meant = runner.invoke(kb, ["search", str(tmp_path / "diseases.tsv"), "--how", "dense", "gout"])
+    assert isinstance(meant.exception, UsageError)
     (tmp_path / "empty.obo").touch()
     empty = runner.invoke(kb, ["build", str(tmp_path / "empty.obo"), "-o", base, "--no-dense"])
     assert isinstance(empty.exception, KnowledgeError)
