@@ -60,7 +60,7 @@ class SentenceEncoder:
         self.name = f"{path.resolve().name}@{_identity(path)}"
         self._batch_size = batch_size
         own = Bert.open(path) if device == "cpu" else None
-        self._model: Bert | SentenceTransformer = own or _load(path, device)
+        self._model: Bert | SentenceTransformer = own or load_model(path, device)
         # Asked by a probe: the method that tells it has another name in each major version.
         self.dimension = own.dimension if own else self.embed(["probe"]).shape[1]
 
@@ -151,8 +151,9 @@ def _identity(path: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _load(path: Path, device: str) -> SentenceTransformer:
-    with _quiet():
+def load_model(path: Path, device: str) -> SentenceTransformer:
+    """The sentence-transformers model in a folder; raises ArtifactError where it cannot be loaded."""
+    with quiet():
         from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
 
@@ -167,7 +168,7 @@ def _load(path: Path, device: str) -> SentenceTransformer:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps the loader's progress bar and its advice off standard error; errors are raised all the same."""
     from transformers.utils import logging
 

@@ -219,3 +219,14 @@ def test_interrupt_ends_a_long_generation_cleanly(path: Path) -> None:
     assert "finished" not in out
     assert err.strip().endswith("KeyboardInterrupt")
     assert child.returncode == -signal.SIGINT
+
+
+def test_an_engine_that_was_asked_nothing_ends_at_once_on_a_busy_machine(path: Path) -> None:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        for _ in range(3):
+            LlamaCpp(path, context=512).close()
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()

@@ -67,6 +67,7 @@ class LlamaCpp:
         )
         params.api_keys = [self._key]
         self._server: Server | None = llamacpp_server.start(params, path, adapter)
+        _await_loop(self._server)
         self._address = self._server.listening_address.removeprefix("http://")
         # llama.cpp rounds the context up, and down to what the model was trained for.
         self.context = int(self._http("GET", "/props")["default_generation_settings"]["n_ctx"])
@@ -193,6 +194,11 @@ def _result(future: Future[Completion]) -> Completion:
 
 def _failed(detail: str) -> Completion:
     return Completion("", finish="failed", detail=detail)
+
+
+def _await_loop(server: Server) -> None:
+    """Returns when the engine answers. One that is freed before its loop has begun would never end."""
+    server.handle_completions({"prompt": "~", "max_tokens": 1}, lambda chunk: False)
 
 
 def _completion(chunks: list[dict[str, Any]], top: int) -> Completion:

@@ -23,6 +23,7 @@ from dirag.errors import UsageError
 if TYPE_CHECKING:
     from dirag.data import Hit
     from dirag.knowledge.base import KnowledgeBase, Vocabulary
+    from dirag.knowledge.fitting import Precision
     from dirag.knowledge.store import Manifest
 
 _BATCH = 256
@@ -201,9 +202,16 @@ def search(
     metavar="NAME|PATH",
     help="Encoder to begin with.",
 )
-@click.option("--epochs", default=1.0, show_default=True, help="Passes over the names.")
+@click.option("--epochs", default=0.25, show_default=True, help="Passes over the names.")
 @click.option("--steps", type=click.IntRange(min=1), help="Batches, in place of epochs.")
 @click.option("--hold-out", default=0.02, show_default=True, help="Share of synonyms kept to measure with.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16 is twice as fast on recent processors.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 @_offline
@@ -214,6 +222,7 @@ def tune(
     epochs: float,
     steps: int | None,
     hold_out: float,
+    precision: Precision,
     seed: int,
     as_json: bool,
     offline: bool,
@@ -225,7 +234,7 @@ def tune(
 
     \b
     Example:
-      dirag kb tune base -o encoder --epochs 2
+      dirag kb tune base -o encoder --precision bfloat16
     """
     from dirag.knowledge import tune as tuning
 
@@ -233,7 +242,7 @@ def tune(
         folder,
         output,
         encoder=encoder,
-        options=tuning.Options(epochs=epochs, steps=steps, hold_out=hold_out, seed=seed),
+        options=tuning.Options(epochs=epochs, steps=steps, hold_out=hold_out, precision=precision, seed=seed),
         offline=offline,
         command=shlex.join(["dirag", *sys.argv[1:]]),
         progress=True,

@@ -28,6 +28,7 @@ _Keys: TypeAlias = "dict[int, tuple[Kind, float]]"  # how each was found, and th
 EVERY: tuple[Match, ...] = ("exact", "fuzzy", "dense")
 
 _CANDIDATES = 24  # names that each search may add
+_SHORTENED = 96  # concepts that may be meant by an abbreviation
 _LEAST = 0.4  # score of a fuzzy candidate
 _CERTAIN = 0.9  # a match by spelling that is so probable is not looked up by meaning as well
 
@@ -142,7 +143,7 @@ class Lookup:
                 concept = self._store.row_concepts[row]
                 count, best = found.get(concept, (0, key))
                 found[concept] = count + 1, key if self._store.row_ranks[row] == 0 else best
-        return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[: 4 * _CANDIDATES])
+        return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[:_SHORTENED])
 
     def _cosines(self, spelt: Mapping[str, _Keys]) -> Iterator[tuple[str, dict[int, float]]]:
         """Of each form, the cosines of the nearest keys and of those spelt like it."""

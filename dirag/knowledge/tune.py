@@ -166,7 +166,7 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return embed._load(folder, device)
+        return embed.load_model(folder, device)
 
 
 def _fit(
@@ -198,7 +198,7 @@ def _fit(
 
 def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
     """Write the model, with the tokenizer's files as they were and the limit where every version reads it."""
-    with embed._quiet():
+    with embed.quiet():
         model.save(str(folder), create_model_card=False)
     for pattern in ("tokenizer*", "vocab*", "special_tokens_map.json"):
         for path in source.glob(pattern):
