@@ -57,7 +57,7 @@ def command(home: Path, tmp_path: Path) -> Command:
 
 
 class Command:
-    """Runs ``python -m dirag`` in an empty folder, with nothing of this session's settings."""
+    """Runs ``python -m dirag`` in an empty folder, with none of the user's settings."""
 
     def __init__(self, home: Path, folder: Path) -> None:
         self.folder = folder
