@@ -7,13 +7,27 @@ each mention that does not; the entities of windows that overlap are merged, non
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from dirag.data import Document, Entity, Issue, Mention, Result, Segment, Tagging, Usage
 from dirag.occurrences import flat_view, flatten, fold, folded_view, is_bounded, search
 
 Span = tuple[int, int]
+
+
+class Spanning(Protocol):
+    """Whatever has a place in a text."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+
+S = TypeVar("S", bound=Spanning)
 
 
 def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Issue]]:
@@ -70,6 +84,18 @@ def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
 
 def _key(name: str) -> str:
     return flatten(name).strip()
+
+
+def longest(spans: Iterable[S]) -> list[S]:
+    """Those that stay where they overlap, in text order: the longest, the first of equals."""
+    kept: list[S] = []
+    ordered = sorted(spans, key=lambda span: span.start - span.end)
+    free = bytearray(b"\1") * max((span.end for span in ordered), default=0)
+    for span in ordered:
+        if 0 not in free[span.start : span.end]:
+            free[span.start : span.end] = bytes(span.end - span.start)
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
 
 
 class _Found:

@@ -115,15 +115,6 @@ class Lexicon:
                         yield key, start, end
 
 
-def longest(names: Sequence[KnownName], *, share: float) -> list[KnownName]:
-    """Those with at least this share that do not overlap, the longest where they compete; in text order."""
-    kept: list[KnownName] = []
-    for name in sorted(names, key=lambda n: (n.start - n.end, n.start)):
-        if name.share >= share and all(name.end <= k.start or name.start >= k.end for k in kept):
-            kept.append(name)
-    return sorted(kept, key=lambda name: name.start)
-
-
 def _annotations(example: Document) -> Iterator[tuple[Key, str]]:
     """The entities of an example that begin and end with a word."""
     for entity in example.entities:

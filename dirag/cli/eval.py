@@ -99,7 +99,8 @@ def _tagged(
     from dirag import assembly
     from dirag.pipeline import tag
 
-    base = assembly.knowledge_base(config)
+    needs_base = config.tagger == "dictionary" or config.lexicon or config.concepts
+    base = assembly.knowledge_base(config) if needs_base else None
     bare = (replace(document, entities=()) for document in gold)
     is_llm = config.tagger == "llm"
     examples = assembly.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None

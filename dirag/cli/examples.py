@@ -12,7 +12,13 @@ import orjson
 
 from dirag import artifacts, assembly
 from dirag import pool as pools
-from dirag.cli.options import hand_down, standard_lines
+from dirag.cli.options import (
+    DEFAULT_ENCODER,
+    encoder_option,
+    folder_option,
+    hand_down,
+    standard_lines,
+)
 from dirag.embed import open_encoder
 
 if TYPE_CHECKING:
@@ -24,7 +30,6 @@ Hits: TypeAlias = "list[tuple[Document, float]]"
 
 _BATCH = 64
 
-_DEFAULT_ENCODER = "all-minilm-l6-v2"
 _ENCODER_HELP = "Sentence encoder: known name, path, or hash (no model)"
 _offline = click.option("--offline", is_flag=True, help="Never fetch weights or corpora.")
 
@@ -43,17 +48,8 @@ def examples(ctx: click.Context) -> None:
 
 @examples.command()
 @click.argument("corpus")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="POOL", help="Folder to make."
-)
-@click.option(
-    "--encoder",
-    default=_DEFAULT_ENCODER,
-    show_default=True,
-    envvar="DIRAG_ENCODER",
-    metavar="NAME|PATH",
-    help=f"{_ENCODER_HELP}.",
-)
+@folder_option("POOL")
+@encoder_option(f"{_ENCODER_HELP}.")
 @_offline
 def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
     """Make a pool of CORPUS: a dataset's name (its train split) or any annotated file or folder.
@@ -111,7 +107,7 @@ def search(
 def _own_encoder(pool: Pool) -> str:
     """The name of the pool's encoder if it is one that can be opened by name, else the default's."""
     name = (pool.manifest.encoder or "").rpartition("@")[0]
-    return name if name == "hash" or name in artifacts.known() else _DEFAULT_ENCODER
+    return name if name == "hash" or name in artifacts.known() else DEFAULT_ENCODER
 
 
 def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Iterator[tuple[str, Hits]]:

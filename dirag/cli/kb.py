@@ -17,7 +17,7 @@ import click
 import orjson
 
 from dirag import artifacts, assembly
-from dirag.cli.options import Names, hand_down, standard_lines
+from dirag.cli.options import Names, encoder_option, folder_option, hand_down, standard_lines
 from dirag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,17 +45,8 @@ def kb(ctx: click.Context) -> None:
 
 @kb.command()
 @click.argument("sources", nargs=-1, required=True, metavar="[NAME=]SOURCE...")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder to make."
-)
-@click.option(
-    "--encoder",
-    default="all-minilm-l6-v2",
-    show_default=True,
-    envvar="DIRAG_ENCODER",
-    metavar="NAME|PATH",
-    help="Encoder of the names.",
-)
+@folder_option("DIR")
+@encoder_option("Encoder of the names.")
 @click.option("--dense/--no-dense", default=True, help="Let names be found by meaning too (slow to build).")
 @click.option(
     "--budget", default=1024, show_default=True, type=click.IntRange(min=1), help="MB of the dense index."
@@ -121,8 +112,9 @@ def build(
         progress=True,
     )
     click.echo(f"{output}: {made.names:,} names of {made.concepts:,} concepts", err=True)
-    for line in _rejected(made):
-        click.echo(line, err=True)
+    for source in made.sources:
+        for line in source.losses():
+            click.echo(line, err=True)
 
 
 @kb.command()
@@ -191,17 +183,8 @@ def search(
 
 @kb.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder to make."
-)
-@click.option(
-    "--encoder",
-    default="all-minilm-l6-v2",
-    show_default=True,
-    envvar="DIRAG_ENCODER",
-    metavar="NAME|PATH",
-    help="Encoder to begin with.",
-)
+@folder_option("DIR")
+@encoder_option("Encoder to begin with.")
 @click.option("--epochs", default=0.25, show_default=True, help="Passes over the names.")
 @click.option("--steps", type=click.IntRange(min=1), help="Batches, in place of epochs.")
 @click.option("--hold-out", default=0.02, show_default=True, help="Share of synonyms kept to measure with.")
@@ -270,18 +253,12 @@ def _vocabulary(source: str, offline: bool) -> Vocabulary:
     return Vocabulary(path, name if str(path) == rest else path.stem)
 
 
-def _rejected(manifest: Manifest) -> Iterator[str]:
-    for source in manifest.sources:
-        for reason, number in source.rejected.items():
-            yield f"{source.name}: {number:,} x {reason}, first at {source.first_rejected[reason]}"
-
-
 def _described(manifest: Manifest) -> Iterator[str]:
     yield f"contents    {manifest.names:,} names of {manifest.concepts:,} concepts"
     for source in manifest.sources:
         yield f"vocabulary  {source.name}: {source.concepts:,} concepts, sha256 {source.sha256[:16]}"
         yield f"            licence: {source.licence or 'not known'}"
-    yield from (f"left out    {line}" for line in _rejected(manifest))
+    yield from (f"left out    {line}" for source in manifest.sources for line in source.losses())
     yield f"encoder     {manifest.encoder or 'none'}"
     yield f"bytes       {sum(file.size for file in manifest.files.values()):,}"
     yield f"made by     dirag {manifest.version}, schema {manifest.schema}: {manifest.command or 'itself'}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from dirag.config import Config, Option, options, split_names
+
+DEFAULT_ENCODER = Config().encoder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +47,30 @@ def kind(default: object, shown: Option) -> click.ParamType[Any]:
     if isinstance(default, float):
         return click.FloatRange(shown.minimum, shown.maximum)
     return click.STRING
+
+
+def encoder_option(help: str) -> Callable[[F], F]:
+    """The flag ``--encoder`` of the commands that make something with one."""
+    return click.option(
+        "--encoder",
+        default=DEFAULT_ENCODER,
+        show_default=True,
+        envvar=variable("encoder"),
+        metavar="NAME|PATH",
+        help=help,
+    )
+
+
+def folder_option(metavar: str) -> Callable[[F], F]:
+    """The flag ``--output`` of the commands that make a folder."""
+    return click.option(
+        "-o",
+        "--output",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar=metavar,
+        help="Folder to make.",
+    )
 
 
 def hand_down(ctx: click.Context) -> None:

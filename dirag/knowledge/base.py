@@ -235,9 +235,8 @@ def _report(manifest: store.Manifest, seconds: float, folder: Path) -> None:
     counts = f"{manifest.names:,} names of {manifest.concepts:,} concepts"
     print(f"indexed {counts} in {seconds:.1f} s: {folder}", file=sys.stderr)
     for source in manifest.sources:
-        for reason, number in source.rejected.items():
-            first = source.first_rejected[reason]
-            print(f"{source.name}: {number:,} x {reason}, first at {first}", file=sys.stderr)
+        for line in source.losses():
+            print(line, file=sys.stderr)
 
 
 def _sha256(path: Path) -> str:

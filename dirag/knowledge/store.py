@@ -14,7 +14,7 @@ import json
 import mmap
 import sys
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -41,6 +41,11 @@ class Source:
     concepts: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
     first_rejected: Mapping[str, str] = field(default_factory=dict)
+
+    def losses(self) -> Iterator[str]:
+        """One line for each reason why rows were left out."""
+        for reason, number in self.rejected.items():
+            yield f"{self.name}: {number:,} x {reason}, first at {self.first_rejected[reason]}"
 
 
 @dataclass(frozen=True, slots=True)

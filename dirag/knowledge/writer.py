@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import orjson
 
@@ -31,9 +31,6 @@ from dirag.knowledge import exact, fuzzy, normalise, spelling
 from dirag.knowledge.files import StringsWriter, write_array
 from dirag.knowledge.sorting import Sorter
 from dirag.knowledge.store import SCHEMA, File, Manifest, Source, sha256
-
-if TYPE_CHECKING:
-    pass
 
 NAME, SYNONYM, VARIANT = range(3)
 _STALE = 3600.0  # seconds

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dirag import resources
+from dirag.align import longest
 from dirag.data import Entity, Hit, Segment, Tagging
 from dirag.errors import KnowledgeError
 from dirag.knowledge import abbreviations
@@ -90,7 +91,7 @@ class DictionaryTagger:
         for pair in abbreviations.find(text):
             if pair.long_end in ends:
                 defined.setdefault(pair.short, ends[pair.long_end])
-        return _longest([*_short_forms(text, defined), *named], len(text)) if defined else named
+        return longest([*_short_forms(text, defined), *named]) if defined else named
 
     def _entity(self, text: str, hit: Hit) -> Entity | None:
         surface = text[hit.start : hit.end]
@@ -142,13 +143,3 @@ def _short_forms(text: str, defined: Mapping[str, Entity]) -> Iterator[Entity]:
         long = defined[match[0]]
         hit = None if long.concept is None else replace(long.concept, start=start, end=end)
         yield Entity(start, end, long.type, match[0], long.score, hit)
-
-
-def _longest(entities: Sequence[Entity], size: int) -> list[Entity]:
-    """The entities that stay where they overlap: the longest, the first of equals."""
-    free, kept = bytearray(b"\1") * size, []
-    for entity in sorted(entities, key=lambda entity: entity.start - entity.end):
-        if 0 not in free[entity.start : entity.end]:
-            free[entity.start : entity.end] = bytes(entity.end - entity.start)
-            kept.append(entity)
-    return sorted(kept, key=lambda entity: entity.start)

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from dirag.align import place
+from dirag.align import longest, place
 from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Segment, Tagging
-from dirag.lexicon import KnownName, Lexicon, longest
+from dirag.lexicon import KnownName, Lexicon
 from dirag.prompt import PromptBuilder
 from dirag.protocols import AnswerFormat, Backend, ExampleSelector, Index
 
@@ -108,13 +108,13 @@ class LlmTagger:
             return [entity for entity in entities if self._keeps(entity, 0.0, [])]
         known = self._lexicon.find(text)
         names = {(name.start, name.end): name for name in known}
-        added = longest(known, share=self._evidence.adding)
+        added = longest(name for name in known if name.share >= self._evidence.adding)
         kept = []
         for entity in self._lexicon.typed(text, entities):
             name = names.get((entity.start, entity.end))
             if self._keeps(entity, name.share if name else 0.0, added):
                 kept.append(replace(entity, type=name.type) if name else entity)
-        return _longest([*kept, *(_entity(text, name) for name in added)])
+        return longest([*kept, *(_entity(text, name) for name in added)])
 
     def _keeps(self, entity: Entity, share: float, added: Sequence[KnownName]) -> bool:
         if not any(map(str.isalpha, entity.text)) or _LABEL.search(entity.text):
@@ -156,12 +156,3 @@ def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFo
 
 def _entity(text: str, name: KnownName) -> Entity:
     return Entity(name.start, name.end, name.type, text[name.start : name.end], name.share)
-
-
-def _longest(entities: Sequence[Entity]) -> list[Entity]:
-    """Without overlaps: the longest stays, of two equal spans the first."""
-    kept: list[Entity] = []
-    for entity in sorted(entities, key=lambda e: e.start - e.end):
-        if all(entity.end <= other.start or entity.start >= other.end for other in kept):
-            kept.append(entity)
-    return sorted(kept, key=lambda e: e.start)
