@@ -1,0 +1,92 @@
+"""One answer in the making: which token comes next, what it says, and when it is over.
+
+Greedy: the likeliest token that the constraint admits. Log-probabilities are raw, before the constraint.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from dirag.backends.walker import Walker
+from dirag.data import Completion, Prompt, Token, Usage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dirag.backends.vocabulary import Vocabulary
+
+_FEW = 64  # of the likeliest tokens, those that are tried first under a constraint
+
+
+class Answer:
+    """The answer to one prompt, of at most ``most`` tokens; ``finish`` is set when it is over."""
+
+    def __init__(self, prompt: Prompt, vocabulary: Vocabulary, *, most: int, top: int) -> None:
+        self._stop, self._vocabulary, self._top = prompt.stop, vocabulary, top
+        self._walker = Walker.of(prompt.constraint) if prompt.constraint else None
+        self._states = self._walker.start if self._walker else frozenset()
+        self._most = most
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._told: list[Token] = []
+        self._text = ""
+        self.finish: Literal["stop", "length"] | None = None
+
+    def completion(self, usage: Usage) -> Completion:
+        assert self.finish
+        return Completion(self._text, tuple(self._told), self.finish, usage)
+
+    def extend(self, logits: NDArray[np.float32]) -> int:
+        """Choose the next token and return it."""
+        import numpy as np
+
+        top = float(logits.max())
+        total = top + float(np.log(np.exp(logits - top, dtype=np.float64).sum()))
+        chosen = self._chosen(logits)
+        best = np.argsort(-logits, kind="stable")[: self._top].tolist() if self._top else []
+        piece = self._vocabulary.pieces[chosen]
+        before = self._text
+        self._text += self._decoder.decode(piece)  # a character may take several tokens
+        if not piece:
+            self.finish = "stop"
+        elif cuts := [at for stop in self._stop if (at := self._text.find(stop)) >= 0]:
+            self._text = self._text[: min(cuts)]
+            self.finish = "stop"
+        elif len(self._told) + 1 >= self._most:
+            self.finish = "length"
+        self._tell(before, float(logits[chosen]) - total, [(n, float(logits[n]) - total) for n in best])
+        return chosen
+
+    def _tell(self, before: str, logprob: float, best: Sequence[tuple[int, float]]) -> None:
+        """Add the token with what it adds to the text; a stop string may reach back into tokens before it."""
+        for place in range(len(self._told) - 1, -1, -1):
+            if len(before) <= len(self._text):
+                break
+            token = self._told[place]
+            before = before[: len(before) - len(token.text)]
+            self._told[place] = Token(self._text[len(before) :], token.logprob, token.top)
+        names = tuple((self._vocabulary.pieces[n].decode(errors="replace"), p) for n, p in best)
+        self._told.append(Token(self._text[len(before) :], logprob, names))
+
+    def _chosen(self, logits: NDArray[np.float32]) -> int:
+        import numpy as np
+
+        if self._walker is None:
+            return int(logits.argmax())
+        open_ = np.zeros(257, np.bool_)
+        open_[list(self._walker.next_bytes(self._states))] = True
+        open_[256] = self._walker.may_end(self._states)
+        allowed = np.flatnonzero(open_[self._vocabulary.first_bytes])
+        likely = logits[allowed]
+        few = min(_FEW, len(allowed))
+        tried = np.argpartition(-likely, few - 1)[:few]
+        for order in (tried[np.argsort(-likely[tried], kind="stable")], np.argsort(-likely, kind="stable")):
+            for token in allowed[order].tolist():
+                piece = self._vocabulary.pieces[token]
+                states = self._walker.advance(self._states, piece)
+                if states:
+                    self._states = states
+                    return int(token)
+        raise AssertionError("a constraint that leads nowhere")  # Builder.build leaves no such state

@@ -1,0 +1,186 @@
+"""A language model compiled by OpenVINO over a paged cache: tokens of several prompts in, logits out.
+
+In: a GGUF file (Llama, Qwen 2 and 3, and whatever else OpenVINO GenAI reads), converted once into the user's
+cache. Refused: a file that is missing, damaged or of another kind.
+
+A token's logits depend on the tokens before it, to the last bit, and not on what else is computed in the
+same call: seen for every precision and held to by a test. Two things would change them, so ``infer`` and its
+callers avoid them: a prompt's token that is computed alone, and a call with one token in all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dirag import resources
+from dirag.backends import vocabulary
+from dirag.errors import BackendError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import openvino
+    from numpy.typing import NDArray
+
+_LAYOUT = 1  # of a converted folder
+_MODEL = "openvino_model.xml"
+_CURE = "run it with --backend llamacpp, which takes any GGUF file"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens of one prompt, behind ``past`` others in the same blocks; the logits of the last are wanted or
+    not.
+    """
+
+    tokens: Sequence[int]
+    past: int
+    blocks: Sequence[int]
+    wanted: bool
+
+
+class OpenVinoModel:
+    """The compiled model with room for so many tokens, in ``blocks`` of ``block_size`` tokens each."""
+
+    def __init__(self, folder: Path, *, threads: int | None, tokens: int) -> None:
+        import openvino
+
+        core = openvino.Core()
+        self.precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        settings = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "KV_CACHE_PRECISION": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+            "INFERENCE_NUM_THREADS": threads or _cores(),
+        }
+        compiled = core.compile_model(_paged(core, folder), "CPU", settings)
+        self._request = compiled.create_infer_request()
+        self.block_size = self.blocks = 0
+        for port in compiled.inputs:
+            if "_cache." in (name := port.get_any_name()):
+                heads, self.block_size, width = (size.get_length() for size in list(port.partial_shape)[1:])
+                self.blocks = -(-tokens // self.block_size)
+                # one block more, for the token that keeps a single one company
+                shape = openvino.Shape([self.blocks + 1, heads, self.block_size, width])
+                self._request.set_tensor(name, openvino.Tensor(port.get_element_type(), shape))
+
+    def infer(self, pieces: Sequence[Piece]) -> NDArray[np.float32]:
+        """The logits behind each wanted piece, float32 of shape (wanted, vocabulary)."""
+        import numpy as np
+
+        pieces = list(pieces)
+        if sum(len(piece.tokens) for piece in pieces) == 1:
+            pieces.append(Piece((0,), 0, (self.blocks,), wanted=False))
+        ends = np.cumsum([len(piece.tokens) for piece in pieces])
+        numbers = {
+            "input_ids": [token for piece in pieces for token in piece.tokens],
+            "position_ids": [piece.past + place for piece in pieces for place in range(len(piece.tokens))],
+            "wanted": [int(end) - 1 for end, piece in zip(ends, pieces, strict=True) if piece.wanted] or [0],
+            "past_lens": [piece.past for piece in pieces],
+            "subsequence_begins": [0, *ends.tolist()],
+            "block_indices": [block for piece in pieces for block in piece.blocks],
+            "block_indices_begins": [0, *np.cumsum([len(piece.blocks) for piece in pieces]).tolist()],
+            "max_context_len": max(piece.past + len(piece.tokens) for piece in pieces),
+        }
+        self._set(numbers)
+        self._request.infer()
+        logits: NDArray[np.float32] = self._request.get_output_tensor(0).data
+        return logits.reshape(-1, logits.shape[-1])[: sum(piece.wanted for piece in pieces)]
+
+    def _set(self, numbers: dict[str, object]) -> None:
+        import numpy as np
+        import openvino
+
+        wide = {"input_ids", "position_ids", "wanted"}
+        for name, values in numbers.items():
+            kind = np.int64 if name in wide else np.int32
+            self._request.set_tensor(name, openvino.Tensor(np.array(values, kind)))
+
+
+def converted(path: Path) -> Path:
+    """The folder in the cache with the model of a GGUF file, made when it is first asked for."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BackendError(
+            f"cannot read the weights {path}: {error.strerror}",
+            hint="give the path of a GGUF file, or a name of `dirag models list`",
+        ) from error
+    if magic != b"GGUF":
+        raise BackendError(f"the weights {path} are no GGUF file: they begin with {magic!r}", hint=_CURE)
+    parent = resources.private_folder("openvino")
+    folder = parent / f"{digest[:32]}-{_version()}-{_LAYOUT}"
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".part-") as work:
+            part = Path(work) / "model"
+            part.mkdir()
+            _convert(path, part)
+            try:
+                part.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another run was faster
+                    raise
+    return folder
+
+
+def _convert(path: Path, folder: Path) -> None:
+    import openvino_genai
+
+    vocabulary.convert(path, folder)
+    source = folder / "weights.gguf"  # OpenVINO writes beside what it reads
+    try:
+        source.symlink_to(path.resolve())
+    except OSError:
+        shutil.copyfile(path, source)
+    try:
+        openvino_genai.LLMPipeline(str(source), "CPU", enable_save_ov_model=True)
+    except RuntimeError as error:
+        reason = str(error).strip().rpartition("\n")[2]
+        raise BackendError(f"OpenVINO cannot read {path}: {reason}", hint=_CURE) from error
+    source.unlink()
+    for spare in folder.glob("openvino_*tokenizer.*"):
+        spare.unlink()
+
+
+def _paged(core: openvino.Core, folder: Path) -> openvino.Model:
+    """The model with a paged cache, and with logits for the ``wanted`` tokens only."""
+    import numpy as np
+    import openvino
+    from openvino import opset13
+    from openvino._offline_transformations import paged_attention_transformation
+
+    model = core.read_model(folder / _MODEL)
+    paged_attention_transformation(model)
+    node = model.get_results()[0].input_value(0).get_node()
+    while node.get_type_name() != "MatMul":
+        node = node.input_value(0).get_node()
+    wanted = opset13.parameter([-1], openvino.Type.i64, name="wanted")
+    wanted.output(0).set_names({"wanted"})
+    kept = opset13.gather(node.input_value(0), wanted, opset13.constant(np.int64(0)))
+    node.input(0).replace_source_output(kept.output(0))
+    model.add_parameters([wanted])
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("openvino")
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
