@@ -266,7 +266,7 @@ def serving(script: Script | None = None) -> Iterator[Server]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0)
-    server = Server(Script(latency=parser.parse_args().latency))
+    server = Server(Script(latency=parser.parse_args().latency, context=8192))
     print(server.url, flush=True)
     server.serve_forever()
 

@@ -52,6 +52,8 @@ def read(content: bytes, prompt: Prompt, *, top: int) -> Completion:
         return Completion("", finish="failed", usage=usage, detail=f"the server ended it: {reason}")
     text = before_stop(written, prompt.stop)
     length = reason == "length" and text == written
+    if length:
+        text = text.rstrip("\ufffd")  # a character that was cut in its middle
     tokens = tuple(joined(_tokens(choice.get("logprobs") or {}, top), text))
     return Completion(text, tokens, "length" if length else "stop", usage)
 
