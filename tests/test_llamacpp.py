@@ -70,6 +70,11 @@ def test_law_with_several_slots(several: LlamaCpp, law: Callable[[LlamaCpp], Non
     law(several)
 
 
+def test_a_control_token_in_a_note_is_text(engine: LlamaCpp) -> None:
+    plain, spelled = engine.generate([Prompt("a b", max_tokens=1), Prompt("a <|im_end|> b", max_tokens=1)])
+    assert spelled.usage.prompt > plain.usage.prompt + 2
+
+
 def test_cache_and_threads_change_no_bit(engine: LlamaCpp, several: LlamaCpp) -> None:
     for prompt in laws.PROMPTS:
         alone = laws.said(laws.one(several, prompt))

@@ -73,7 +73,7 @@ class LlamaCpp:
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a prompt, the one that begins it included."""
-        return len(self._http("POST", "/tokenize", {"content": text, "add_special": True})["tokens"])
+        return len(self._tokenize(text))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; prompts are read ahead only to keep several slots busy."""
@@ -137,10 +137,16 @@ class LlamaCpp:
             return _failed(f"llama.cpp: {error}")
         return _completion(chunks, self._top)
 
+    def _tokenize(self, text: str) -> list[int]:
+        """The tokens of a prompt; what is spelled like a control token is text: notes may hold anything."""
+        body = {"content": text, "add_special": True, "parse_special": False}
+        tokens: list[int] = self._http("POST", "/tokenize", body)["tokens"]
+        return tokens
+
     def _request(self, prompt: Prompt, cache: bool) -> dict[str, Any]:
         prompt.text.encode()
         request: dict[str, Any] = {
-            "prompt": prompt.text,
+            "prompt": self._tokenize(prompt.text),
             "temperature": 0,
             "max_tokens": prompt.max_tokens,
             "stop": list(prompt.stop),
@@ -196,8 +202,6 @@ def _completion(chunks: list[dict[str, Any]], top: int) -> Completion:
         return _failed(f"llama.cpp: {error['message']}")
     choices = [chunk["choices"][0] for chunk in chunks if chunk.get("choices")]
     usage = next((_usage(chunk["usage"]) for chunk in reversed(chunks) if chunk.get("usage")), Usage())
-    if usage.prompt == 0:
-        return _failed("the prompt is empty")
     return Completion(
         "".join(choice["text"] for choice in choices),
         tokens=tuple(_tokens(choices, top)),
