@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from dirag import answers, builtin, selection
 from dirag import pool as pools
 from dirag.artifacts import locate
-from dirag.config import Config
+from dirag.config import MODEL, Config
 from dirag.data import Entity, Segment
 from dirag.embed import open_encoder
 from dirag.errors import ExamplesError, UsageError
@@ -99,19 +100,50 @@ def selector(config: Config, examples: Pool) -> ExampleSelector | None:
 
 
 def backend(config: Config) -> Backend:
-    """The engine with its weights loaded."""
-    from dirag.backends.llamacpp import LlamaCpp
+    """The engine with its weights loaded, or its server found."""
     from dirag.backends.replay import Recorder, Replay
 
     if config.backend == "replay":
+        if not config.model:
+            raise UsageError("--backend replay needs --model FILE", hint="a file that --record has written")
         return Replay(Path(config.model))
-    engine = LlamaCpp(
-        locate(config.model, offline=config.offline),
+    engine = _remote(config) if config.backend == "openai" else _llamacpp(config)
+    return Recorder(engine, Path(config.record)) if config.record else engine
+
+
+def _llamacpp(config: Config) -> Backend:
+    from dirag.backends.llamacpp import LlamaCpp
+
+    return LlamaCpp(
+        locate(config.model or MODEL, offline=config.offline),
         context=config.context,
-        parallel=config.parallel,
+        parallel=config.parallel or 1,
         threads=config.threads or None,
     )
-    return Recorder(engine, Path(config.record)) if config.record else engine
+
+
+def _remote(config: Config) -> Backend:
+    from dirag.backends.client import Patience
+    from dirag.backends.remote import Remote
+
+    if not config.base_url:
+        raise UsageError(
+            "--backend openai needs --base-url URL",
+            hint="as in --base-url http://127.0.0.1:8000; it has no default",
+        )
+    key = os.environ.get(config.key_env, "").strip() if config.key_env else ""
+    if config.key_env and not key:
+        raise UsageError(f"--key-env names {config.key_env!r}, which is not set", hint="export it first")
+    return Remote(
+        config.base_url,
+        model=config.model,
+        api=config.api,
+        dialect=config.dialect,
+        key=key or None,
+        context=config.context,
+        parallel=config.parallel or 32,
+        patience=Patience(timeout=config.timeout, retries=config.retries),
+    )
 
 
 def builder(

@@ -18,8 +18,15 @@ T = TypeVar("T")
 
 FILE_NAME = "dirag.toml"
 
+#: The weights of --backend llamacpp where none are named.
+MODEL = "smollm2-135m-instruct"
+
 TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
-BACKENDS = {"llamacpp": "dirag.backends.llamacpp:LlamaCpp", "replay": "dirag.backends.replay:Replay"}
+BACKENDS = {
+    "llamacpp": "dirag.backends.llamacpp:LlamaCpp",
+    "openai": "dirag.backends.remote:Remote",
+    "replay": "dirag.backends.replay:Replay",
+}
 SELECTORS = {
     "random": "dirag.selection:RandomSelector",
     "bm25": "dirag.selection:Bm25Selector",
@@ -62,7 +69,31 @@ class Config:
     )
     tagger: str = option("llm", "What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS])
     backend: str = option("llamacpp", "Engine that runs the LLM.", choices=[*BACKENDS])
-    model: str = option("smollm2-135m-instruct", "Known model name, or path of its weights.", "NAME|PATH")
+    model: str = option(
+        "",
+        "Known model name, or path of its weights; with --backend openai the name that the server gives it "
+        f"[default: {MODEL}; with --backend openai the only one that is served].",
+        "NAME|PATH",
+    )
+    base_url: str = option(
+        "",
+        "Address of the server of --backend openai, which has no default: text is sent there and nowhere "
+        "else, also with --offline.",
+        "URL",
+    )
+    key_env: str = option("", "Variable that holds the server's key; none is sent without it.", "NAME")
+    api: str = option(
+        "completions",
+        "What the server is asked: to go on, or as a user's message.",
+        choices=["completions", "chat"],
+    )
+    dialect: str = option(
+        "auto",
+        "How the server takes constraints [auto: as it says of itself].",
+        choices=["auto", "vllm", "vllm-guided", "sglang", "llamacpp", "none"],
+    )
+    timeout: float = option(120.0, "Seconds that the server has for one request.", minimum=0.001)
+    retries: int = option(5, "How often a request that the server fails is sent again.", minimum=0)
     encoder: str = option("all-minilm-l6-v2", "Sentence encoder: known name or path.", "NAME|PATH")
     kb: str = option(
         "default", "Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH"
@@ -76,7 +107,9 @@ class Config:
     lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")
     min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
-    parallel: int = option(1, "Requests in flight.", minimum=1)
+    parallel: int = option(
+        0, "Requests in flight; 0 is the engine's own default: 1, or 32 with --backend openai.", minimum=0
+    )
     threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)
     record: str = option(
         "", "Keep the engine's answers in this file, for --backend replay --model FILE.", "FILE"

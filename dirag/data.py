@@ -21,6 +21,7 @@ ISSUES: Mapping[str, str] = {
     "empty": "the record has no text",
     "unparsed": "an answer, or a part of one, was not in the answer format",
     "invented": "a mention in an answer does not stand in the text",
+    "unconstrained": "the engine did not obey the constraint of an answer, which is read as it is",
     "truncated": "an answer ended at its token limit, or a text could not be sent whole",
     "failed": "the engine gave no answer for a segment",
     "examples-dropped": "in-context examples were left out so that the prompt fits the context",

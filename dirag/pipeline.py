@@ -17,7 +17,7 @@ from dirag.data import Document, Entity, Result, Segment
 from dirag.protocols import Index, Tagger
 from dirag.segment import segments
 
-BATCH = 64
+BATCH = 512
 
 
 def tag(

@@ -21,10 +21,13 @@ class Tagger(Protocol):
     """Finds the entities of segments.
 
     Laws: one tagging a segment, in order, lazily; offsets lie in the segment and ``text`` is what stands
-    there; types are among those asked for; the same segments give the same taggings.
+    there; types are among those asked for; the same segments give the same taggings. ``remarks`` are those
+    of its engine.
     """
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]: ...
+
+    def remarks(self) -> Sequence[str]: ...
 
     def close(self) -> None: ...
 
@@ -95,7 +98,8 @@ class Backend(Protocol):
     ended at ``max_tokens`` says "length"; greedy, so the same prompt gives the same text; with a constraint
     the text is accepted by it unless it ended at "length"; token log-probabilities are raw, before the
     constraint's mask; a failed request is a completion with finish "failed", never a lost one.
-    ``context`` is in tokens, for prompt and answer together; ``close`` may be called twice.
+    ``context`` is in tokens, for prompt and answer together; ``close`` may be called twice. ``remarks`` are
+    what a user should read at the end of a run, a sentence each: above all where text was sent.
     """
 
     name: str
@@ -104,5 +108,7 @@ class Backend(Protocol):
     def count_tokens(self, text: str) -> int: ...
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]: ...
+
+    def remarks(self) -> Sequence[str]: ...
 
     def close(self) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dirag.data import Completion, Prompt, Token, Usage
 
@@ -31,6 +31,9 @@ class Scripted:
         for prompt in prompts:
             self.prompts.append(prompt)
             yield self._complete(prompt)
+
+    def remarks(self) -> Sequence[str]:
+        return ()
 
     def close(self) -> None:
         self.closed += 1

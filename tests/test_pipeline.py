@@ -32,6 +32,9 @@ class Capitals:
                 tuple(Entity(i, i + 1, "letter", "X", self._score) for i in found), issues, Usage(1, 2, 0)
             )
 
+    def remarks(self) -> Sequence[str]:
+        return ()
+
     def close(self) -> None:
         pass
 

@@ -9,23 +9,20 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from dirag.backends import llamacpp_server
 from dirag.backends.llamacpp_server import BATCH
+from dirag.backends.ordered import in_order
 from dirag.data import Completion, Prompt, Token, Usage
 from dirag.errors import BackendError
 
 if TYPE_CHECKING:
     from xllamacpp import Server
-
-#: Seconds between two looks for Ctrl-C: on Windows a wait without an end does not see it.
-TICK = 0.2
 
 
 class LlamaCpp:
@@ -81,19 +78,16 @@ class LlamaCpp:
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; prompts are read ahead only to keep several slots busy."""
         abandoned = Event()
-        flying: deque[Future[Completion]] = deque()
         try:
-            for prompt in prompts:
-                flying.append(self._submit(prompt, abandoned))
-                if len(flying) >= 2 * self._parallel - 1:
-                    yield _result(flying.popleft())
-            while flying:
-                yield _result(flying.popleft())
+            ahead = 2 * self._parallel - 1
+            yield from in_order(prompts, lambda prompt: self._submit(prompt, abandoned), ahead=ahead)
         finally:
             # Also where the caller stops early, or presses Ctrl-C: what is in work ends at its next token.
             abandoned.set()
-            for future in flying:
-                future.cancel()
+
+    def remarks(self) -> Sequence[str]:
+        """None: the text stays in this process."""
+        return ()
 
     def close(self) -> None:
         """Ends what is in work and frees the weights."""
@@ -190,12 +184,6 @@ class LlamaCpp:
             raise BackendError(f"llama.cpp answers {path} with status {response.status}")
         answer: dict[str, Any] = json.loads(content)
         return answer
-
-
-def _result(future: Future[Completion]) -> Completion:
-    while not wait([future], timeout=TICK).done:
-        pass
-    return future.result()
 
 
 def _failed(detail: str) -> Completion:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -72,6 +72,9 @@ class Recorder:
             self._write({"request": request_key(sent.popleft()), "completion": completion})
             yield completion
 
+    def remarks(self) -> Sequence[str]:
+        return self._backend.remarks()
+
     def close(self) -> None:
         self._backend.close()
         self._file.close()
@@ -108,6 +111,10 @@ class Replay:
         missing = Completion("", finish="failed", detail="the request is not in the recording")
         for prompt in prompts:
             yield self._completions.get(request_key(prompt), missing)
+
+    def remarks(self) -> Sequence[str]:
+        """None: no engine is asked."""
+        return ()
 
     def close(self) -> None:
         """Nothing is open; closed like any engine it answers no more."""

@@ -109,7 +109,7 @@ def _tagged(
         for result in tag(bare, tagger, min_score=config.min_score, whole=dataset.sentences):
             summary.add(result)
             yield result
-    summary.finish()
+        summary.finish(tagger.remarks())
 
 
 def _read(path: str) -> Iterator[Result]:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
                 out.write(dumps(result))
                 out.flush()
                 summary.add(result)
-    summary.finish()
+        summary.finish(tagger.remarks())
     return 3 if values["strict"] and summary.issues else 0
 
 
@@ -87,10 +87,11 @@ class Summary:
                     click.echo(f"dirag: {issue.where}: {issue.code}: {issue.detail}", err=True)
             self._draw()
 
-    def finish(self) -> None:
+    def finish(self, remarks: Sequence[str]) -> None:
         if self.shown:
             self._clear()
-            click.echo(f"dirag: {self}", err=True)
+            for line in (str(self), *remarks):
+                click.echo(f"dirag: {line}", err=True)
 
     def _draw(self) -> None:
         now = time.monotonic()

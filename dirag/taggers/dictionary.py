@@ -81,6 +81,10 @@ class DictionaryTagger:
             last = segment.start
             yield Tagging(tuple(self._widened(segment.text, self._found(segment.text, defined))))
 
+    def remarks(self) -> Sequence[str]:
+        """None: no engine is asked."""
+        return ()
+
     def close(self) -> None:
         """Nothing to close: the knowledge base belongs to the caller."""
 

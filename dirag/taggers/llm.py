@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from dirag.align import longest, place
-from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Segment, Tagging
+from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Prompt, Segment, Tagging
 from dirag.lexicon import KnownName, Lexicon
 from dirag.prompt import PromptBuilder
 from dirag.protocols import AnswerFormat, Backend, ExampleSelector, Index
@@ -41,6 +42,15 @@ class Evidence:
     stretch: int = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A segment's text while its answer is awaited; not ``sent`` where no prompt of it fits the engine."""
+
+    text: str
+    issues: tuple[Issue, ...]
+    sent: bool
+
+
 class LlmTagger:
     """Tags with an engine, and links nothing; without a ``lexicon`` the model's own probability decides."""
 
@@ -61,26 +71,31 @@ class LlmTagger:
         self._lexicon, self._evidence = lexicon, evidence
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
-        remaining = iter(segments)
-        while chunk := list(islice(remaining, CHUNK)):
-            yield from self._tag(chunk)
+        waiting: deque[_Asked] = deque()
+        # One stream of prompts for all segments: an engine with many requests in flight never runs dry.
+        for completion in self._backend.generate(self._prompts(segments, waiting)):
+            yield from _unsent(waiting)
+            asked = waiting.popleft()
+            entities, more = self._read(asked.text, completion)
+            yield Tagging(tuple(entities), (*asked.issues, *more), completion.usage)
+        yield from _unsent(waiting)
+
+    def remarks(self) -> Sequence[str]:
+        return self._backend.remarks()
 
     def close(self) -> None:
         self._backend.close()
 
-    def _tag(self, chunk: Sequence[Segment]) -> Iterator[Tagging]:
-        built = [
-            self._builder.build(segment.text, examples=examples, concepts=self._hits(segment.text))
-            for segment, examples in zip(chunk, self._examples(chunk), strict=True)
-        ]
-        completions = self._backend.generate(prompt for prompt, _ in built if prompt is not None)
-        for segment, (prompt, issues) in zip(chunk, built, strict=True):
-            if prompt is None:
-                yield Tagging(issues=tuple(issues))
-                continue
-            completion = next(completions)
-            entities, more = self._read(segment.text, completion)
-            yield Tagging(tuple(entities), (*issues, *more), completion.usage)
+    def _prompts(self, segments: Iterable[Segment], waiting: deque[_Asked]) -> Iterator[Prompt]:
+        """The prompts of the segments; ``waiting`` takes what is to be known when the answer comes."""
+        remaining = iter(segments)
+        while chunk := list(islice(remaining, CHUNK)):
+            for segment, examples in zip(chunk, self._examples(chunk), strict=True):
+                concepts = self._hits(segment.text)
+                prompt, issues = self._builder.build(segment.text, examples=examples, concepts=concepts)
+                waiting.append(_Asked(segment.text, tuple(issues), prompt is not None))
+                if prompt is not None:
+                    yield prompt
 
     def _examples(self, chunk: Sequence[Segment]) -> list[list[Document]]:
         if self._selector is None or self._shots == 0:
@@ -95,6 +110,8 @@ class LlmTagger:
             return [], [Issue("failed", "", completion.detail)]
         answer = self._builder.answer
         mentions, issues = answer.parse(text, completion.text)
+        if completion.detail:
+            issues.append(Issue("unconstrained", "", completion.detail))
         if completion.finish == "length":
             issues.append(Issue("truncated", "", "the answer ended at its token limit"))
             if mentions and completion.text.endswith(mentions[-1].text):
@@ -125,6 +142,12 @@ class LlmTagger:
             return False
         confident = entity.score is None or entity.score >= self._evidence.confidence
         return confident or share >= self._evidence.backing
+
+
+def _unsent(waiting: deque[_Asked]) -> Iterator[Tagging]:
+    """The taggings of the segments at the head for which no answer will come."""
+    while waiting and not waiting[0].sent:
+        yield Tagging(issues=waiting.popleft().issues)
 
 
 def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFormat) -> list[Mention]:

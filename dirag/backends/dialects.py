@@ -1,0 +1,105 @@
+"""What servers of the API call the things that the API has no word for, and which server this one is.
+
+In: what a server says of itself. Out: its models, its dialect, its context. A server that does not say what
+it is gets the bare API: no constraint is sent, and no field that it may refuse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import orjson
+
+from dirag.backends.client import Client, RequestFailed
+from dirag.data import Json
+
+_PLAIN: Mapping[str, Json] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """``grammar``: the keys under which a grammar is sent, the outer one first; none, and none is sent.
+
+    ``always`` goes with each request. ``tokenize`` is the key of the text in a call of ``/tokenize``.
+    """
+
+    grammar: tuple[str, ...] = ()
+    always: Mapping[str, Json] = field(default_factory=lambda: _PLAIN)
+    tokenize: str = ""
+
+    def constraint(self, gbnf: str) -> dict[str, Json]:
+        value: Json = gbnf
+        for key in reversed(self.grammar[1:]):
+            value = {key: value}
+        return {self.grammar[0]: value} if self.grammar else {}
+
+
+#: Models come with a repetition penalty of their own, which vLLM applies where a request does not say 1.
+_UNPENALISED: Mapping[str, Json] = MappingProxyType({"repetition_penalty": 1.0})
+
+DIALECTS: Mapping[str, Dialect] = {
+    "vllm": Dialect(("structured_outputs", "grammar"), _UNPENALISED, "prompt"),
+    "vllm-guided": Dialect(("guided_grammar",), _UNPENALISED, "prompt"),  # vLLM before 0.12
+    "sglang": Dialect(("ebnf",), _UNPENALISED, "prompt"),
+    "llamacpp": Dialect(("grammar",), {"post_sampling_probs": False}, "content"),
+    "none": Dialect(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server says of itself; ``contexts`` holds the tokens of those models that tell them."""
+
+    models: tuple[str, ...] = ()
+    contexts: Mapping[str, int] = field(default_factory=dict)
+    dialect: str = ""
+
+
+def look(client: Client) -> Served:
+    """Asks a server what it is and what it serves; no text is sent.
+
+    One that has no list of models says nothing. Raises RequestFailed where it refuses the key.
+    """
+    try:
+        cards = client.ask(f"{client.address.api}/models", None, _cards)
+    except RequestFailed as trouble:
+        if trouble.status not in (404, 405, 501):
+            raise
+        return Served()
+    owners = {str(card.get("owned_by")) for card in cards}
+    dialect = next((name for name in ("vllm", "sglang", "llamacpp") if name in owners), "")
+    contexts = {str(card["id"]): tokens for card in cards if (tokens := _context(card))}
+    if dialect == "vllm" and _version(client) < (0, 12):
+        dialect = "vllm-guided"
+    return Served(tuple(str(card["id"]) for card in cards), contexts, dialect)
+
+
+def _cards(content: bytes) -> list[dict[str, Json]]:
+    cards = orjson.loads(content)["data"]
+    if not all(isinstance(card["id"], str) for card in cards):
+        raise TypeError
+    return list(cards)
+
+
+def _context(card: Mapping[str, Json]) -> int:
+    """Tokens of context of a model: vLLM and SGLang say ``max_model_len``, llama.cpp ``n_ctx``."""
+    meta = card.get("meta")
+    tokens = card.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return tokens if isinstance(tokens, int) else 0
+
+
+def _version(client: Client) -> tuple[int, int]:
+    """The version of vLLM; one that does not tell it is taken for a new one."""
+
+    def read(content: bytes) -> tuple[int, int]:
+        found = re.match(r"v?(\d+)\.(\d+)", orjson.loads(content)["version"])
+        return (int(found[1]), int(found[2])) if found else (1, 0)
+
+    try:
+        version = client.ask(f"{client.address.root}/version", None, read)
+    except RequestFailed:
+        return (1, 0)
+    return (1, 0) if version == (0, 1) else version  # a build from source without tags says 0.1.dev
