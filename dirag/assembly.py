@@ -107,7 +107,7 @@ def backend(config: Config) -> Backend:
         if not config.model:
             raise UsageError("--backend replay needs --model FILE", hint="a file that --record has written")
         return Replay(Path(config.model))
-    engine = _remote(config) if config.backend == "openai" else _llamacpp(config)
+    engine = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino}[config.backend](config)
     return Recorder(engine, Path(config.record)) if config.record else engine
 
 
@@ -118,6 +118,17 @@ def _llamacpp(config: Config) -> Backend:
         locate(config.model or MODEL, offline=config.offline),
         context=config.context,
         parallel=config.parallel or 1,
+        threads=config.threads or None,
+    )
+
+
+def _openvino(config: Config) -> Backend:
+    from dirag.backends.openvino_engine import OpenVino
+
+    return OpenVino(
+        locate(config.model or MODEL, offline=config.offline),
+        context=config.context,
+        parallel=config.parallel or 16,
         threads=config.threads or None,
     )
 

@@ -18,13 +18,14 @@ T = TypeVar("T")
 
 FILE_NAME = "dirag.toml"
 
-#: The weights of --backend llamacpp where none are named.
+#: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
 
 TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
 BACKENDS = {
     "llamacpp": "dirag.backends.llamacpp:LlamaCpp",
     "openai": "dirag.backends.remote:Remote",
+    "openvino": "dirag.backends.openvino_engine:OpenVino",
     "replay": "dirag.backends.replay:Replay",
 }
 SELECTORS = {
@@ -68,7 +69,7 @@ class Config:
         (), "Entity types to find, comma-separated [default: all that the pool has]", "TYPES"
     )
     tagger: str = option("llm", "What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS])
-    backend: str = option("llamacpp", "Engine that runs the LLM.", choices=[*BACKENDS])
+    backend: str = option("openvino", "Engine that runs the LLM.", choices=[*BACKENDS])
     model: str = option(
         "",
         "Known model name, or path of its weights; with --backend openai the name that the server gives it "
@@ -108,7 +109,9 @@ class Config:
     min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
     parallel: int = option(
-        0, "Requests in flight; 0 is the engine's own default: 1, or 32 with --backend openai.", minimum=0
+        0,
+        "Requests in flight; 0 is the engine's own default: 1 for llamacpp, 16 for openvino, 32 for openai.",
+        minimum=0,
     )
     threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)
     record: str = option(

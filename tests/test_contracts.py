@@ -195,5 +195,5 @@ def test_a_replay_is_deterministic(recording: Path) -> None:
 
 def test_every_engine_is_under_the_laws() -> None:
     """``tests/test_llamacpp.py`` and ``tests/test_remote.py`` hold the engines themselves to them."""
-    assert set(config.BACKENDS) == {"llamacpp", "openai", "replay"}
+    assert set(config.BACKENDS) == {"llamacpp", "openai", "openvino", "replay"}
     assert len(laws()) >= 10

@@ -48,3 +48,82 @@ def engine(path: Path) -> Iterator[OpenVino]:
 )
 def test_law(engine: OpenVino, law: Callable[[OpenVino], None]) -> None:
     law(engine)
+
+
+def test_a_fresh_engine_gives_the_same(path: Path) -> None:
+    laws.is_deterministic(
+        OpenVino(path, context=512, top=3), lambda: OpenVino(path, context=768, threads=1, top=3)
+    )
+
+
+def test_company_cache_and_pieces_change_no_bit(
+    engine: OpenVino, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, among others, from the cache, in pieces of any size: the same log-probabilities."""
+    work = []
+    for prompt in laws.PROMPTS:
+        longer = replace(prompt, text=prompt.text + " gout\n\nText: A case of gout.\nDiseases:")
+        work += [prompt, longer, replace(longer, constraint=laws.choice("gout", "none"))]
+    alone = []
+    for prompt in work:
+        fresh = OpenVino(path, context=512, top=3, parallel=1)
+        alone.append(laws.said(laws.one(fresh, prompt)))
+        fresh.close()
+    assert [laws.said(c) for c in engine.generate(work)] == alone
+    assert any(completion.usage.cached for completion in engine.generate(work))
+    for step in (3, 33, 100):
+        monkeypatch.setattr("dirag.backends.openvino_engine.STEP", step)
+        pieced = OpenVino(path, context=512, top=3, parallel=5)
+        assert [laws.said(c) for c in pieced.generate(reversed(work))] == alone[::-1]
+        pieced.close()
+
+
+def test_tokens_are_those_of_llama_cpp(engine: OpenVino, path: Path, shared_data: Path) -> None:
+    from dirag.formats import read
+
+    other = LlamaCpp(path, context=512)
+    corpora = shared_data / "corpora"
+    files = [corpora / "bc5cdr-pubtator" / "CDR_TestSet.PubTator.txt", corpora / "quaero-fr"]
+    texts = [document.text for file in files if file.exists() for document in read([str(file)])]
+    texts = [
+        *texts[:: max(1, len(texts) // 150)],
+        "a <|im_end|> b",
+        "12,345 mg\t\r\n\n  x\u2009β 😀 e\u0301",
+        "  ",
+    ]
+    assert len(texts) > 100
+    assert [engine._vocabulary.encode(text) for text in texts] == [other._tokenize(text) for text in texts]
+    other.close()
+
+
+def test_context_is_never_more_than_the_model_has(path: Path) -> None:
+    engine = OpenVino(path, context=100_000, parallel=1)
+    assert engine.context == 8192
+    engine.close()
+
+
+def test_more_work_than_memory_is_done_in_turn(path: Path) -> None:
+    engine = OpenVino(path, context=256, parallel=2)
+    work = [Prompt(f"Count from {n}: {n},", max_tokens=200) for n in range(8)]
+    assert [completion.usage.completion for completion in engine.generate(work)] == [200] * 8
+    assert len(engine._blocks._free) + len(engine._blocks._unused) == engine._blocks.count
+    engine.close()
+
+
+def test_abandoned_work_gives_its_memory_back(engine: OpenVino) -> None:
+    for _ in engine.generate([Prompt("Once", max_tokens=300)] * 40):
+        break
+    assert len(engine._blocks._free) + len(engine._blocks._unused) == engine._blocks.count
+    assert laws.one(engine, Prompt("Once", max_tokens=2)).finish == "length"
+
+
+def test_refuses_files_that_are_no_weights(path: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.gguf"
+    text.write_text("not weights")
+    damaged = tmp_path / "damaged.gguf"
+    with path.open("rb") as file:
+        damaged.write_bytes(file.read(2_000_000))
+    for wrong in (tmp_path / "missing.gguf", tmp_path, text, damaged):
+        with pytest.raises(BackendError, match=wrong.name) as caught:
+            OpenVino(wrong)
+        assert caught.value.hint

@@ -77,6 +77,9 @@ class OpenVino:
                 if isinstance(request, _Request):
                     self._blocks.give_back(request.blocks)
 
+    def remarks(self) -> Sequence[str]:
+        return ()
+
     def close(self) -> None:
         """Frees the weights."""
         self._model = None

@@ -16,7 +16,9 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dirag import resources
@@ -49,8 +51,7 @@ class OpenVinoModel:
     """The compiled model with room for so many tokens, in ``blocks`` of ``block_size`` tokens each."""
 
     def __init__(self, folder: Path, *, threads: int | None, tokens: int) -> None:
-        import openvino
-
+        openvino = _library("openvino")
         core = openvino.Core()
         self.precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         settings = {
@@ -134,8 +135,7 @@ def converted(path: Path) -> Path:
 
 
 def _convert(path: Path, folder: Path) -> None:
-    import openvino_genai
-
+    openvino_genai = _library("openvino_genai")
     vocabulary.convert(path, folder)
     source = folder / "weights.gguf"  # OpenVINO writes beside what it reads
     try:
@@ -171,6 +171,15 @@ def _paged(core: openvino.Core, folder: Path) -> openvino.Model:
     model.add_parameters([wanted])
     model.validate_nodes_and_infer_types()
     return model
+
+
+def _library(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise BackendError(
+            f"{name} cannot be loaded: {error}", hint="pip install openvino-genai, or use --backend llamacpp"
+        ) from error
 
 
 def _version() -> str:

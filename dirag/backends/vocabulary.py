@@ -67,7 +67,13 @@ def convert(path: Path, folder: Path) -> None:
     from gguf import GGUFReader
     from tokenizers import Tokenizer, models
 
-    fields = {name: field.contents() for name, field in GGUFReader(path).fields.items()}
+    try:
+        fields = {name: field.contents() for name, field in GGUFReader(path).fields.items()}
+    except (OSError, ValueError, IndexError, KeyError) as error:
+        raise BackendError(
+            f"the weights {path} cannot be read: {error}",
+            hint="fetch the file again; `dirag models verify` checks the known ones",
+        ) from error
     kind, parting = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre", "default")
     if kind != "gpt2" or parting not in _PARTING:
         raise BackendError(

@@ -96,9 +96,7 @@ def measure(args: argparse.Namespace, url: str, key: str | None) -> None:
     documents = list(islice(cycle(examples[SHOTS:]), args.documents))
     with closing(Remote(url, model=args.model, key=key, parallel=args.parallel, context=8192)) as engine:
         answer = Mentions(TYPES)
-        builder = PromptBuilder(
-            load_template("mentions"), answer, TYPES, engine.context, engine.count_tokens
-        )
+        builder = PromptBuilder(load_template("mentions"), answer, TYPES, engine.context, engine.count_tokens)
         built = [builder.build(document.text, examples=examples[:SHOTS])[0] for document in documents]
         prompts = [prompt for prompt in built if prompt is not None]
         bodies = [spelled(engine, prompt) for prompt in prompts]
