@@ -48,8 +48,8 @@ class Script:
     """What a server does. ``owner`` is what it says of itself; ``version`` is that of vLLM.
 
     ``faulty`` is the share of requests, seeded, that meet one of ``faults``. After ``last`` POSTs the server
-    takes no more connections and answers nothing. ``replies`` are status, headers and body of the answers to
-    come, ``missing`` the paths that it does not have.
+    takes no more connections and answers nothing; what is over ``limit`` at once gets a 429. ``replies`` are
+    status, headers and body of the answers to come, ``missing`` the paths that it does not have.
     """
 
     answer: Callable[[str], str] = gout
@@ -62,6 +62,7 @@ class Script:
     stall: float = 1.0
     latency: float = 0.0
     last: int | None = None
+    limit: int | None = None
     logprobs: bool = True
     replies: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     missing: Sequence[str] = ()
@@ -162,6 +163,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(status, content, headers)
         elif fault := self.server.fault():
             self._fail(fault)
+        elif script.limit is not None and self.server.flying > script.limit:
+            self._send(429, {"error": {"type": "overloaded"}})
         elif self.path in script.missing:
             self._send(404, {"error": {"message": "no such route", "type": "not_found_error"}})
         else:

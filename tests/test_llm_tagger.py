@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scripted import Scripted
 
 from dirag import answers
-from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Segment, Tagging, Token
+from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Prompt, Segment, Tagging, Token
 from dirag.lexicon import Lexicon
 from dirag.prompt import PromptBuilder, load_template
 from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
@@ -181,6 +182,34 @@ def test_segments_are_read_and_examples_chosen_by_the_chunk() -> None:
     assert len(list(islice(tagger.tag(endless()), CHUNK + 1))) == CHUNK + 1
     assert read == 2 * CHUNK
     assert [len(asked) for asked in fixed.asked] == [CHUNK, CHUNK]
+
+
+def test_segments_without_a_prompt_keep_their_places() -> None:
+    engine = Scripted({TEXT: "gout (disease)"}, context=60)
+    tagger = LlmTagger(engine, builder(engine), None, shots=0)
+    huge = "word " * 100
+    taggings = list(tagger.tag(Segment(0, text) for text in (huge, huge, TEXT, huge, TEXT, huge)))
+    assert [[issue.code for issue in tagging.issues] for tagging in taggings] == [
+        ["truncated"],
+        ["truncated"],
+        [],
+        ["truncated"],
+        [],
+        ["truncated"],
+    ]
+    assert [len(tagging.entities) for tagging in taggings] == [0, 0, 1, 0, 1, 0]
+    assert len(engine.prompts) == 2
+
+
+def test_an_answer_that_ignored_its_constraint_is_read_and_told() -> None:
+    class Ignoring(Scripted):
+        def _complete(self, prompt: Prompt) -> Completion:
+            return replace(super()._complete(prompt), detail="did not obey")
+
+    engine = Ignoring({TEXT: "gout (disease); asthma (disease)"})
+    [tagging] = LlmTagger(engine, builder(engine), None, shots=0).tag([Segment(0, TEXT)])
+    assert found(tagging) == [("gout", "disease", 28)]
+    assert [issue.code for issue in tagging.issues] == ["unconstrained", "invented"]
 
 
 WRITTEN = st.text("ab;() \\#1.disease?", max_size=20) | st.sampled_from(

@@ -70,15 +70,15 @@ class Client:
         A ValueError, TypeError, LookupError or AttributeError of ``read`` means that the answer is damaged.
         Raises RequestFailed, Abandoned, and BackendError where no server answers.
         """
-        stop, tries = stop or Stop(), 0
+        stop, tries, answered = stop or Stop(), 0, self._answered
         while True:
-            answered = self._answered
             try:
                 return self._once(path, body, read, stop)
             except RequestFailed as trouble:
                 stop.wait(0)
                 # A server that is busy with our other requests is not one that fails this one.
-                crowded = trouble.status in (429, 503) and self._answered > answered
+                before, answered = answered, self._answered
+                crowded = trouble.status in (429, 503) and answered > before
                 tries += not crowded
                 if not trouble.passing or tries > self._patience.retries or trouble.pause > LONGEST_PAUSE:
                     raise self._last(trouble) from None

@@ -87,7 +87,8 @@ def joined(tokens: Iterable[Token], text: str) -> list[Token]:
             held = token
     if at == len(text):
         return result
-    return [*result, replace(held, text=text[at:])] if held else []
+    # Where not one token is spelled, as with names like "token_id:5", nothing is known of any.
+    return [*result, replace(held, text=text[at:])] if held and result else []
 
 
 def _usage(raw: dict[str, Any]) -> Usage:

@@ -3,10 +3,11 @@
     python -m tests.benchmarks.serving [--documents N] [--parallel N] [--latency S] [--rounds N]
     python -m tests.benchmarks.serving --url URL [--model NAME] [--key-env NAME]
 
-Both send the same bodies, few-shot prompts with a constraint each, over as many kept connections: the bare client
-has them ready and throws the answers away; the engine spells them, reads the answers and checks them; ``tag`` is the
-whole flow from documents to results. Without a URL the server is a scripted one in a process of its own, where an
-answer takes ``--latency`` seconds. The ratio is the median of the rounds', in each of which all three run.
+Both send the same bodies, few-shot prompts with a constraint each, over as many kept connections: the bare
+client has them ready and throws the answers away; the engine spells them, reads the answers and checks them;
+``tag`` is the whole flow from documents to results. Without a URL the server is scripted, in a process of
+its own, where an answer takes ``--latency`` seconds. The ratio is the median of the rounds', in each of which
+all three run.
 """
 
 from __future__ import annotations
