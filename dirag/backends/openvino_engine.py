@@ -49,7 +49,7 @@ class OpenVino:
         self._model: OpenVinoModel | None = OpenVinoModel(folder, threads=threads, tokens=tokens)
         self._blocks = Blocks(self._model.blocks, self._model.block_size)
         self._parallel, self._top = parallel, top
-        self.name = f"openvino:{path.name}:{self._model.precision}"
+        self.name = f"openvino:{path.name}"
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a prompt, the one that begins it included."""
