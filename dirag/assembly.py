@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 
 from dirag import answers, builtin, selection
@@ -19,13 +22,19 @@ from dirag.formats import FORMATS
 from dirag.knowledge.base import KnowledgeBase, open_default, open_path
 from dirag.lexicon import Lexicon
 from dirag.pool import Pool
-from dirag.prompt import PromptBuilder, load_template
+from dirag.prompt import PromptBuilder, load_template, prompt_file
 from dirag.protocols import Backend, ExampleSelector, Tagger
+from dirag.resources import samples
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
 
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
+
+
+#: Options that change how a run goes, not what it says.
+OPERATION = ("threads", "parallel", "offline", "record", "timeout", "retries", "key_env", "base_url")
+_PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino"}
 
 
 def types_of(config: Config) -> tuple[str, ...]:
@@ -109,6 +118,27 @@ def backend(config: Config) -> Backend:
         return Replay(Path(config.model))
     engine = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino}[config.backend](config)
     return Recorder(engine, Path(config.record)) if config.record else engine
+
+
+def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
+    """Everything that decides the records of a run, by the name under which a user knows it."""
+    told = {
+        f"--{name.replace('_', '-')}": str(v) for name, v in asdict(config).items() if name not in OPERATION
+    }
+    told["dirag"] = version("dirag")
+    if base is not None:
+        told["knowledge base"] = _digest(*(file.sha256.encode() for file in base.manifest.files.values()))
+    if config.tagger == "llm":
+        told["examples"] = pool(config).manifest.sha256
+        told["prompt"] = _digest(prompt_file(config.answer).read_bytes())
+    if config.tagger == "llm" and config.backend in _PACKAGES:
+        told["engine"] = f"{_PACKAGES[config.backend]} {version(_PACKAGES[config.backend])}"
+        told["weights"] = _digest(*samples(locate(config.model or MODEL, offline=config.offline)))
+    return told
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
 def _llamacpp(config: Config) -> Backend:

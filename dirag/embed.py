@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dirag import resources
 from dirag.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ ENCODERS: Mapping[str, str] = {
     "sentence": "dirag.embed:SentenceEncoder",
 }
 
-_SAMPLES = 64  # blocks of a weights file that make its identity
-_BLOCK = 4096
 #: The files that decide what a folder's vectors are.
 _CONTENT = (
     "modules.json",
@@ -143,11 +142,8 @@ def _identity(path: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(file for pattern in _CONTENT for file in path.glob(pattern)):
         digest.update(f"{file.relative_to(path)}:{file.stat().st_size}\n".encode())
-        with file.open("rb") as stream:
-            step = max(_BLOCK, file.stat().st_size // _SAMPLES)
-            for start in range(0, file.stat().st_size, step):
-                stream.seek(start)
-                digest.update(stream.read(_BLOCK))
+        for block in resources.samples(file):
+            digest.update(block)
     return digest.hexdigest()[:12]
 
 

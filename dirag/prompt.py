@@ -38,9 +38,14 @@ class Template:
     plurals: Mapping[str, str]
 
 
+def prompt_file(answer: str, language: str = "en") -> Path:
+    """The file with the template of an answer format."""
+    return resources.path("prompts", f"{answer}.{language}.toml")
+
+
 def load_template(answer: str, *, language: str = "en", path: Path | None = None) -> Template:
     """The template for an answer format, checked: unknown and missing fields raise PromptError."""
-    path = path or resources.path("prompts", f"{answer}.{language}.toml")
+    path = path or prompt_file(answer, language)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -38,7 +38,7 @@ LAYERS = (
         "backends",
         "taggers",
     ),
-    ("pipeline",),
+    ("pipeline", "journal"),
     ("evaluate",),
     ("assembly",),
     ("cli", "__main__", ""),  # "" is dirag/__init__.py, the door for users of the library

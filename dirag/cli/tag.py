@@ -8,17 +8,21 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from dirag.cli.options import config_of, config_options
 from dirag.data import Result, Usage
 from dirag.errors import InputError
+
+if TYPE_CHECKING:
+    from dirag.config import Config
+    from dirag.knowledge.base import KnowledgeBase
 
 
 @click.command(short_help="Tag text: files, folders, standard input.")
@@ -28,6 +32,7 @@ from dirag.errors import InputError
 @click.option("--text-field", default="text", show_default=True, help="Key of the text in JSONL input.")
 @click.option("--format", "form", type=click.Choice(["jsonl", "terminal"]), help="Format of the output.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
+@click.option("--resume", is_flag=True, help="Go on where a run that was killed stopped; needs -o.")
 @click.option("--strict", is_flag=True, help="End with status 3 where there were issues.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no progress.")
 def tag(paths: tuple[str, ...], **values: Any) -> int:
@@ -39,8 +44,9 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     dirag tag notes.txt
     dirag tag notes/ --types disease,chemical -o tagged.jsonl
     zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
+    dirag tag notes/ -o tagged.jsonl --resume
     """
-    from dirag import assembly, formats
+    from dirag import assembly, formats, journal
     from dirag.pipeline import tag as tag_documents
 
     config = config_of(values)
@@ -52,6 +58,10 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     _refuse_overwrite(values["output"], paths)
     summary = Summary(shown=not values["quiet"])
     base = assembly.knowledge_base(config)
+    with _writing(values["output"]):
+        whole = _journal(values, config, base)
+    if whole:
+        documents = journal.remaining(documents, values["output"], whole)
     with closing(assembly.tagger(config, assembly.types_of(config), base=base)) as tagger:
         index = base.index_for(assembly.types_of(config)) if base else None
         results = tag_documents(documents, tagger, index=index, min_score=config.min_score)
@@ -129,11 +139,29 @@ def _sink(output: Path | None, form: str | None) -> Iterator[tuple[BinaryIO, Cal
     if output is None:
         yield sys.stdout.buffer, dumps
         return
+    with _writing(output), output.open("ab") as out:
+        yield out, dumps
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[None]:
+    """What goes wrong with the output file, as an error that names it."""
     try:
-        with output.open("wb") as out:
-            yield out, dumps
+        yield
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:
+    """Begins the journal of an output file, or goes on with it; the bytes that are done."""
+    from dirag import assembly, journal
+
+    output, resume = values["output"], values["resume"]
+    if resume and (output is None or values["form"] == "terminal"):
+        raise click.UsageError("--resume needs -o FILE, in the format jsonl")
+    if output is None or (output.exists() and not output.is_file()):
+        return 0  # nothing to go on with: standard output, a pipe, a device
+    return journal.begin(output, assembly.made_of(config, base), resume=resume)
 
 
 def _refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
