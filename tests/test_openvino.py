@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -127,3 +132,46 @@ def test_refuses_files_that_are_no_weights(path: Path, tmp_path: Path) -> None:
         with pytest.raises(BackendError, match=wrong.name) as caught:
             OpenVino(wrong)
         assert caught.value.hint
+
+
+QUIET = """
+import sys
+from pathlib import Path
+sys.addaudithook(lambda event, _: sys.exit(f"network: {event}") if event.startswith("socket.") else None)
+from dirag.backends.openvino_engine import OpenVino
+from dirag.data import Prompt
+list(OpenVino(Path(sys.argv[1]), context=256).generate([Prompt("Once", max_tokens=2)]))
+"""
+
+
+def test_silent_and_off_the_network(path: Path, tmp_path: Path) -> None:
+    """Also where the model is converted; OpenVINO brings a library that reports usage, which is not asked."""
+    env = os.environ | {"DIRAG_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", QUIET, str(path)], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+LONG_WORK = """
+import sys
+from pathlib import Path
+from dirag.backends.openvino_engine import OpenVino
+from dirag.data import Prompt
+engine = OpenVino(Path(sys.argv[1]))
+print("ready", flush=True)
+list(engine.generate([Prompt("Once upon a time " * 100, max_tokens=1000)] * 50))
+print("finished", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_interrupt_ends_a_long_generation_cleanly(path: Path) -> None:
+    command = [sys.executable, "-c", LONG_WORK, str(path)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert "finished" not in out
+    assert err.strip().endswith("KeyboardInterrupt")
+    assert child.returncode == -signal.SIGINT

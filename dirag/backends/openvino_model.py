@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,6 +176,8 @@ def _paged(core: openvino.Core, folder: Path) -> openvino.Model:
 
 
 def _library(name: str) -> ModuleType:
+    """A library of OpenVINO, without what it tells about its use to a server: a stub of its own steps in."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         return import_module(name)
     except ImportError as error:
