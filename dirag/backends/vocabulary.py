@@ -17,6 +17,7 @@ from dirag.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
+    from gguf import GGUFReader
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
     from tokenizers.pre_tokenizers import PreTokenizer
@@ -62,18 +63,11 @@ class Vocabulary:
         return np.array([piece[0] if piece else 256 for piece in self.pieces], np.int16)
 
 
-def convert(path: Path, folder: Path) -> None:
+def convert(reader: GGUFReader, path: Path, folder: Path) -> None:
     """Write the tokenizer of a GGUF file into a folder, in the form that ``load`` reads in no time."""
-    from gguf import GGUFReader
     from tokenizers import Tokenizer, models
 
-    try:
-        fields = {name: field.contents() for name, field in GGUFReader(path).fields.items()}
-    except (OSError, ValueError, IndexError, KeyError) as error:
-        raise BackendError(
-            f"the weights {path} cannot be read: {error}",
-            hint="fetch the file again; `dirag models verify` checks the known ones",
-        ) from error
+    fields = {name: field.contents() for name, field in reader.fields.items()}
     kind, parting = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre", "default")
     if kind != "gpt2" or parting not in _PARTING:
         raise BackendError(
