@@ -1,10 +1,10 @@
-"""Speed of the embedded llama.cpp: slots, with and without the copy constraint, as one table.
+"""Speed of the embedded engines, with and without the copy constraint, as one table.
 
     python -m tests.benchmarks.engine WEIGHTS.gguf CORPUS [--limit N] [--shots N] [--threads N]
 
 Prompts: each of the first N documents of the corpus (of at most 400 characters) after some of those that
 follow, as examples. Tokens a second are those computed: of prompts, less the cached ones, and of answers.
-``same`` is the share of answers equal to those of one slot.
+``same`` is the share of answers equal to those that the engine gives to one prompt at a time.
 """
 
 from __future__ import annotations
@@ -18,10 +18,17 @@ from pathlib import Path
 
 from dirag.answers.mentions import Mentions
 from dirag.backends.llamacpp import LlamaCpp
+from dirag.backends.openvino_engine import OpenVino
 from dirag.data import Completion, Document, Prompt, Usage
 from dirag.formats import read
+from dirag.protocols import Backend
 
-SLOTS = (1, 2, 4, 8)
+ENGINES: tuple[tuple[type[LlamaCpp] | type[OpenVino], int], ...] = (
+    (LlamaCpp, 1),
+    (OpenVino, 1),
+    (OpenVino, 16),
+    (OpenVino, 64),
+)
 
 
 def prompts(documents: Sequence[Document], *, limit: int, shots: int) -> list[Prompt]:
@@ -45,10 +52,7 @@ def prompts(documents: Sequence[Document], *, limit: int, shots: int) -> list[Pr
     ]
 
 
-def run(
-    weights: Path, work: Sequence[Prompt], *, slots: int, threads: int | None
-) -> tuple[list[Completion], float]:
-    engine = LlamaCpp(weights, context=2048, parallel=slots, threads=threads)
+def run(engine: Backend, work: Sequence[Prompt]) -> tuple[list[Completion], float]:
     list(engine.generate(work[:1]))
     start = time.perf_counter()
     completions = list(engine.generate(work))
@@ -66,26 +70,29 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
     short = (document for document in read([args.corpus]) if len(document.text) <= 400)
-    documents = list(islice(short, 3 * args.limit))
+    documents = list(islice(short, args.limit + max(args.limit, args.shots)))
     if len(documents) <= args.limit:
         parser.error(f"{args.corpus} has {len(documents)} short documents; --limit must be lower")
     constrained = prompts(documents, limit=args.limit, shots=args.shots)
     free = [replace(prompt, constraint=None) for prompt in constrained]
-    print("constraint  slots  seconds  sentences/s  tokens/s  prompt  answer  cached  failed  same")
+    print(
+        "constraint  engine    parallel  seconds  sentences/s  tokens/s  prompt  answer  cached  failed  same"
+    )
+    alone: dict[tuple[str, str], list[str]] = {}
     for name, work in (("free", free), ("copy", constrained)):
-        alone: list[str] = []
-        for slots in SLOTS:
-            completions, seconds = run(args.weights, work, slots=slots, threads=args.threads)
+        for kind, slots in ENGINES:
+            engine = kind(args.weights, context=2048, parallel=slots, threads=args.threads)
+            completions, seconds = run(engine, work)
             texts = [completion.text for completion in completions]
-            alone = alone or texts
+            first = alone.setdefault((name, kind.__name__), texts)
             usage = sum((completion.usage for completion in completions), Usage())
             computed = usage.prompt - usage.cached + usage.completion
             failed = sum(completion.finish == "failed" for completion in completions)
-            same = sum(a == b for a, b in zip(alone, texts, strict=True)) / len(texts)
+            same = sum(a == b for a, b in zip(first, texts, strict=True)) / len(work)
             print(
-                f"{name:10}  {slots:5}  {seconds:7.1f}  {len(work) / seconds:11.2f}  "
-                f"{computed / seconds:8.0f}  {usage.prompt:6}  {usage.completion:6}  "
-                f"{usage.cached:6}  {failed:6}  {same:4.2f}",
+                f"{name:10}  {kind.__name__:8}  {slots:8}  {seconds:7.1f}  {len(work) / seconds:11.2f}"
+                f"  {computed / seconds:8.0f}  {usage.prompt:6}  {usage.completion:6}  {usage.cached:6}"
+                f"  {failed:6}  {same:4.0%}",
                 flush=True,
             )
 
