@@ -32,6 +32,7 @@ _PLACES = {
 #: Numbers of things, which are counted by another file's length less one; some may be -1 for none.
 _NUMBERS = {
     "row_concepts.i": "concepts.q",
+    "concept_keys.i": "keys.q",
     "id_concepts.i": "concepts.q",
     "parents.i": "concepts.q",
     "children.i": "concepts.q",
@@ -44,6 +45,7 @@ _OPTIONAL_NUMBERS = {"trie_roots.i": "trie_ends.i", "trie_nodes.i": "trie_ends.i
 #: Files of the same length, or of one more or less.
 _LENGTHS = (
     ("concept_types.i", "concepts.q", -1),
+    ("concept_keys.i", "concepts.q", -1),
     ("id_concepts.i", "ids.q", -1),
     ("row_concepts.i", "aliases.q", -1),
     ("row_ranks.b", "aliases.q", -1),

@@ -182,6 +182,7 @@ class Lookup:
             if store.row_ranks[row] == 0:
                 preferred[concept] = max(preferred.get(concept, 0.0), cosine)
         spelling = {key: mention.features(store.key(key), *keys[key]) for key, _, _ in found}
+        alike = {concept: mention.likeness(store.key(store.concept_keys[concept])) for concept in nearest}
         evidence = []
         for key, row, alias in found:
             concept, kind = store.row_concepts[row], keys[key][0]
@@ -194,6 +195,7 @@ class Lookup:
                 cosines.get(key, 0.0),
                 nearest[concept],
                 preferred.get(concept, 0.0),
+                alike[concept],
                 log1p(shortened[concept][0] if concept in shortened else 0),
                 float(inside),
                 float(inside and mention.abbreviation),

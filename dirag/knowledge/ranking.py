@@ -25,41 +25,43 @@ Kind: TypeAlias = Literal["exact", "variant", "fuzzy", "dense"]
 #: (the cosines are those of all-MiniLM-L6-v2).
 _WEIGHTS = {
     # the same name after normalisation
-    "exact": (2.43, 2.7),
+    "exact": (2.65, 2.75),
     # the same without "NOS" or brackets, or with "Neoplasm, Breast" turned round
-    "variant": (1.13, 0.12),
+    "variant": (-0.28, 0.18),
     # either, and the mention looks like an abbreviation
-    "exact abbreviation": (-4.85, -4.6),
+    "exact abbreviation": (-4.09, -4.38),
     # the score of the fuzzy search, 0 where it did not find the name
-    "fuzzy": (8.37, 4.65),
+    "fuzzy": (8.49, 4.59),
     # edit similarity
-    "ratio": (-0.02, -1.27),
+    "ratio": (-1.62, -1.66),
     # the share of the name's words that stand in the mention
-    "covered": (1.62, 1.38),
+    "covered": (1.51, 1.3),
     # the share of the mention's words that stand in the name
-    "covering": (-1.31, -1.4),
+    "covering": (-1.26, -1.37),
     # numbers and single letters of the name that the mention lacks: "type 2"
-    "numbers added": (-1.77, -1.72),
+    "numbers added": (-1.59, -1.66),
     # and the other way round
-    "numbers lost": (-0.68, -0.75),
+    "numbers lost": (-0.72, -0.76),
     # the name is an acronym and the mention is not written like it
-    "other case": (-0.72, -0.38),
+    "other case": (-0.55, -0.24),
     # the name is the concept's preferred one
-    "preferred": (1.61, 1.02),
+    "preferred": (0.9, 0.86),
     # the name is a synonym, neither preferred nor a variant
-    "synonym": (0.95, 1.33),
+    "synonym": (0.91, 1.22),
     # cosine of the vectors
-    "dense": (0.0, -1.06),
+    "dense": (0.0, -0.92),
     # the highest cosine of all names of the concept that are candidates
-    "dense, nearest name": (0.0, 5.68),
+    "dense, nearest name": (0.0, 5.62),
     # that of its preferred name, 0 where this is no candidate
-    "dense, preferred name": (0.0, 1.86),
+    "dense, preferred name": (0.0, 1.45),
+    # edit similarity of the concept's preferred name, whichever matched
+    "ratio, preferred name": (2.36, 1.39),
     # log of one more than the concept's names whose initials are the mention
-    "initials": (4.07, 4.29),
+    "initials": (4.16, 4.36),
     # the concept has a name in the document
-    "in document": (1.02, 1.05),
+    "in document": (0.99, 1.05),
     # and the mention looks like an abbreviation
-    "abbreviation in document": (2.17, 2.57),
+    "abbreviation in document": (2.16, 2.58),
 }
 FEATURES = tuple(_WEIGHTS)
 _ABBREVIATION = re.compile(r"(?=(?:.*[A-Z]){2})\S{1,8}")
@@ -88,8 +90,8 @@ class Model:
         return {concept: odds[concept] / totals[name] for concept, name in groups.items()}
 
 
-LEXICAL = Model(tuple(spelling for spelling, _ in _WEIGHTS.values()), none=7.07)
-DENSE = Model(tuple(both for _, both in _WEIGHTS.values()), none=7.12)
+LEXICAL = Model(tuple(spelling for spelling, _ in _WEIGHTS.values()), none=7.05)
+DENSE = Model(tuple(both for _, both in _WEIGHTS.values()), none=7.26)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,14 @@ class Mention:
         words = normalise.key(text)
         return cls(" ".join(words), frozenset(words), _ABBREVIATION.fullmatch(text) is not None)
 
-    def features(self, name: str, kind: Kind, fuzzy: float) -> tuple[float, ...]:
-        """The features of spelling, up to "numbers lost", of a normalised name."""
+    def likeness(self, name: str) -> float:
+        """The edit similarity of a normalised name, in 0..1."""
         from rapidfuzz import fuzz
 
+        return float(fuzz.ratio(self.text, name)) / 100
+
+    def features(self, name: str, kind: Kind, fuzzy: float) -> tuple[float, ...]:
+        """The features of spelling, up to "numbers lost", of a normalised name."""
         words = set(name.split())
         added, lost = words - self.words, self.words - words
         return (
@@ -117,7 +123,7 @@ class Mention:
             float(kind == "variant"),
             float(self.abbreviation and kind in ("exact", "variant")),
             fuzzy,
-            fuzz.ratio(self.text, name) / 100,
+            self.likeness(name),
             1 - len(added) / max(len(words), 1),
             1 - len(lost) / max(len(self.words), 1),
             _numbers(added),

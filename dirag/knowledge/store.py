@@ -26,7 +26,7 @@ from dirag.errors import KnowledgeError
 from dirag.knowledge import exact, layout
 from dirag.knowledge.spelling import Strings
 
-SCHEMA = 3
+SCHEMA = 4
 
 _REBUILD = "build it anew from its vocabularies"
 
@@ -96,6 +96,7 @@ class Store:
         self.key_rows = self.array("key_rows.i")
         self.row_concepts = self.array("row_concepts.i")
         self.row_ranks = self.array("row_ranks.b")
+        self.concept_keys = self.array("concept_keys.i")
         self.concept_types = self.array("concept_types.i")
         self._concept_starts, self._concepts = self.array("concepts.q"), self.array("concepts.B")
         self._ids, self._id_concepts = Strings(self.array, "ids"), self.array("id_concepts.i")

@@ -132,7 +132,7 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
             raise KnowledgeError("the vocabulary holds no concept that can be used")
         write_array(folder, "concept_types.i", concept_types)
         unknown = _write_hierarchy(folder, ids, parents, len(concept_types))
-        names, keys = _write_names(folder, rows)
+        names, keys = _write_names(folder, rows, len(concept_types))
     return Manifest(
         schema=SCHEMA,
         version=version("dirag"),
@@ -205,9 +205,10 @@ def _write_hierarchy(
     return unknown
 
 
-def _write_names(folder: Path, rows: Iterable[_Row]) -> tuple[int, int]:
+def _write_names(folder: Path, rows: Iterable[_Row], concepts: int) -> tuple[int, int]:
     """Write keys, names and every index over them; the numbers of names and of keys."""
     row_concepts, row_ranks, key_rows = array("i"), array("b"), array("i", [0])
+    concept_keys = array("i", [0]) * concepts  # of preferred names
     seen: dict[str, int] = {}
     starts, words = array("i", [0]), array("i")
     with StringsWriter(folder, "keys") as keys, StringsWriter(folder, "aliases") as aliases:
@@ -218,11 +219,14 @@ def _write_names(folder: Path, rows: Iterable[_Row]) -> tuple[int, int]:
             for _, rank, concept, alias in _distinct(group):
                 row_concepts.append(concept)
                 row_ranks.append(rank)
+                if rank == NAME:
+                    concept_keys[concept] = len(key_rows) - 1
                 aliases.add(alias.encode("utf-8"))
             key_rows.append(len(row_concepts))
     write_array(folder, "row_concepts.i", row_concepts)
     write_array(folder, "row_ranks.b", row_ranks)
     write_array(folder, "key_rows.i", key_rows)
+    write_array(folder, "concept_keys.i", concept_keys)
     _write_indexes(folder, seen, starts, words)
     return len(row_concepts), len(key_rows) - 1
 
