@@ -29,6 +29,8 @@ _PLACES = {
     "contents_starts.i": "contents.i",
     "holders_starts.i": "holders.i",
 }
+#: Of these places no two are the same: a key has a row, a name a word.
+_RISING = ("key_rows.i", "contents_starts.i")
 #: Numbers of things, which are counted by another file's length less one; some may be -1 for none.
 _NUMBERS = {
     "row_concepts.i": "concepts.q",
@@ -83,6 +85,9 @@ def check(array: Callable[[str], memoryview], *, types: int) -> None:
             or places[-1] != len(array(other))
             or (places[1:] < places[:-1]).any()
         ):
+            raise _damaged(file)
+    for file in _RISING:
+        if (np.diff(numbers(file)) < 1).any():
             raise _damaged(file)
     for file, other in (_NUMBERS | _OPTIONAL_NUMBERS).items():
         least, size = (-1, len(array(other))) if file in _OPTIONAL_NUMBERS else (0, len(array(other)) - 1)
