@@ -104,6 +104,10 @@ def test_two_streams_share_the_engine(engine: Vllm) -> None:
     assert texts == list(zip(alone, alone[::-1], strict=True))
 
 
+def test_scores_are_raw_so_that_there_is_nothing_to_remark(engine: Vllm) -> None:
+    assert not engine.remarks()
+
+
 def test_what_vllm_is_asked() -> None:
     prompt = replace(laws.PROMPTS[0], constraint=laws.choice("gout"))
     params = parameters(prompt, most=7, top=2)

@@ -23,7 +23,7 @@ class Reader:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, *, top: int = 0) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise BackendError(
-                f"the model's tokenizer is a {type(tokenizer).__name__}, which cannot take control tokens as text",
+                f"the tokenizer {type(tokenizer).__name__} cannot take control tokens as text",
                 hint="put a tokenizer.json beside the weights",
             )
         self._tokenizer, self._top = tokenizer, top

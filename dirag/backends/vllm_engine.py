@@ -7,6 +7,7 @@ completion, never a cut one. Refuses a model that is no folder on this machine: 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from dirag.backends import vllm_start
 from dirag.backends.vllm_answer import Reader
+from dirag.constraint import Constraint
 from dirag.data import Completion, Prompt
 from dirag.errors import BackendError
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds that vLLM's processes have to end by themselves.
 GRACE = 2.0
+#: What no model would say; one of the few tokens that begin it would be likely if nothing else could be said.
+UNLIKELY = Constraint(((("~~~", 1),), ()), frozenset({1}))
 
 
 class Vllm:
@@ -59,6 +63,7 @@ class Vllm:
         self._parallel, self._top = parallel, top
         self._numbers = count()
         self._ended: dict[str, RequestOutput] = {}
+        self._masked = not self._tells_raw_probabilities()
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a prompt, the one that begins it included."""
@@ -87,14 +92,20 @@ class Vllm:
             self._abandon(waiting)  # the caller stopped early, or pressed Ctrl-C
 
     def remarks(self) -> Sequence[str]:
-        """None: the text stays on this machine."""
-        return ()
+        """None where all is well: the text stays on this machine."""
+        masked = "this vLLM tells probabilities under the constraint only, so scores are too high"
+        return [masked] if self._masked else []
 
     def close(self) -> None:
         """Ends what is in work and frees the weights."""
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.engine_core.shutdown(timeout=GRACE)
+
+    def _tells_raw_probabilities(self) -> bool:
+        """Whether a token that nothing but a constraint could bring about is told to be unlikely."""
+        (tried,) = self.generate([Prompt("One, two, three,", max_tokens=1, constraint=UNLIKELY)])
+        return bool(tried.tokens) and tried.tokens[0].logprob < math.log(0.1)
 
     def _opened(self) -> LLMEngine:
         if self._engine is None:

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from vllm import LLMEngine
     from vllm.lora.request import LoRARequest
 
-#: What vLLM writes, unless the user wants it otherwise.
-QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
+#: How vLLM runs, unless the user wants it otherwise. Its second model runner masks in another place.
+HABITS = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+}
 #: Options of vLLM that have a flag of their own here, or that must be as they are.
 OWN = {
     "model": "--model names it",
     "max_model_len": "--context sets it",
     "enable_lora": "--adapter sets it",
     "logprobs_mode": "scores need the raw log-probabilities",
+    "worker_extension_cls": "scores need the raw log-probabilities",
     "skip_tokenizer_init": "prompts need the tokenizer",
 }
 LONGEST = 300  # characters of a reason
@@ -63,7 +68,7 @@ def start(folder: Path, *, context: int, adapter: Path | None, options: Sequence
     """The engine with its weights loaded."""
     check_folder(folder, "config.json", "weights")
     os.environ |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    for name, value in QUIET.items():
+    for name, value in HABITS.items():
         os.environ.setdefault(name, value)
     with _records_kept_apart():
         try:
@@ -78,7 +83,9 @@ def start(folder: Path, *, context: int, adapter: Path | None, options: Sequence
             args = EngineArgs(**arguments(folder, adapter=adapter, top=top, given=given))
             # vLLM refuses a longer context than the model was trained for; others here take what there is.
             args.max_model_len = min(context, args.create_model_config().max_model_len)
-            return LLMEngine.from_engine_args(args, usage_context=UsageContext.LLM_CLASS)
+            engine = LLMEngine.from_engine_args(args, usage_context=UsageContext.LLM_CLASS)
+            engine.collective_rpc("keep_raw_probabilities")
+            return engine
         except Exception as error:
             raise BackendError(
                 f"vLLM cannot run {folder}: {_line(error)}",
@@ -97,6 +104,7 @@ def arguments(folder: Path, *, adapter: Path | None, top: int, given: Mapping[st
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
         "structured_outputs_config": {"backend": "xgrammar"},
+        "worker_extension_cls": "dirag.backends.vllm_worker.RawProbabilities",
     }
     if adapter is not None:
         values |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _rank(adapter)}
