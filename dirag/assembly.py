@@ -31,6 +31,9 @@ from dirag.taggers.llm import LlmTagger
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
 
+#: The engines that can run a model with an adapter.
+ADAPTING = ("llamacpp", "vllm")
+
 
 #: Options that change how a run goes, not what it says.
 OPERATION = ("threads", "parallel", "offline", "record", "timeout", "retries", "key_env", "base_url")
@@ -116,7 +119,12 @@ def backend(config: Config) -> Backend:
         if not config.model:
             raise UsageError("--backend replay needs --model FILE", hint="a file that --record has written")
         return Replay(Path(config.model))
-    engine = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino}[config.backend](config)
+    makers = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino, "vllm": _vllm}
+    if config.adapter != "none" and config.backend not in ADAPTING:
+        raise UsageError(
+            f"--backend {config.backend} takes no --adapter", hint=f"these do: {', '.join(ADAPTING)}"
+        )
+    engine = makers[config.backend](config)
     return Recorder(engine, Path(config.record)) if config.record else engine
 
 
@@ -149,6 +157,7 @@ def _llamacpp(config: Config) -> Backend:
         context=config.context,
         parallel=config.parallel or 1,
         threads=config.threads or None,
+        adapter=_adapter(config),
     )
 
 
@@ -161,6 +170,26 @@ def _openvino(config: Config) -> Backend:
         parallel=config.parallel or 16,
         threads=config.threads or None,
     )
+
+
+def _vllm(config: Config) -> Backend:
+    from dirag.backends.vllm_engine import Vllm
+
+    if not config.model:
+        raise UsageError(
+            "--backend vllm needs --model FOLDER", hint="it has no default and downloads nothing"
+        )
+    return Vllm(
+        locate(config.model, offline=config.offline),
+        context=config.context,
+        parallel=config.parallel or 256,
+        adapter=_adapter(config),
+        options=config.engine_options,
+    )
+
+
+def _adapter(config: Config) -> Path | None:
+    return None if config.adapter == "none" else Path(config.adapter).expanduser()
 
 
 def _remote(config: Config) -> Backend:

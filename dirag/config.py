@@ -27,6 +27,7 @@ BACKENDS = {
     "openai": "dirag.backends.remote:Remote",
     "openvino": "dirag.backends.openvino_engine:OpenVino",
     "replay": "dirag.backends.replay:Replay",
+    "vllm": "dirag.backends.vllm_engine:Vllm",
 }
 SELECTORS = {
     "random": "dirag.selection:RandomSelector",
@@ -72,9 +73,18 @@ class Config:
     backend: str = option("openvino", "Engine that runs the LLM.", choices=[*BACKENDS])
     model: str = option(
         "",
-        "Known model name, or path of its weights; with --backend openai the name that the server gives it "
-        f"[default: {MODEL}; with --backend openai the only one that is served].",
+        "Known model name, or path of its weights (a folder for --backend vllm, which has no default); with "
+        f"--backend openai the name that the server gives it [default: {MODEL}; with --backend openai the "
+        "only one that is served].",
         "NAME|PATH",
+    )
+    adapter: str = option(
+        "none", "LoRA adapter of the model: a folder for vllm, a GGUF file for llamacpp.", "none|PATH"
+    )
+    engine_options: tuple[str, ...] = option(
+        (),
+        "Options of vLLM by their own names, comma-separated: tensor_parallel_size=2,quantization=fp8.",
+        "NAME=VALUE,…",
     )
     base_url: str = option(
         "",
@@ -110,7 +120,8 @@ class Config:
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
     parallel: int = option(
         0,
-        "Requests in flight; 0 is the engine's own default: 1 for llamacpp, 16 for openvino, 32 for openai.",
+        "Requests in flight; 0 is the engine's own default: 1 for llamacpp, 16 for openvino, 32 for openai, "
+        "256 for vllm.",
         minimum=0,
     )
     threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)

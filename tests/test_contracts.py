@@ -163,10 +163,13 @@ def is_lazy(tagger: Tagger) -> bool:
 # -- engines ---------------------------------------------------------------------------------------------
 
 
+LAWFUL = (["backend"], ["backend", "slack"])
+
+
 def laws() -> Sequence[Callable[..., None]]:
-    """The laws that take an open engine and nothing else."""
+    """The laws that take an open engine and nothing else, but perhaps some slack."""
     found = inspect.getmembers(backend_laws, inspect.isfunction)
-    return [law for _, law in found if list(inspect.signature(law).parameters) == ["backend"]]
+    return [law for _, law in found if list(inspect.signature(law).parameters)[:2] in LAWFUL]
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +197,6 @@ def test_a_replay_is_deterministic(recording: Path) -> None:
 
 
 def test_every_engine_is_under_the_laws() -> None:
-    """``tests/test_llamacpp.py`` and ``tests/test_remote.py`` hold the engines themselves to them."""
-    assert set(config.BACKENDS) == {"llamacpp", "openai", "openvino", "replay"}
+    """The tests of each engine (``test_llamacpp``, ``test_openvino``, …) hold the engine itself to them."""
+    assert set(config.BACKENDS) == {"llamacpp", "openai", "openvino", "replay", "vllm"}
     assert len(laws()) >= 10

@@ -57,6 +57,7 @@ HEAVY = {
     "numpy",
     "rapidfuzz",
     "huggingface_hub",
+    "vllm",
 }
 
 

@@ -1,0 +1,43 @@
+"""Inside vLLM's workers: log-probabilities of what the model itself finds likely, whatever the constraint.
+
+vLLM masks the logits before its sampler reads "raw" log-probabilities from them. Here the sampler is given
+the logits as they were. ``Vllm`` tries at its start whether that came through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from vllm.v1.core.sched.output import GrammarOutput, SchedulerOutput
+    from vllm.v1.worker.gpu_input_batch import InputBatch
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+
+class RawProbabilities:
+    """What vLLM mixes into its worker class (``worker_extension_cls``)."""
+
+    model_runner: GPUModelRunner
+
+    def keep_raw_probabilities(self) -> None:
+        """Called in each worker, once, when its model is loaded."""
+        from vllm.v1.worker import gpu_model_runner
+
+        sampler = self.model_runner.sampler
+        mask, compute = gpu_model_runner.apply_grammar_bitmask, sampler.compute_logprobs
+        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+        def masked(
+            scheduled: SchedulerOutput, grammar: GrammarOutput, batch: InputBatch, logits: torch.Tensor
+        ) -> None:
+            kept[:] = [(logits, logits.clone())]
+            mask(scheduled, grammar, batch, logits)
+
+        def computed(logits: torch.Tensor) -> torch.Tensor:
+            raw = next((before for after, before in kept if after is logits), logits)
+            kept.clear()
+            return compute(raw)
+
+        gpu_model_runner.apply_grammar_bitmask = masked
+        sampler.compute_logprobs = computed
