@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vllm import LLMEngine, RequestOutput, SamplingParams
 
 #: Seconds that vLLM's processes have to end by themselves.
-GRACE = 2.0
+GRACE = 0.5
 #: What no model would say; one of the few tokens that begin it would be likely if nothing else could be said.
 UNLIKELY = Constraint(((("~~~", 1),), ()), frozenset({1}))
 
