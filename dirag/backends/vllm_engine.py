@@ -83,7 +83,9 @@ class Vllm:
                         waiting.append(request := self._submit(prompt))
                         flying.update([request.id] if isinstance(request, _Request) else ())
                 while waiting and (completion := self._completion(waiting[0])):
-                    waiting.popleft()
+                    done = waiting.popleft()
+                    if isinstance(done, _Request):
+                        flying.discard(done.id)  # another stream of this engine may have seen it end
                     yield completion
                 if waiting:
                     self._step()
