@@ -120,6 +120,16 @@ def test_standard_output_stays_clean_also_of_other_processes() -> None:
         assert noise in done.stderr
 
 
+def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    for before in (None, "error"):
+        if before is not None:
+            monkeypatch.setenv("PYTHONWARNINGS", before)
+        with vllm_start._records_kept_apart():
+            assert os.environ["PYTHONWARNINGS"] == "ignore"
+        assert os.environ.get("PYTHONWARNINGS") == before
+
+
 def test_the_command_names_what_is_wrong() -> None:
     with pytest.raises(UsageError, match="--model FOLDER"):
         assembly.backend(Config(backend="vllm"))
