@@ -6,6 +6,7 @@ without it.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -32,6 +34,7 @@ SLACK = 1e-3
 
 pytestmark = [
     pytest.mark.weights,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
     pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder of weights"),
 ]
@@ -40,6 +43,14 @@ pytestmark = [
 @pytest.fixture(scope="module", autouse=True)
 def _little_memory() -> None:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _sockets_that_vllm_left_open() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def opened(adapter: Path | None = None) -> Vllm:
@@ -156,7 +167,18 @@ def test_an_adapter_changes_the_answers(engine: Vllm, adapter: Path) -> None:
 
 def test_standard_output_is_records_and_ctrl_c_ends_all(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dirag", "tag", "-", "--backend", "vllm", "--model", str(FOLDER)]
-    command += ["--types", "disease", "--kb", "none", "--selector", "random", "--context", "1024"]
+    command += [
+        "--input-format",
+        "jsonl",
+        "--types",
+        "disease",
+        "--kb",
+        "none",
+        "--selector",
+        "random",
+        "--context",
+        "1024",
+    ]
     command += ["--engine-options", ",".join(OPTIONS)]
     with (
         (tmp_path / "errors").open("wb") as errors,
@@ -171,8 +193,8 @@ def test_standard_output_is_records_and_ctrl_c_ends_all(tmp_path: Path) -> None:
     ):
         assert process.stdin is not None
         assert process.stdout is not None
-        for text in (b"Ataxia was seen.\n", b"No findings.\n"):
-            process.stdin.write(text)
+        for text in ("Ataxia was seen.", "No findings."):
+            process.stdin.write(json.dumps({"text": text}).encode() + b"\n")
         process.stdin.flush()
         records = [json.loads(process.stdout.readline()) for _ in range(2)]
         assert [record["text"] for record in records] == ["Ataxia was seen.", "No findings."]
@@ -180,8 +202,8 @@ def test_standard_output_is_records_and_ctrl_c_ends_all(tmp_path: Path) -> None:
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 3
         assert process.stdout.read() == b""
     time.sleep(1)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    left = subprocess.run(["ps", "-o", "stat=", "-g", str(process.pid)], capture_output=True, text=True)
+    assert all(state.startswith("Z") for state in left.stdout.split())  # dead, if not yet counted

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vllm import LLMEngine, RequestOutput, SamplingParams
 
 #: Seconds that vLLM's processes have to end by themselves.
-GRACE = 2.0
+GRACE = 0.5
 #: What no model would say; one of the few tokens that begin it would be likely if nothing else could be said.
 UNLIKELY = Constraint(((("~~~", 1),), ()), frozenset({1}))
 
@@ -83,7 +83,9 @@ class Vllm:
                         waiting.append(request := self._submit(prompt))
                         flying.update([request.id] if isinstance(request, _Request) else ())
                 while waiting and (completion := self._completion(waiting[0])):
-                    waiting.popleft()
+                    done = waiting.popleft()
+                    if isinstance(done, _Request):
+                        flying.discard(done.id)  # another stream of this engine may have seen it end
                     yield completion
                 if waiting:
                     self._step()

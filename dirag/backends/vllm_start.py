@@ -143,13 +143,19 @@ def check_folder(folder: Path, file: str, what: str) -> None:
 def _records_kept_apart() -> Iterator[None]:
     """Standard output is standard error for a while, also in the processes that begin meanwhile."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    kept, told = os.dup(1), os.environ.get("PYTHONWARNINGS")
     os.dup2(2, 1)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecated things in its libraries
+            # Of deprecated things in its libraries, and of memory that its processes leave to others to free.
+            warnings.simplefilter("ignore")
+            os.environ["PYTHONWARNINGS"] = "ignore"
             yield
     finally:
+        if told is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = told
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
