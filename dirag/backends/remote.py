@@ -44,9 +44,10 @@ class Remote:
     ``model`` may stay empty where the server has only one. ``context`` is the tokens that the user grants;
     where the server tells that it has less, that counts. ``dialect`` "auto" asks the server what it is.
     The chat API has no way to begin the model's answer for it: a model may talk before it answers.
-    Log-probabilities are those that the server gives, raw with vLLM's default and with llama.cpp; from a
-    server that gives none, completions have no tokens. An answer that its constraint does not accept keeps
-    its text and says so in ``detail``: a server may drop fields that it does not know.
+    Log-probabilities are those that the server gives: raw with llama.cpp, but under a constraint vLLM reads
+    them after its mask, so that they are too high; from a server that gives none, completions have no
+    tokens. An answer that its constraint does not accept keeps its text and says so in ``detail``: a server
+    may drop fields that it does not know.
     """
 
     def __init__(
