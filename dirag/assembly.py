@@ -13,7 +13,7 @@ from pathlib import Path
 from dirag import answers, builtin, selection
 from dirag import pool as pools
 from dirag.artifacts import locate
-from dirag.config import MODEL, Config
+from dirag.config import MODEL, PARALLEL, Config
 from dirag.data import Entity, Segment
 from dirag.embed import open_encoder
 from dirag.errors import ExamplesError, UsageError
@@ -33,8 +33,6 @@ DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", 
 
 #: The engines that can run a model with an adapter.
 ADAPTING = ("llamacpp", "vllm")
-
-
 #: Options that change how a run goes, not what it says.
 OPERATION = ("threads", "parallel", "offline", "record", "timeout", "retries", "key_env", "base_url")
 _PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino"}
@@ -155,7 +153,7 @@ def _llamacpp(config: Config) -> Backend:
     return LlamaCpp(
         locate(config.model or MODEL, offline=config.offline),
         context=config.context,
-        parallel=config.parallel or 1,
+        parallel=_parallel(config),
         threads=config.threads or None,
         adapter=_adapter(config),
     )
@@ -167,7 +165,7 @@ def _openvino(config: Config) -> Backend:
     return OpenVino(
         locate(config.model or MODEL, offline=config.offline),
         context=config.context,
-        parallel=config.parallel or 16,
+        parallel=_parallel(config),
         threads=config.threads or None,
     )
 
@@ -182,10 +180,14 @@ def _vllm(config: Config) -> Backend:
     return Vllm(
         locate(config.model, offline=config.offline),
         context=config.context,
-        parallel=config.parallel or 256,
+        parallel=_parallel(config),
         adapter=_adapter(config),
         options=config.engine_options,
     )
+
+
+def _parallel(config: Config) -> int:
+    return config.parallel or PARALLEL[config.backend]
 
 
 def _adapter(config: Config) -> Path | None:
@@ -211,7 +213,7 @@ def _remote(config: Config) -> Backend:
         dialect=config.dialect,
         key=key or None,
         context=config.context,
-        parallel=config.parallel or 32,
+        parallel=_parallel(config),
         patience=Patience(timeout=config.timeout, retries=config.retries),
     )
 

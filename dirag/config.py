@@ -29,6 +29,8 @@ BACKENDS = {
     "replay": "dirag.backends.replay:Replay",
     "vllm": "dirag.backends.vllm_engine:Vllm",
 }
+#: Requests in flight where none are asked for, by engine.
+PARALLEL = {"llamacpp": 1, "openvino": 16, "openai": 32, "vllm": 256}
 SELECTORS = {
     "random": "dirag.selection:RandomSelector",
     "bm25": "dirag.selection:Bm25Selector",
@@ -120,8 +122,8 @@ class Config:
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
     parallel: int = option(
         0,
-        "Requests in flight; 0 is the engine's own default: 1 for llamacpp, 16 for openvino, 32 for openai, "
-        "256 for vllm.",
+        "Requests in flight; 0 is the engine's own default: "
+        f"{', '.join(f'{number} for {name}' for name, number in PARALLEL.items())}.",
         minimum=0,
     )
     threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)

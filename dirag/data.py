@@ -166,6 +166,10 @@ class Completion:
     usage: Usage = Usage()
     detail: str = ""
 
+    @classmethod
+    def failed(cls, detail: str, usage: Usage = Usage()) -> Completion:
+        return cls("", finish="failed", usage=usage, detail=detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:

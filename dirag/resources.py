@@ -1,4 +1,4 @@
-"""Places on this machine: the data folders ``kb/`` and ``prompts/``, and the folder of what is fetched.
+"""This machine: the data folders ``kb/`` and ``prompts/``, the folder of what is fetched, the processors.
 
 An installed wheel carries the data as ``dirag/_data/kb`` and ``dirag/_data/prompts``; a source checkout
 has it beside the package. A file that is not there is refused with the place that was looked at.
@@ -61,3 +61,10 @@ def samples(file: Path) -> Iterator[bytes]:
         for start in range(0, size, max(_BLOCK, size // _SAMPLES)):
             stream.seek(start)
             yield stream.read(_BLOCK)
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

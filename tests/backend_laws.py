@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -189,3 +191,10 @@ def is_deterministic(backend: Backend, reopen: Callable[[], Backend], slack: flo
     again = reopen()
     assert all_alike(again.generate(PROMPTS), first, slack)
     again.close()
+
+
+def every() -> list[Callable[..., None]]:
+    """The laws that take an open engine and nothing else, but perhaps some slack."""
+    found = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
+    lawful = (["backend"], ["backend", "slack"])
+    return [law for _, law in found if list(inspect.signature(law).parameters)[:2] in lawful]

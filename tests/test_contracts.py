@@ -5,8 +5,7 @@ What is hard for one implementation only (an encoder's arithmetic, an engine's c
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import backend_laws
@@ -163,28 +162,19 @@ def is_lazy(tagger: Tagger) -> bool:
 # -- engines ---------------------------------------------------------------------------------------------
 
 
-LAWFUL = (["backend"], ["backend", "slack"])
-
-
-def laws() -> Sequence[Callable[..., None]]:
-    """The laws that take an open engine and nothing else, but perhaps some slack."""
-    found = inspect.getmembers(backend_laws, inspect.isfunction)
-    return [law for _, law in found if list(inspect.signature(law).parameters)[:2] in LAWFUL]
-
-
 @pytest.fixture(scope="module")
 def recording(weights: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every law passed through a recorder around the real engine; what it answered is in the file."""
     path = tmp_path_factory.mktemp("recording") / "answers.jsonl"
     recorder = Recorder(LlamaCpp(weights("smollm2-135m-instruct"), context=512, threads=1, top=3), path)
-    for law in laws():
+    for law in backend_laws.every():
         law(recorder)
     recorder.close()
     return path
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("law", laws(), ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", backend_laws.every(), ids=lambda law: law.__name__)
 def test_recorder_and_replay(recording: Path, law: Callable[[Replay], None]) -> None:
     replay = Replay(recording)
     law(replay)
@@ -199,4 +189,4 @@ def test_a_replay_is_deterministic(recording: Path) -> None:
 def test_every_engine_is_under_the_laws() -> None:
     """The tests of each engine (``test_llamacpp``, ``test_openvino``, …) hold the engine itself to them."""
     assert set(config.BACKENDS) == {"llamacpp", "openai", "openvino", "replay", "vllm"}
-    assert len(laws()) >= 10
+    assert len(backend_laws.every()) >= 10

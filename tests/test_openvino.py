@@ -34,23 +34,7 @@ def engine(path: Path) -> Iterator[OpenVino]:
     backend.close()
 
 
-@pytest.mark.parametrize(
-    "law",
-    [
-        laws.keeps_order,
-        laws.answers_each_prompt,
-        laws.is_lazy,
-        laws.reports_length,
-        laws.hides_stop_strings,
-        laws.keeps_unicode,
-        laws.refuses_long_prompts,
-        laws.survives_bad_prompts,
-        laws.counts_tokens,
-        laws.obeys_constraints,
-        laws.tells_raw_log_probabilities,
-    ],
-    ids=lambda law: law.__name__,
-)
+@pytest.mark.parametrize("law", laws.every(), ids=lambda law: law.__name__)
 def test_law(engine: OpenVino, law: Callable[[OpenVino], None]) -> None:
     law(engine)
 

@@ -6,7 +6,7 @@ Greedy: the likeliest token that the constraint admits. Log-probabilities are ra
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from dirag.backends.walker import Walker
@@ -51,8 +51,8 @@ class Answer:
         self._text += self._decoder.decode(piece)  # a character may take several tokens
         if not piece:
             self.finish = "stop"
-        elif cuts := [at for stop in self._stop if (at := self._text.find(stop)) >= 0]:
-            self._text = self._text[: min(cuts)]
+        elif (cut := before_stop(self._text, self._stop)) != self._text:
+            self._text = cut
             self.finish = "stop"
         elif len(self._told) + 1 >= self._most:
             self.finish = "length"
@@ -90,3 +90,8 @@ class Answer:
                     self._states = states
                     return int(token)
         raise AssertionError("a constraint that leads nowhere")  # Builder.build leaves no such state
+
+
+def before_stop(text: str, stops: Iterable[str]) -> str:
+    """The text before the first stop string in it, if any."""
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]

@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from dirag.backends import llamacpp_server
+from dirag.backends import llamacpp_server, weights
+from dirag.backends.admission import UNSPELLABLE, without_room
 from dirag.backends.llamacpp_server import BATCH
 from dirag.backends.ordered import in_order
 from dirag.data import Completion, Prompt, Token, Usage
@@ -50,9 +51,9 @@ class LlamaCpp:
         Raises BackendError where llama.cpp cannot load ``path`` or ``adapter``.
         """
         llamacpp_server.load()
-        llamacpp_server.check_gguf(path, "weights")
+        weights.check(path, "weights")
         if adapter is not None:
-            llamacpp_server.check_gguf(adapter, "adapter")
+            weights.check(adapter, "adapter")
         self.name = f"llamacpp:{path.name}"
         self._key = secrets.token_hex(32)
         self._cache = parallel == 1
@@ -102,8 +103,8 @@ class LlamaCpp:
         return self._pool.submit(self._complete, prompt, abandoned)
 
     def _complete(self, prompt: Prompt, abandoned: Event) -> Completion:
-        if prompt.max_tokens < 1:
-            return _failed(f"max_tokens is {prompt.max_tokens}, which leaves no room for an answer")
+        if refused := without_room(prompt):
+            return refused
         completion = self._ask(prompt, abandoned, cache=self._cache)
         if completion.usage.cached and not self._as_if_alone(completion.usage):
             completion = self._ask(prompt, abandoned, cache=False)
@@ -132,9 +133,9 @@ class LlamaCpp:
             # Whole answers come without an ear for Ctrl-C, streamed ones ask after each piece.
             self._server.handle_completions(self._request(prompt, cache), receive)
         except UnicodeEncodeError:
-            return _failed("the prompt holds a lone surrogate, which no token can spell")
+            return Completion.failed(UNSPELLABLE)
         except RuntimeError as error:
-            return _failed(f"llama.cpp: {error}")
+            return Completion.failed(f"llama.cpp: {error}")
         return _completion(chunks, self._top)
 
     def _tokenize(self, text: str) -> list[int]:
@@ -186,10 +187,6 @@ class LlamaCpp:
         return answer
 
 
-def _failed(detail: str) -> Completion:
-    return Completion("", finish="failed", detail=detail)
-
-
 def _await_loop(server: Server) -> None:
     """Returns when the engine answers. One that is freed before its loop has begun would never end."""
     server.handle_completions({"prompt": "~", "max_tokens": 1}, lambda chunk: False)
@@ -199,7 +196,7 @@ def _completion(chunks: list[dict[str, Any]], top: int) -> Completion:
     """What the streamed pieces of one answer say together."""
     error = next((chunk["error"] for chunk in chunks if "error" in chunk), None)
     if error is not None:
-        return _failed(f"llama.cpp: {error['message']}")
+        return Completion.failed(f"llama.cpp: {error['message']}")
     choices = [chunk["choices"][0] for chunk in chunks if chunk.get("choices")]
     usage = next((_usage(chunk["usage"]) for chunk in reversed(chunks) if chunk.get("usage")), Usage())
     return Completion(

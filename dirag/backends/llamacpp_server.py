@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dirag import resources
 from dirag.errors import BackendError
 
 if TYPE_CHECKING:
     from xllamacpp import CommonParams, Server
 
-MAGIC = b"GGUF"
 #: Tokens of a prompt computed at once. Between two such batches, and after each token written, llama.cpp
 #: asks whether to go on; so this bounds how long it takes to stop.
 BATCH = 256
@@ -42,22 +42,6 @@ def load() -> None:
             del os.environ["GOMP_SPINCOUNT"]
 
 
-def check_gguf(path: Path, what: str) -> None:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(MAGIC))
-    except OSError as error:
-        raise BackendError(
-            f"cannot read the {what} {path}: {error.strerror}",
-            hint="give the path of a GGUF file, or a name of `dirag models list`",
-        ) from error
-    if magic != MAGIC:
-        raise BackendError(
-            f"the {what} {path} are no GGUF file: they begin with {magic!r}",
-            hint="fetch the file again, or convert it with llama.cpp's convert_hf_to_gguf.py",
-        )
-
-
 def parameters(
     path: Path, *, context: int, parallel: int, threads: int | None, adapter: Path | None
 ) -> CommonParams:
@@ -68,7 +52,7 @@ def parameters(
     params.n_ctx = context * parallel
     params.n_parallel = parallel
     params.n_batch = params.n_ubatch = BATCH
-    threads = threads or _cores()
+    threads = threads or resources.cores()
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.flash_attn_type = llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.kv_unified = False
@@ -87,13 +71,6 @@ def parameters(
     if adapter is not None:
         params.lora_adapters = [CommonAdapterLoraInfo(str(adapter), 1.0)]
     return params
-
-
-def _cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def start(params: CommonParams, path: Path, adapter: Path | None) -> Server:

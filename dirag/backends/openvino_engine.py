@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 from dirag.backends import openvino_model, vocabulary
+from dirag.backends.admission import admit
 from dirag.backends.blocks import Blocks
 from dirag.backends.decoding import Answer
 from dirag.backends.openvino_model import OpenVinoModel, Piece
@@ -61,7 +63,7 @@ class OpenVino:
         waiting: deque[_Request | Completion] = deque()  # in the order of their prompts, done or not
         try:
             while more or waiting:
-                busy = [request for request in waiting if isinstance(request, _Request)]
+                busy = [request for request in waiting if _is_busy(request)]
                 while more and len(busy) < self._parallel and len(waiting) < 4 * self._parallel:
                     prompt = next(source, None)
                     more = prompt is not None
@@ -69,13 +71,12 @@ class OpenVino:
                         waiting.append(request := self._request(prompt))
                         busy += [request] if isinstance(request, _Request) else []
                 self._step(busy)
-                waiting = deque(map(_done, waiting))
-                while waiting and isinstance(waiting[0], Completion):
-                    yield waiting.popleft()  # type: ignore[misc]
+                while waiting and (completion := _completion(waiting[0])):
+                    waiting.popleft()
+                    yield completion
         finally:
-            for request in waiting:  # the caller stopped early, or pressed Ctrl-C
-                if isinstance(request, _Request):
-                    self._blocks.give_back(request.blocks)
+            for request in filter(_is_busy, waiting):  # the caller stopped early, or pressed Ctrl-C
+                self._blocks.give_back(request.blocks)
 
     def remarks(self) -> Sequence[str]:
         return ()
@@ -87,18 +88,10 @@ class OpenVino:
     def _request(self, prompt: Prompt) -> _Request | Completion:
         if self._model is None:
             raise BackendError(f"{self.name} is closed", hint="open it again")
-        if prompt.max_tokens < 1:
-            return _failed(f"max_tokens is {prompt.max_tokens}, which leaves no room for an answer")
-        try:
-            tokens = self._vocabulary.encode(prompt.text)
-        except UnicodeEncodeError:
-            return _failed("the prompt holds a lone surrogate, which no token can spell")
-        if not tokens:
-            return _failed("the prompt is empty")
-        room = self.context - len(tokens)
-        if room < 1:
-            return _failed(f"the prompt has {len(tokens)} tokens, more than the context of {self.context}")
-        most = min(room, prompt.max_tokens)
+        admitted = admit(prompt, self._vocabulary.encode, context=self.context)
+        if isinstance(admitted, Completion):
+            return admitted
+        tokens, most = admitted
         return _Request(tokens, Answer(prompt, self._vocabulary, most=most, top=self._top), most)
 
     def _step(self, busy: Sequence[_Request]) -> None:
@@ -160,13 +153,14 @@ class _Request:
         return Piece(tokens, self.past, self.blocks, wanted=size == left)
 
 
-def _done(request: _Request | Completion) -> _Request | Completion:
+def _is_busy(request: _Request | Completion) -> TypeGuard[_Request]:
+    """Whether a request is in work; one that is over has given its blocks back."""
+    return isinstance(request, _Request) and request.answer.finish is None
+
+
+def _completion(request: _Request | Completion) -> Completion | None:
     """The completion of a request that is over."""
-    if isinstance(request, Completion) or not request.answer.finish:
+    if isinstance(request, Completion):
         return request
     usage = Usage(len(request.prompt), len(request.written), request.cached)
-    return request.answer.completion(usage)
-
-
-def _failed(detail: str) -> Completion:
-    return Completion("", finish="failed", detail=detail)
+    return request.answer.completion(usage) if request.answer.finish else None

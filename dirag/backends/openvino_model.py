@@ -11,12 +11,12 @@ avoided: a prompt's token that is computed alone, and a call with one token in a
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _LAYOUT = 2  # of a converted folder
 _MODEL = "openvino_model.xml"
-_CURE = "run it with --backend llamacpp, which takes any GGUF file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class OpenVinoModel:
             "KV_CACHE_PRECISION": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_NUM_THREADS": threads or _cores(),
+            "INFERENCE_NUM_THREADS": threads or resources.cores(),
         }
         compiled = core.compile_model(_paged(core, folder), "CPU", settings)
         self._request = compiled.create_infer_request()
@@ -107,20 +106,11 @@ class OpenVinoModel:
 
 def converted(path: Path) -> Path:
     """The folder in the cache with the model of a GGUF file, made when it is first asked for."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise BackendError(
-            f"cannot read the weights {path}: {error.strerror}",
-            hint="give the path of a GGUF file, or a name of `dirag models list`",
-        ) from error
-    if magic != b"GGUF":
-        raise BackendError(f"the weights {path} are no GGUF file: they begin with {magic!r}", hint=_CURE)
+    weights.check(path, "weights")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     parent = resources.private_folder("openvino")
-    folder = parent / f"{digest[:32]}-{_version()}-{_LAYOUT}"
+    folder = parent / f"{digest[:32]}-{version('openvino')}-{_LAYOUT}"
     if not folder.is_dir():
         with tempfile.TemporaryDirectory(dir=parent, prefix=".part-") as work:
             part = Path(work) / "model"
@@ -144,7 +134,10 @@ def _convert(path: Path, folder: Path) -> None:
         openvino_genai.LLMPipeline(str(source), "CPU", enable_save_ov_model=True)
     except RuntimeError as error:
         reason = str(error).strip().rpartition("\n")[2]
-        raise BackendError(f"OpenVINO cannot read {path}: {reason}", hint=_CURE) from error
+        raise BackendError(
+            f"OpenVINO cannot read {path}: {reason}",
+            hint="run it with --backend llamacpp, which takes any GGUF file",
+        ) from error
     source.unlink()
     for spare in folder.glob("openvino_*tokenizer.*"):
         spare.unlink()
@@ -180,16 +173,3 @@ def _library(name: str) -> ModuleType:
         raise BackendError(
             f"{name} cannot be loaded: {error}", hint="pip install openvino-genai, or use --backend llamacpp"
         ) from error
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("openvino")
-
-
-def _cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -16,6 +16,7 @@ import orjson
 
 from dirag.backends import address as addresses
 from dirag.backends import wording
+from dirag.backends.admission import EMPTY, UNSPELLABLE, without_room
 from dirag.backends.client import STANDARD, Client, Patience, RequestFailed
 from dirag.backends.dialects import DIALECTS, Served, look
 from dirag.backends.ordered import in_order
@@ -155,20 +156,22 @@ class Remote:
             raise
 
     def _complete(self, prompt: Prompt, stop: Stop) -> Completion:
-        if prompt.max_tokens < 1:
-            return _failed(f"max_tokens is {prompt.max_tokens}, which leaves no room for an answer")
+        if refused := without_room(prompt):
+            return refused
         if not prompt.text:
-            return _failed("the prompt is empty")
+            return Completion.failed(EMPTY)
         try:
             return self._checked(prompt, self._ask(prompt, stop))
         except UnicodeEncodeError:
-            return _failed("the prompt holds a lone surrogate, which no token can spell")
+            return Completion.failed(UNSPELLABLE)
         except Abandoned:
-            return _failed("nobody waited for the answer")
+            return Completion.failed("nobody waited for the answer")
         except RequestFailed as trouble:
             if trouble.status in _FATAL:
                 raise self._fatal(trouble) from None
-            return _failed(f"{self._origin}: {trouble.detail}; the context is {self.context} tokens")
+            return Completion.failed(
+                f"{self._origin}: {trouble.detail}; the context is {self.context} tokens"
+            )
 
     def _ask(self, prompt: Prompt, stop: Stop) -> Completion:
         def read(content: bytes) -> Completion:
@@ -181,7 +184,7 @@ class Remote:
         """The completion, held to the context and to the constraint, whatever the server made of them."""
         if completion.usage.prompt > self.context:
             tokens = f"{completion.usage.prompt} tokens, over the context of {self.context}"
-            return replace(_failed(f"the prompt has {tokens}"), usage=completion.usage)
+            return Completion.failed(f"the prompt has {tokens}", completion.usage)
         if prompt.constraint is None or completion.finish != "stop":
             return completion
         if not self._dialect.grammar:
@@ -210,7 +213,3 @@ class Remote:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise BackendError(f"{self.name} is closed", hint="open it again")
-
-
-def _failed(detail: str) -> Completion:
-    return Completion("", finish="failed", detail=detail)

@@ -108,7 +108,7 @@ class Replay:
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         if self._closed:
             raise BackendError(f"{self.name} is closed", hint="open it again")
-        missing = Completion("", finish="failed", detail="the request is not in the recording")
+        missing = Completion.failed("the request is not in the recording")
         for prompt in prompts:
             yield self._completions.get(request_key(prompt), missing)
 

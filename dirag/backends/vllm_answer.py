@@ -38,7 +38,7 @@ class Reader:
         """What vLLM wrote for the prompt with these tokens."""
         (answer,) = output.outputs
         if answer.finish_reason not in ("stop", "length"):
-            return Completion("", finish="failed", detail=f"vLLM ended the request: {answer.finish_reason}")
+            return Completion.failed(f"vLLM ended the request: {answer.finish_reason}")
         pieces = self._pieces(prompt, answer.token_ids, len(answer.text))
         tokens = tuple(
             self._token(piece, number, place)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.backends import vllm_start
+from dirag.backends.admission import EMPTY, admit
 from dirag.backends.vllm_answer import Reader
 from dirag.constraint import Constraint
 from dirag.data import Completion, Prompt
@@ -120,24 +121,19 @@ class Vllm:
         from vllm.inputs import tokens_input
 
         engine = self._opened()
-        if prompt.max_tokens < 1:
-            return _failed(f"max_tokens is {prompt.max_tokens}, which leaves no room for an answer")
-        try:
-            tokens = self._reader.encode(prompt.text)
-        except UnicodeEncodeError:
-            return _failed("the prompt holds a lone surrogate, which no token can spell")
-        if not prompt.text or not tokens:
-            return _failed("the prompt is empty")
-        room = self.context - len(tokens)
-        if room < 1:
-            return _failed(f"the prompt has {len(tokens)} tokens, more than the context of {self.context}")
+        admitted = admit(prompt, self._reader.encode, context=self.context)
+        if isinstance(admitted, Completion):
+            return admitted
+        if not prompt.text:  # but for the token that begins every prompt
+            return Completion.failed(EMPTY)
+        tokens, most = admitted
         request = _Request(str(next(self._numbers)), tokens)
         try:
-            params = parameters(prompt, most=min(room, prompt.max_tokens), top=self._top)
+            params = parameters(prompt, most=most, top=self._top)
             engine.add_request(request.id, tokens_input(tokens), params, lora_request=self._lora)
         except (ValueError, VLLMValidationError) as error:
             # Its words may quote the grammar, and so the note.
-            return _failed(f"vLLM refuses the request ({type(error).__name__})")
+            return Completion.failed(f"vLLM refuses the request ({type(error).__name__})")
         return request
 
     def _step(self) -> None:
@@ -192,7 +188,3 @@ def parameters(prompt: Prompt, *, most: int, top: int) -> SamplingParams:
         output_kind=RequestOutputKind.FINAL_ONLY,
         structured_outputs=StructuredOutputsParams(grammar=bound.gbnf()) if bound else None,
     )
-
-
-def _failed(detail: str) -> Completion:
-    return Completion("", finish="failed", detail=detail)

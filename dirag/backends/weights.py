@@ -14,8 +14,26 @@ from dirag.errors import BackendError
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
+MAGIC = b"GGUF"
 _FAITHFUL = ("F32", "F16", "BF16", "Q8_0")
 _ROW = 32  # weights in a block of 8 bits
+
+
+def check(path: Path, what: str) -> None:
+    """Raises BackendError where the file, ``what`` it is to be, is missing or of another format."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+    except OSError as error:
+        raise BackendError(
+            f"cannot read the {what} {path}: {error.strerror}",
+            hint="give the path of a GGUF file, or a name of `dirag models list`",
+        ) from error
+    if magic != MAGIC:
+        raise BackendError(
+            f"the {what} {path} are no GGUF file: they begin with {magic!r}",
+            hint="fetch the file again, or convert it with llama.cpp's convert_hf_to_gguf.py",
+        )
 
 
 def open(path: Path) -> GGUFReader:

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from dirag.backends.decoding import before_stop
 from dirag.backends.dialects import Dialect
 from dirag.data import Completion, Json, Prompt, Token, Usage
 
@@ -49,18 +50,13 @@ def read(content: bytes, prompt: Prompt, *, top: int) -> Completion:
     usage = _usage(answer.get("usage") or {})
     reason = choice.get("finish_reason")
     if reason in ("content_filter", "abort", "error"):
-        return Completion("", finish="failed", usage=usage, detail=f"the server ended it: {reason}")
+        return Completion.failed(f"the server ended it: {reason}", usage)
     text = before_stop(written, prompt.stop)
     length = reason == "length" and text == written
     if length:
         text = text.rstrip("\ufffd")  # a character that was cut in its middle
     tokens = tuple(joined(_tokens(choice.get("logprobs") or {}, top), text))
     return Completion(text, tokens, "length" if length else "stop", usage)
-
-
-def before_stop(text: str, stops: Iterable[str]) -> str:
-    """The text before the first stop string in it, if any."""
-    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
 
 
 def joined(tokens: Iterable[Token], text: str) -> list[Token]:
