@@ -1,70 +1,79 @@
-"""A BERT sentence encoder in numpy: the vectors of sentence-transformers without its seconds of imports.
+"""A BERT sentence encoder computed by OpenVINO: the vectors of sentence-transformers without its seconds of
+imports, and several times as fast on a CPU.
 
-A folder in, unit vectors out. Serves BERT with mean pooling and plain float32 safetensors (all-MiniLM and
-its kin); ``Bert.open`` gives None for every other model, which sentence-transformers has to run.
+A folder in, unit vectors out, in float32. Serves BERT with mean or first-token pooling and plain float32
+safetensors (all-MiniLM, SapBERT and their kin); ``Bert.open`` gives None for every other model, which
+sentence-transformers has to run.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dirag import resources
 from dirag.errors import ArtifactError
 
 if TYPE_CHECKING:
     import numpy as np
+    import openvino
     from numpy.typing import NDArray
     from tokenizers import Encoding, Tokenizer
 
     from dirag.data import Json
 
-#: Tokens, padding included, in one forward pass: the activations of more fall out of the cache.
-_BATCH_TOKENS = 256
+#: Tokens, padding included, in one forward pass.
+_BATCH_TOKENS = 1024
 _WEIGHTS = "model.safetensors"
 _CONFIG = {"model_type": "bert", "hidden_act": "gelu"}
 _MODULES = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the weights do not tell: ``limit`` is in tokens, ``pooling`` is ``mean`` or ``cls``."""
+
+    layers: int
+    heads: int
+    epsilon: float
+    limit: int
+    pooling: str
 
 
 class Bert:
-    """The encoder with its weights in memory; ``limit`` is in tokens, what is beyond it is not read."""
+    """The compiled encoder; of a text the tokens beyond the limit are not read."""
 
     def __init__(
-        self,
-        weights: Mapping[str, NDArray[np.float32]],
-        tokenizer: Tokenizer,
-        *,
-        layers: int,
-        heads: int,
-        epsilon: float,
-        limit: int,
+        self, weights: Mapping[str, NDArray[np.float32]], tokenizer: Tokenizer, shape: Shape
     ) -> None:
-        tokenizer.enable_truncation(limit)
+        tokenizer.enable_truncation(shape.limit)
         tokenizer.no_padding()
-        self._weights, self._tokenizer = weights, tokenizer
-        self._layers, self._heads, self._epsilon = layers, heads, epsilon
+        self._tokenizer = tokenizer
         self.dimension = int(weights["embeddings.word_embeddings.weight"].shape[1])
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+            "INFERENCE_NUM_THREADS": resources.cores(),
+        }
+        core = resources.openvino().Core()
+        self._compiled = core.compile_model(_graph(weights, shape), "CPU", settings)
 
     @classmethod
     def open(cls, folder: Path) -> Bert | None:
         """The encoder in a sentence-transformers folder, or None where it is of another make."""
-        limit = _limit(folder)
-        weights = _weights(folder / _WEIGHTS) if limit is not None else None
-        if limit is None or weights is None:
+        shape = _shape(folder)
+        weights = _weights(folder / _WEIGHTS) if shape is not None else None
+        if shape is None or weights is None:
             return None
         from tokenizers import Tokenizer
 
-        config = _read(folder / "config.json")
         _load(folder / "tokenizer.json")  # an error with its name: that of the tokenizer has none
-        return cls(
-            weights,
-            Tokenizer.from_file(str(folder / "tokenizer.json")),
-            layers=_number(config, "num_hidden_layers"),
-            heads=_number(config, "num_attention_heads"),
-            epsilon=float(str(config.get("layer_norm_eps", 1e-12))),
-            limit=min(limit, _number(config, "max_position_embeddings")),
-        )
+        return cls(weights, Tokenizer.from_file(str(folder / "tokenizer.json")), shape)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors in the order of the texts; texts of like length share a pass."""
@@ -72,63 +81,85 @@ class Bert:
 
         encodings = self._tokenizer.encode_batch(list(texts))
         vectors = np.empty((len(texts), self.dimension), np.float32)
+        request = self._compiled.create_infer_request()
         for batch in _batches([len(encoding.ids) for encoding in encodings]):
-            vectors[batch] = self._forward([encodings[i] for i in batch])
+            vectors[batch] = request.infer(_padded([encodings[i] for i in batch]))[0]
         return vectors
 
-    def _forward(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
-        import numpy as np
 
-        ids = np.zeros((len(encodings), max(len(e.ids) for e in encodings)), np.int64)
-        mask = np.zeros(ids.shape, np.float32)
-        for row, encoding in enumerate(encodings):
-            ids[row, : len(encoding.ids)] = encoding.ids
-            mask[row, : len(encoding.ids)] = 1
-        hidden = self._weights["embeddings.word_embeddings.weight"][ids]
-        hidden += self._weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        hidden += self._weights["embeddings.token_type_embeddings.weight"][0]
-        hidden = self._normalised(hidden, "embeddings.LayerNorm")
-        bias = ((mask - 1) * np.float32(1e9))[:, None, None, :]
-        for layer in range(self._layers):
-            hidden = self._layer(hidden, bias, f"encoder.layer.{layer}")
-        pooled = (hidden * mask[:, :, None]).sum(axis=1)
-        vectors: NDArray[np.float32] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-        return vectors
+def _padded(encodings: Sequence[Encoding]) -> dict[str, NDArray[np.generic]]:
+    """Token numbers and a mask of ones and zeros, both of shape (texts, longest)."""
+    import numpy as np
 
-    def _layer(
-        self, hidden: NDArray[np.float32], bias: NDArray[np.float32], name: str
-    ) -> NDArray[np.float32]:
-        rows, length, width = hidden.shape
+    ids = np.zeros((len(encodings), max(len(e.ids) for e in encodings)), np.int32)
+    mask = np.zeros(ids.shape, np.float32)
+    for row, encoding in enumerate(encodings):
+        ids[row, : len(encoding.ids)] = encoding.ids
+        mask[row, : len(encoding.ids)] = 1
+    return {"ids": ids, "mask": mask}
+
+
+def _graph(weights: Mapping[str, NDArray[np.float32]], shape: Shape) -> openvino.Model:
+    """Token numbers and mask to unit vectors: BERT as in arXiv 1810.04805, then pooling."""
+    import numpy as np
+
+    library = resources.openvino()
+    op = library.opset13
+
+    def floats(value: NDArray[np.float32] | float) -> openvino.Node:
+        return op.constant(np.asarray(value, np.float32))
+
+    def whole(*values: int) -> openvino.Node:
+        return op.constant(np.array(values, np.int64))
+
+    def weight(name: str) -> openvino.Node:
+        return floats(weights[name])
+
+    def parameter(name: str, kind: openvino.Type) -> openvino.Node:
+        node = op.parameter([-1, -1], kind)
+        node.output(0).set_names({name})
+        return node
+
+    def linear(x: openvino.Node, name: str) -> openvino.Node:
+        return op.add(op.matmul(x, weight(f"{name}.weight"), False, True), weight(f"{name}.bias"))
+
+    def normalised(x: openvino.Node, name: str) -> openvino.Node:
+        centred = op.mvn(x, whole(-1), True, shape.epsilon, "inside_sqrt")
+        return op.add(op.multiply(centred, weight(f"{name}.weight")), weight(f"{name}.bias"))
+
+    def heads(x: openvino.Node) -> openvino.Node:
+        return op.transpose(op.reshape(x, whole(0, 0, shape.heads, width // shape.heads), True), swapped)
+
+    def layer(x: openvino.Node, name: str) -> openvino.Node:
         query, key, value = (
-            self._linear(hidden, f"{name}.attention.self.{part}")
-            .reshape(rows, length, self._heads, -1)
-            .transpose(0, 2, 1, 3)
-            for part in ("query", "key", "value")
+            heads(linear(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value")
         )
-        scores = query @ key.transpose(0, 1, 3, 2)
-        scores *= (width // self._heads) ** -0.5
-        seen = _softmax(scores + bias) @ value
-        merged = seen.transpose(0, 2, 1, 3).reshape(rows, length, width)
-        attended = self._linear(merged, f"{name}.attention.output.dense") + hidden
-        attended = self._normalised(attended, f"{name}.attention.output.LayerNorm")
-        inner = _gelu(self._linear(attended, f"{name}.intermediate.dense"))
-        outer = self._linear(inner, f"{name}.output.dense") + attended
-        return self._normalised(outer, f"{name}.output.LayerNorm")
+        seen = op.transpose(op.scaled_dot_product_attention(query, key, value, unseen), swapped)
+        seen = linear(op.reshape(seen, whole(0, 0, width), True), f"{name}.attention.output.dense")
+        x = normalised(op.add(seen, x), f"{name}.attention.output.LayerNorm")
+        inner = op.gelu(linear(x, f"{name}.intermediate.dense"), "erf")
+        return normalised(op.add(linear(inner, f"{name}.output.dense"), x), f"{name}.output.LayerNorm")
 
-    def _linear(self, x: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        # One matrix product over all tokens: numpy would make one a row of the batch.
-        y: NDArray[np.float32] = x.reshape(-1, x.shape[-1]) @ self._weights[f"{name}.weight"].T
-        y += self._weights[f"{name}.bias"]
-        return y.reshape(*x.shape[:-1], -1)
-
-    def _normalised(self, x: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        import numpy as np
-
-        x -= x.mean(axis=-1, keepdims=True)
-        x /= np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + np.float32(self._epsilon))
-        x *= self._weights[f"{name}.weight"]
-        x += self._weights[f"{name}.bias"]
-        return x
+    words = weights["embeddings.word_embeddings.weight"]
+    width, swapped = words.shape[1], whole(0, 2, 1, 3)
+    ids, mask = parameter("ids", library.Type.i32), parameter("mask", library.Type.f32)
+    unseen = op.unsqueeze(op.multiply(op.subtract(mask, floats(1)), floats(1e9)), whole(1, 2))
+    length = op.slice(op.shape_of(ids), whole(1), whole(2), whole(1))
+    places = weight("embeddings.position_embeddings.weight")
+    hidden = op.gather(floats(words), ids, whole(0))
+    hidden = op.add(hidden, op.slice(places, whole(0), length, whole(1), whole(0)))
+    hidden = op.add(hidden, floats(weights["embeddings.token_type_embeddings.weight"][0]))
+    hidden = normalised(hidden, "embeddings.LayerNorm")
+    for number in range(shape.layers):
+        hidden = layer(hidden, f"encoder.layer.{number}")
+    # Of the tokens that are pooled the sum does as well as the mean: the length is made one.
+    pooled = (
+        op.multiply(hidden, op.unsqueeze(mask, whole(2)))
+        if shape.pooling == "mean"
+        else op.slice(hidden, whole(0), whole(1), whole(1), whole(1))
+    )
+    vectors = op.normalize_l2(op.reduce_sum(pooled, whole(1)), whole(1), 1e-12, "max")
+    return library.Model([vectors], [ids, mask], "bert")
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
@@ -141,41 +172,8 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
     return batches
 
 
-def _softmax(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    import numpy as np
-
-    x -= x.max(axis=-1, keepdims=True)
-    np.exp(x, out=x)
-    x /= x.sum(axis=-1, keepdims=True)
-    return x
-
-
-def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """x * Phi(x), the error function after Abramowitz and Stegun 7.1.26 (error below 1.5e-7)."""
-    import numpy as np
-
-    z = np.abs(x)
-    z *= np.float32(0.5**0.5)
-    t = np.float32(0.3275911) * z
-    t += 1
-    np.reciprocal(t, out=t)
-    tail = np.full_like(t, 1.061405429)
-    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        tail *= t
-        tail += np.float32(coefficient)
-    tail *= t
-    np.square(z, out=z)
-    np.negative(z, out=z)
-    tail *= np.exp(z, out=z)
-    # Phi(x) = 1 - tail/2 for x >= 0 and tail/2 below, so x*Phi(x) = max(x, 0) - |x| * tail / 2.
-    tail *= np.abs(x)
-    tail *= np.float32(-0.5)
-    tail += np.maximum(x, 0)
-    return tail
-
-
-def _limit(folder: Path) -> int | None:
-    """The limit in tokens if every setting of the folder is one that is computed here, else None."""
+def _shape(folder: Path) -> Shape | None:
+    """The settings of the folder if every one is computed here, else None."""
     modules = folder / "modules.json"
     if not modules.is_file() or not (folder / "tokenizer.json").is_file():
         return None
@@ -189,15 +187,24 @@ def _limit(folder: Path) -> int | None:
     if kinds not in _MODULES or paths[0] or not isinstance(limit, int):
         return None
     pooling = _read(folder / paths[1] / "config.json")
-    pools = [name for name, on in pooling.items() if name.startswith("pooling_mode_") and on]
+    pools = [_POOLINGS.get(name) for name, on in pooling.items() if name.startswith("pooling_mode_") and on]
+    pools = pools or [str(pooling.get("pooling_mode"))]  # as later versions write it
     plain = (
         all(config.get(key) == value for key, value in _CONFIG.items())
         and config.get("position_embedding_type", "absolute") == "absolute"
-        and (pools == ["pooling_mode_mean_tokens"] or pooling.get("pooling_mode") == "mean")
+        and pools in (["mean"], ["cls"])
         and not settings.get("do_lower_case")
         and not whole.get("default_prompt_name")
     )
-    return limit if plain else None
+    if not plain:
+        return None
+    return Shape(
+        layers=_number(config, "num_hidden_layers"),
+        heads=_number(config, "num_attention_heads"),
+        epsilon=float(str(config.get("layer_norm_eps", 1e-12))),
+        limit=min(limit, _number(config, "max_position_embeddings")),
+        pooling=str(pools[0]),
+    )
 
 
 def _weights(path: Path) -> dict[str, NDArray[np.float32]] | None:

@@ -1,4 +1,5 @@
-"""This machine: the data folders ``kb/`` and ``prompts/``, the folder of what is fetched, the processors.
+"""This machine: the data folders ``kb/`` and ``prompts/``, the folder of what is fetched, the processors, and
+OpenVINO.
 
 An installed wheel carries the data as ``dirag/_data/kb`` and ``dirag/_data/prompts``; a source checkout
 has it beside the package. A file that is not there is refused with the place that was looked at.
@@ -7,10 +8,13 @@ has it beside the package. A file that is not there is refused with the place th
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from dirag.errors import ArtifactError
+from dirag.errors import ArtifactError, BackendError
 
 _SAMPLES = 64  # blocks of a large file that make its identity
 _BLOCK = 4096
@@ -68,3 +72,12 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def openvino(name: str = "openvino") -> ModuleType:
+    """A library of OpenVINO, without what it tells about its use to a server: a stub of its own steps in."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise BackendError(f"{name} cannot be loaded: {error}", hint="install openvino-genai anew") from error

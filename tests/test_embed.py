@@ -1,4 +1,4 @@
-"""Laws of the encoders, and the numpy BERT against sentence-transformers."""
+"""Laws of the encoders, and our BERT against sentence-transformers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embedder_laws import check_embedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.bert import Bert, _batches, _gelu
+from dirag.bert import _BATCH_TOKENS, Bert, _batches
 from dirag.embed import ENCODERS, HashEmbedder, SentenceEncoder, identity, open_encoder
 from dirag.errors import ArtifactError
 
@@ -53,14 +53,7 @@ def test_batches_hold_each_text_once(lengths: list[int]) -> None:
     batches = _batches(lengths)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 256
-
-
-def test_gelu_is_exact_to_float32() -> None:
-    torch = pytest.importorskip("torch")
-    x = np.linspace(-8, 8, 20001, dtype=np.float32)
-    expected = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(_gelu(x), expected, atol=2e-6)
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= _BATCH_TOKENS
 
 
 @pytest.fixture(scope="module")
@@ -126,20 +119,25 @@ def reference(folder: Path, texts: Sequence[str]) -> np.ndarray[tuple[int, ...],
     return vectors
 
 
-def test_numpy_bert_is_sentence_transformers(tiny: Path) -> None:
-    encoder = Bert.open(tiny)
-    assert encoder is not None
-    np.testing.assert_allclose(encoder.embed(TEXTS), reference(tiny, TEXTS), atol=2e-5)
-    check_embedder(SentenceEncoder(tiny), TEXTS)
-
-
 CLS = {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+LARGEST = {"word_embedding_dimension": 32, "pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False}
 
 
-def test_what_numpy_bert_does_not_compute_goes_to_sentence_transformers(
+@pytest.mark.parametrize("pooling", [None, CLS, {"embedding_dimension": 32, "pooling_mode": "cls"}])
+def test_our_bert_is_sentence_transformers(
+    pooling: dict[str, object] | None, tiny: Path, tmp_path: Path
+) -> None:
+    folder = altered(tiny, "1_Pooling/config.json", pooling, tmp_path / "other") if pooling else tiny
+    encoder = Bert.open(folder)
+    assert encoder is not None
+    np.testing.assert_allclose(encoder.embed(TEXTS), reference(folder, TEXTS), atol=2e-5)
+    check_embedder(SentenceEncoder(folder), TEXTS)
+
+
+def test_what_our_bert_does_not_compute_goes_to_sentence_transformers(
     tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = altered(tiny, "1_Pooling/config.json", CLS, tmp_path / "cls")
+    folder = altered(tiny, "1_Pooling/config.json", LARGEST, tmp_path / "largest")
     assert Bert.open(folder) is None
     encoder = SentenceEncoder(folder)
     assert capfd.readouterr() == ("", "")
@@ -158,7 +156,7 @@ def test_what_numpy_bert_does_not_compute_goes_to_sentence_transformers(
         ("config.json", {"model_type": "bert", "hidden_act": "relu"}),
     ],
 )
-def test_numpy_bert_declines_other_settings(name: str, content: object, tiny: Path, tmp_path: Path) -> None:
+def test_our_bert_declines_other_settings(name: str, content: object, tiny: Path, tmp_path: Path) -> None:
     assert Bert.open(altered(tiny, name, content, tmp_path / "other")) is None
 
 
@@ -182,7 +180,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         open_encoder(str(tmp_path / "none" / "such"))
 
 
-@pytest.mark.parametrize("name, content", [("config.json", None), ("1_Pooling/config.json", CLS)])
+@pytest.mark.parametrize("name, content", [("config.json", None), ("1_Pooling/config.json", LARGEST)])
 def test_damaged_weights_are_refused(name: str, content: object, tiny: Path, tmp_path: Path) -> None:
     content = content or json.loads((tiny / name).read_text())
     folder = altered(tiny, name, content, tmp_path / "damaged")

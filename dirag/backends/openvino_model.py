@@ -11,14 +11,11 @@ avoided: a prompt's token that is computed alone, and a call with one token in a
 from __future__ import annotations
 
 import hashlib
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dirag import resources
@@ -50,7 +47,7 @@ class OpenVinoModel:
     """The compiled model with room for so many tokens, in ``blocks`` of ``block_size`` tokens each."""
 
     def __init__(self, folder: Path, *, threads: int | None, tokens: int) -> None:
-        openvino = _library("openvino")
+        openvino = resources.openvino()
         core = openvino.Core()
         settings = {
             # Weights are multiplied by activations of eight bits, as in llama.cpp; all else is float32.
@@ -125,7 +122,7 @@ def converted(path: Path) -> Path:
 
 
 def _convert(path: Path, folder: Path) -> None:
-    openvino_genai = _library("openvino_genai")
+    openvino_genai = resources.openvino("openvino_genai")
     reader = weights.open(path)
     vocabulary.convert(reader, path, folder)
     source = folder / "weights.gguf"  # OpenVINO writes beside what it reads
@@ -162,14 +159,3 @@ def _paged(core: openvino.Core, folder: Path) -> openvino.Model:
     model.add_parameters([wanted])
     model.validate_nodes_and_infer_types()
     return model
-
-
-def _library(name: str) -> ModuleType:
-    """A library of OpenVINO, without what it tells about its use to a server: a stub of its own steps in."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise BackendError(
-            f"{name} cannot be loaded: {error}", hint="pip install openvino-genai, or use --backend llamacpp"
-        ) from error
