@@ -30,7 +30,7 @@ EVERY: tuple[Match, ...] = ("exact", "fuzzy", "dense")
 _CANDIDATES = 24  # names that each search may add
 _SHORTENED = 96  # concepts that may be meant by an abbreviation
 _LEAST = 0.4  # score of a fuzzy candidate
-_CERTAIN = 0.9  # a match by spelling that is so probable is not looked up by meaning as well
+_CERTAIN = 0.8  # a match by spelling that is so probable is not looked up by meaning as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Lookup:
             form: self._ranked(evidence, ranking.LEXICAL, k) for form, evidence in self._likely(spelt, named)
         }
         if self._open_dense is not None:
-            doubtful = {form: spelt[form] for form in found if form.strip() and not _is_certain(found[form])}
+            doubtful = {form: spelt[form] for form, hits in found.items() if _is_doubtful(form, hits)}
             for form, evidence in self._meant(doubtful, named):
                 found[form] = self._ranked(evidence, ranking.DENSE, k)
         return found
@@ -258,5 +258,7 @@ class Lookup:
         return fuzzy.open(self._store.array)
 
 
-def _is_certain(hits: Sequence[Hit]) -> bool:
-    return bool(hits) and hits[0].match == "exact" and hits[0].score >= _CERTAIN
+def _is_doubtful(form: str, hits: Sequence[Hit]) -> bool:
+    """Whether meaning may tell more; of a bare abbreviation its vector tells less than its letters."""
+    certain = bool(hits) and hits[0].score >= _CERTAIN
+    return bool(form.strip()) and not certain and not ranking.Mention.of(form).abbreviation
