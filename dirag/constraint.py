@@ -9,6 +9,7 @@ optional, then the answer as ``render`` gives it. The stop string is not part of
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 START = 0
@@ -73,42 +74,50 @@ class Builder:
 
     def build(self) -> Constraint:
         # A rule without choices is no grammar, and one that never ends traps the model.
-        alive = self._reach(self._final, self._turned())
-        useful = self._reach({START}, self._edges) & alive
+        targets = [[target for _, target in edges] for edges in self._edges]
+        sources: list[list[int]] = [[] for _ in targets]
+        for state, reached in enumerate(targets):
+            for target in reached:
+                sources[target].append(state)
+        useful = _reach({START}, targets) & _reach(self._final, sources)
         number = {state: i for i, state in enumerate(sorted(useful))}
         edges = tuple(
-            tuple((literal, number[to]) for literal, to in self._edges[state] if to in number)
-            for state in number
+            [
+                tuple([(literal, number[to]) for literal, to in self._edges[state] if to in number])
+                for state in number
+            ]
         )
         return Constraint(edges, frozenset(number[s] for s in self._final if s in number))
 
-    def _turned(self) -> list[list[tuple[str, int]]]:
-        turned: list[list[tuple[str, int]]] = [[] for _ in self._edges]
-        for source, edges in enumerate(self._edges):
-            for literal, target in edges:
-                turned[target].append((literal, source))
-        return turned
 
-    @staticmethod
-    def _reach(sources: set[int], edges: list[list[tuple[str, int]]]) -> set[int]:
-        seen = set(sources)
-        agenda = list(sources)
-        for state in agenda:
-            for _, target in edges[state]:
-                if target not in seen:
-                    seen.add(target)
-                    agenda.append(target)
-        return seen
+def _reach(starts: set[int], edges: Sequence[Sequence[int]]) -> set[int]:
+    seen = set(starts)
+    agenda = list(starts)
+    for state in agenda:
+        for target in edges[state]:
+            if target not in seen:
+                seen.add(target)
+                agenda.append(target)
+    return seen
+
+
+class _Spelled(dict[int, str]):
+    """Each character as it stands in a quoted literal, found when it is first needed."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char in '"\\':
+            spelled = "\\" + char
+        elif 0x20 <= code < 0x7F:
+            spelled = char
+        else:
+            spelled = f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
+        self[code] = spelled
+        return spelled
+
+
+_SPELLED = _Spelled()
 
 
 def _quote(literal: str) -> str:
-    return '"' + "".join(map(_escape, literal)) + '"'
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    if char in '"\\':
-        return "\\" + char
-    if 0x20 <= code < 0x7F:
-        return char
-    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
+    return f'"{literal.translate(_SPELLED)}"'

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template as Text
 
 from dirag import resources
-from dirag.data import Document, Hit, Issue, Prompt
+from dirag.data import Document, Entity, Hit, Issue, Prompt
 from dirag.errors import PromptError
 from dirag.occurrences import flatten
 from dirag.protocols import AnswerFormat
@@ -77,6 +77,8 @@ class PromptBuilder:
     context: int
     count_tokens: Callable[[str], int]
     constrain: bool = True
+    #: The examples written so far by text and entities: those of a pool come again and again.
+    _written: dict[tuple[str, tuple[Entity, ...]], str] = field(default_factory=dict, repr=False)
 
     def build(
         self, text: str, *, examples: Sequence[Document], concepts: Sequence[Hit] = ()
@@ -112,14 +114,8 @@ class PromptBuilder:
         template = self.template
         plurals = [template.plurals.get(kind, kind) for kind in self.types]
         label = plurals[0].capitalize() if len(plurals) == 1 else template.several
-        shots = [
-            template.example.substitute(
-                text=_line(example.text),
-                label=label,
-                answer=self.answer.render(example.text, example.entities),
-            )
-            for example in reversed(examples)  # the most similar stands next to the query
-        ]
+        # the most similar stands next to the query
+        shots = [self._example(example, label) for example in reversed(examples)]
         lines = [
             template.concept.substitute(
                 mention=_line(text[hit.start : hit.end]), semantic_type=", ".join(hit.concept.semantic_types)
@@ -129,6 +125,14 @@ class PromptBuilder:
         head = template.head.substitute(types=_enumerate(plurals))
         query = template.query.substitute(text=_line(text), label=label, concepts="".join(lines))
         return head + "".join(shots) + query
+
+    def _example(self, example: Document, label: str) -> str:
+        key = example.text, example.entities
+        if key not in self._written:
+            answer = self.answer.render(*key)
+            text = _line(example.text)
+            self._written[key] = self.template.example.substitute(text=text, label=label, answer=answer)
+        return self._written[key]
 
 
 def _line(text: str) -> str:
