@@ -32,7 +32,7 @@ from dirag.taggers.llm import LlmTagger
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
 
 #: The engines that can run a model with an adapter.
-ADAPTING = ("llamacpp", "vllm")
+ADAPTING = ("llamacpp", "openvino", "vllm")
 #: Options that change how a run goes, not what it says.
 OPERATION = ("threads", "parallel", "offline", "record", "timeout", "retries", "key_env", "base_url")
 _PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino"}
@@ -167,6 +167,7 @@ def _openvino(config: Config) -> Backend:
         context=config.context,
         parallel=_parallel(config),
         threads=config.threads or None,
+        adapter=_adapter(config),
     )
 
 

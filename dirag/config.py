@@ -81,7 +81,7 @@ class Config:
         "NAME|PATH",
     )
     adapter: str = option(
-        "none", "LoRA adapter of the model: a folder for vllm, a GGUF file for llamacpp.", "none|PATH"
+        "none", "LoRA adapter of the model: a folder for vllm, a GGUF file for the others.", "none|PATH"
     )
     engine_options: tuple[str, ...] = option(
         (),

@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import backend_laws as laws
+import gguf
+import numpy as np
 import pytest
 
 from dirag.backends.llamacpp import LlamaCpp
@@ -102,6 +105,64 @@ def test_tokens_are_those_of_llama_cpp(engine: OpenVino, path: Path, shared_data
     assert len(texts) > 100
     assert [engine._vocabulary.encode(text) for text in texts] == [other._tokenize(text) for text in texts]
     other.close()
+
+
+@pytest.fixture(scope="module")
+def adapter(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter of rank 4 on the projections of two layers, whose weights are drawn by chance."""
+    chance, shapes = (
+        np.random.default_rng(0),
+        {t.name: t.shape.tolist() for t in gguf.GGUFReader(path).tensors},
+    )
+    target = tmp_path_factory.mktemp("adapter") / "adapter.gguf"
+    writer = gguf.GGUFWriter(target, "llama")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for name in ("blk.0.attn_q.weight", "blk.12.attn_v.weight", "blk.12.ffn_down.weight"):
+        width, height = shapes[name]
+        writer.add_tensor(f"{name}.lora_a", chance.normal(0, 0.15, (4, width)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_b", chance.normal(0, 0.15, (height, 4)).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
+
+
+def test_an_adapter_is_that_of_llama_cpp(engine: OpenVino, path: Path, adapter: Path) -> None:
+    """With the adapter both are as near as without it, and far from what they were."""
+    work = [replace(prompt, max_tokens=1) for prompt in laws.PROMPTS]
+    ours, theirs = OpenVino(path, context=512, top=3, adapter=adapter), LlamaCpp(path, top=3, adapter=adapter)
+    assert ours.name != engine.name
+
+    def likeliest(backend: OpenVino | LlamaCpp) -> list[dict[str, float]]:
+        return [dict(completion.tokens[0].top) for completion in backend.generate(work)]
+
+    def apart(some: list[dict[str, float]], others: list[dict[str, float]]) -> float:
+        pairs = list(zip(some, others, strict=True))
+        return mean(abs(one[token] - two[token]) for one, two in pairs for token in one.keys() & two.keys())
+
+    plain, adapted, reference = likeliest(engine), likeliest(ours), likeliest(theirs)
+    far, near = apart(adapted, plain), apart(adapted, reference)
+    assert 3 * near < far, (near, far)
+    ours.close()
+    theirs.close()
+
+
+def test_refuses_adapters_of_other_models(path: Path, adapter: Path, tmp_path: Path) -> None:
+    for content in (
+        b"",
+        b"GGUF",
+        path.read_bytes()[:3000],
+        adapter.read_bytes().replace(b"blk.0.", b"blk.9x"),
+    ):
+        wrong = tmp_path / "wrong.gguf"
+        wrong.write_bytes(content)
+        with pytest.raises(BackendError, match=r"wrong\.gguf"):
+            OpenVino(path, adapter=wrong)
+    with pytest.raises(BackendError, match="is no LoRA adapter"):
+        OpenVino(path, adapter=path)
 
 
 def test_context_is_never_more_than_the_model_has(path: Path) -> None:

@@ -135,5 +135,5 @@ def test_the_command_names_what_is_wrong() -> None:
         assembly.backend(Config(backend="vllm"))
     with pytest.raises(ArtifactError, match="no file or folder"):
         assembly.backend(Config(backend="vllm", model="HuggingFaceTB/SmolLM2-135M"))
-    with pytest.raises(UsageError, match="openvino takes no --adapter"):
-        assembly.backend(Config(backend="openvino", adapter="somewhere"))
+    with pytest.raises(UsageError, match="openai takes no --adapter"):
+        assembly.backend(Config(backend="openai", adapter="somewhere"))

@@ -38,20 +38,22 @@ class OpenVino:
         context: int = 2048,
         parallel: int = 16,
         threads: int | None = None,
+        adapter: Path | None = None,
         top: int = 0,
     ) -> None:
-        """Loads the weights. ``top`` is the number of alternatives that each token tells.
+        """Loads the weights, to which those of a LoRA ``adapter`` are added once and for all.
 
-        Raises BackendError where OpenVINO cannot read ``path``.
+        ``top`` is the number of alternatives that each token tells. Raises BackendError where OpenVINO cannot
+        read ``path``, or the adapter is not one of this model.
         """
-        folder = openvino_model.converted(path)
+        folder = openvino_model.converted(path, adapter)
         self._vocabulary = vocabulary.load(folder)
         self.context = min(context, self._vocabulary.context)
         tokens = max(self.context, parallel * min(self.context, _ROOM))
         self._model: OpenVinoModel | None = OpenVinoModel(folder, threads=threads, tokens=tokens)
         self._blocks = Blocks(self._model.blocks, self._model.block_size)
         self._parallel, self._top = parallel, top
-        self.name = f"openvino:{path.name}"
+        self.name = f"openvino:{path.name}" + (f"+{adapter.name}" if adapter else "")
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a prompt, the one that begins it included."""

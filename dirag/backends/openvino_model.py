@@ -101,18 +101,20 @@ class OpenVinoModel:
             self._request.set_tensor(name, openvino.Tensor(np.array(values, kind)))
 
 
-def converted(path: Path) -> Path:
-    """The folder in the cache with the model of a GGUF file, made when it is first asked for."""
+def converted(path: Path, adapter: Path | None = None) -> Path:
+    """The folder in the cache with the model of a GGUF file and an adapter, made when first asked for."""
     weights.check(path, "weights")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _digest(path)
+    if adapter is not None:
+        weights.check(adapter, "adapter")
+        digest = hashlib.sha256(f"{digest} {_digest(adapter)}".encode()).hexdigest()
     parent = resources.private_folder("openvino")
     folder = parent / f"{digest[:32]}-{version('openvino')}-{_LAYOUT}"
     if not folder.is_dir():
         with tempfile.TemporaryDirectory(dir=parent, prefix=".part-") as work:
             part = Path(work) / "model"
             part.mkdir()
-            _convert(path, part)
+            _convert(path, adapter, part)
             try:
                 part.rename(folder)
             except OSError:
@@ -121,12 +123,17 @@ def converted(path: Path) -> Path:
     return folder
 
 
-def _convert(path: Path, folder: Path) -> None:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _convert(path: Path, adapter: Path | None, folder: Path) -> None:
     openvino_genai = resources.openvino("openvino_genai")
     reader = weights.open(path)
     vocabulary.convert(reader, path, folder)
     source = folder / "weights.gguf"  # OpenVINO writes beside what it reads
-    weights.rewrite(reader, source)
+    weights.rewrite(reader, source, weights.lora(adapter, reader) if adapter else {})
     try:
         openvino_genai.LLMPipeline(str(source), "CPU", enable_save_ov_model=True)
     except RuntimeError as error:

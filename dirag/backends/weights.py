@@ -1,4 +1,4 @@
-"""GGUF files: opened, and rewritten so that OpenVINO reads the weights as they are.
+"""GGUF files: opened, and rewritten so that OpenVINO reads the weights as they are, an adapter's added.
 
 OpenVINO GenAI rounds the least value of each block of a Q4_1 file to a multiple of its step, and the answers
 suffer: of the likeliest next tokens of 16 prompts 7 became others. It reads 8 bits and float16 faithfully.
@@ -6,17 +6,22 @@ suffer: of the likeliest next tokens of 16 prompts 7 became others. It reads 8 b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.errors import BackendError
 
 if TYPE_CHECKING:
+    import numpy as np
     from gguf import GGUFReader
+    from numpy.typing import NDArray
 
 MAGIC = b"GGUF"
 _FAITHFUL = ("F32", "F16", "BF16", "Q8_0")
 _ROW = 32  # weights in a block of 8 bits
+_LORA = {"general.type": "adapter", "adapter.type": "lora"}
+_EMBEDDING = "token_embd.weight"  # of which adapters hold the transposed
 
 
 def check(path: Path, what: str) -> None:
@@ -49,8 +54,11 @@ def open(path: Path) -> GGUFReader:
         ) from error
 
 
-def rewrite(reader: GGUFReader, target: Path) -> None:
-    """Write the same model with weights of 8 bits, or of 16 where rows are no blocks, in place of fewer."""
+def rewrite(reader: GGUFReader, target: Path, deltas: Mapping[str, NDArray[np.float32]] = {}) -> None:
+    """Write the same model with weights of 8 bits, or of 16 where rows are no blocks, in place of fewer.
+
+    ``deltas`` are added to the tensors of these names.
+    """
     from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter
     from gguf.quants import dequantize, quantize
 
@@ -60,14 +68,45 @@ def rewrite(reader: GGUFReader, target: Path) -> None:
             part = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(name, field.contents(), field.types[0], part)
     for tensor in reader.tensors:
-        kind = tensor.tensor_type
-        if kind.name in _FAITHFUL:
+        kind, faithful = tensor.tensor_type, tensor.tensor_type.name in _FAITHFUL
+        if faithful and tensor.name not in deltas:
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=kind)
             continue
         values = dequantize(tensor.data, kind)
-        wanted = GGMLQuantizationType.F16 if values.shape[-1] % _ROW else GGMLQuantizationType.Q8_0
+        if tensor.name in deltas:
+            values = values + deltas[tensor.name]
+        fewer = GGMLQuantizationType.F16 if values.shape[-1] % _ROW else GGMLQuantizationType.Q8_0
+        wanted = kind if faithful else fewer
         writer.add_tensor(tensor.name, quantize(values, wanted), raw_dtype=wanted)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def lora(path: Path, model: GGUFReader) -> dict[str, NDArray[np.float32]]:
+    """What an adapter adds to the tensors of a model: the products of its pairs, scaled (arXiv 2106.09685).
+
+    Raises BackendError where the file is no LoRA adapter, or one of another model.
+    """
+    from gguf.quants import dequantize
+
+    check(path, "adapter")
+    reader = open(path)
+    told = {name: reader.fields[name].contents() if name in reader.fields else None for name in _LORA}
+    if told != _LORA:
+        raise BackendError(f"{path} is no LoRA adapter", hint="make it with convert_lora_to_gguf.py")
+    alpha = reader.fields["adapter.lora.alpha"].contents() if "adapter.lora.alpha" in reader.fields else 0
+    parts = {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+    shapes = {tensor.name: tuple(reversed(tensor.shape.tolist())) for tensor in model.tensors}
+    deltas: dict[str, NDArray[np.float32]] = {}
+    for name in dict.fromkeys(part.rpartition(".")[0] for part in parts):
+        down, up = parts.get(f"{name}.lora_a"), parts.get(f"{name}.lora_b")
+        shape = shapes.get(name) if name != _EMBEDDING else None
+        if down is None or up is None or len(down) != up.shape[-1] or (len(up), down.shape[-1]) != shape:
+            raise BackendError(
+                f"the adapter {path} does not fit the model at the tensor {name!r}",
+                hint="give the model it was trained for; only --backend llamacpp adapts embeddings",
+            )
+        deltas[name] = (alpha / len(down) if alpha else 1.0) * (up @ down)
+    return deltas
