@@ -27,6 +27,7 @@ from dirag.protocols import Backend, ExampleSelector, Tagger
 from dirag.resources import samples
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
+from dirag.votes import Sampling
 
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
@@ -254,6 +255,7 @@ def tagger(
         index=index,
         concepts=config.concepts,
         lexicon=Lexicon(examples.examples, names=names) if config.lexicon else None,
+        sampling=Sampling(config.samples, config.temperature, config.seed),
     )
 
 

@@ -118,6 +118,10 @@ class Config:
     answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
     constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
     lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")
+    samples: int = option(
+        1, "Answers drawn a prompt; entities stay that at least half of them name.", minimum=1
+    )
+    temperature: float = option(0.7, "At which answers are drawn, with --samples above 1.", minimum=0)
     min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
     context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
     parallel: int = option(

@@ -122,12 +122,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request to an engine: ``text`` to continue until one of ``stop`` or ``max_tokens``."""
+    """One request to an engine: ``text`` to continue until one of ``stop`` or ``max_tokens``.
+
+    The answer is the likeliest, or at a ``temperature`` above 0 a sample, drawn with ``seed`` (of 31 bits).
+    """
 
     text: str
     stop: tuple[str, ...] = ()
     max_tokens: int = 256
     constraint: Constraint | None = None
+    temperature: float = 0.0
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,17 +30,23 @@ def tag(
 ) -> Iterator[Result]:
     """The result of each document, in order.
 
-    ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out; one
-    without a score stays. ``whole`` takes each document as one segment (a corpus that comes as sentences). A
-    document without text is passed on with the issues that it came with.
+    ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out, last
+    of all, so that no others take their place; one without a score stays. ``whole`` takes each document as
+    one segment (a corpus that comes as sentences). A document without text is passed on with the issues that
+    it came with.
     """
     for batch in batches(documents, BATCH):
         pieces = [_pieces(document.text, whole) for document in batch]
         taggings = tagger.tag(chain.from_iterable(pieces))
         for document, parts in zip(batch, pieces, strict=True):
             result = to_result(document, parts, [next(taggings) for _ in parts])
-            kept = [e for e in result.entities if e.score is None or e.score >= min_score]
+            kept = scoring(result.entities, min_score)
             yield replace(result, entities=tuple(link(kept, index, document.text) if index else kept))
+
+
+def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:
+    """The entities that score at least so much; one without a score stays."""
+    return [entity for entity in entities if entity.score is None or entity.score >= min_score]
 
 
 def link(entities: list[Entity], index: Index, text: str | None = None) -> list[Entity]:

@@ -95,9 +95,11 @@ class Backend(Protocol):
     """An engine that continues prompts.
 
     Laws: one completion a prompt, in order, lazily; the text never holds a stop string; a completion that
-    ended at ``max_tokens`` says "length"; greedy, so the same prompt gives the same text; with a constraint
-    the text is accepted by it unless it ended at "length"; token log-probabilities are raw, before the
-    constraint's mask; a failed request is a completion with finish "failed", never a lost one.
+    ended at ``max_tokens`` says "length"; greedy at temperature 0, else a sample of the tokens that the
+    constraint admits, so that the same prompt, its seed included, gives the same text; with a constraint the
+    text is accepted by it unless it ended at "length"; token log-probabilities are raw, before the
+    constraint's mask and the temperature; a failed request is a completion with finish "failed", never a lost
+    one. An engine that cannot draw by a seed raises UsageError where it is asked to.
     ``context`` is in tokens, for prompt and answer together; ``close`` may be called twice. ``remarks`` are
     what a user should read at the end of a run, a sentence each: above all where text was sent.
     """

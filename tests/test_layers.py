@@ -37,6 +37,7 @@ LAYERS = (
         "align",
         "backends",
         "taggers",
+        "votes",
     ),
     ("pipeline", "journal"),
     ("evaluate",),

@@ -17,6 +17,7 @@ from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Prom
 from dirag.lexicon import Lexicon
 from dirag.prompt import PromptBuilder, load_template
 from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
+from dirag.votes import Sampling
 
 TYPES = ("disease", "gene")
 EVIDENCE = Evidence(confidence=0.7, backing=0.2, adding=0.6)
@@ -210,6 +211,44 @@ def test_an_answer_that_ignored_its_constraint_is_read_and_told() -> None:
     [tagging] = LlmTagger(engine, builder(engine), None, shots=0).tag([Segment(0, TEXT)])
     assert found(tagging) == [("gout", "disease", 28)]
     assert [issue.code for issue in tagging.issues] == ["unconstrained", "invented"]
+
+
+class Drawing(Scripted):
+    """Gives the answers of a list in turn, and fails where there is none; a single one is the greedy one."""
+
+    def __init__(self, *answers: str) -> None:
+        super().__init__({})
+        self._drawn = list(answers)
+
+    def _complete(self, prompt: Prompt) -> Completion:
+        self._answers = {TEXT: answer} if (answer := self._drawn.pop(0)) else {}
+        return super()._complete(prompt)
+
+
+def test_samples_vote() -> None:
+    engine = Drawing(
+        "gout (disease)", "gout? (disease); BRCA1 (gene)", "", "colon cancer (gene); asthma (gene)"
+    )
+    sampling = Sampling(4, 0.8, seed=3)
+    tagger = LlmTagger(engine, builder(engine), None, shots=0, evidence=BELIEVING, sampling=sampling)
+    [tagging] = tagger.tag([Segment(0, TEXT)])
+    assert found(tagging) == [("gout", "disease", 28)]
+    assert tagging.entities[0].score == pytest.approx((0.99 + 0.5) / 3)
+    assert [issue.code for issue in tagging.issues] == ["failed", "invented"]
+    assert tagging.usage.prompt == 3 * engine.count_tokens(engine.prompts[0].text)
+    assert engine.prompts == list(sampling.prompts(replace(engine.prompts[0], temperature=0.0, seed=0)))
+
+
+def test_samples_stay_with_their_segments() -> None:
+    """Also beside segments that are never asked for, and whatever the order of segments."""
+    engine = Drawing(*["gout (disease)"] * 3, *["BRCA1 (gene)"] * 3)
+    sampling = Sampling(3)
+    tagger = LlmTagger(engine, builder(engine), None, shots=0, evidence=BELIEVING, sampling=sampling)
+    huge = "word " * 5000
+    taggings = list(tagger.tag(Segment(0, text) for text in (huge, TEXT, huge, TEXT, huge)))
+    assert [len(tagging.issues) for tagging in taggings] == [1, 0, 1, 0, 1]
+    assert found(taggings[1]) == [("gout", "disease", 28)]
+    assert found(taggings[3]) == [("BRCA1", "gene", 0)]
 
 
 WRITTEN = st.text("ab;() \\#1.disease?", max_size=20) | st.sampled_from(

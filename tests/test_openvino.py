@@ -56,6 +56,7 @@ def test_company_cache_and_pieces_change_no_bit(
     for prompt in laws.PROMPTS:
         longer = replace(prompt, text=prompt.text + " gout\n\nText: A case of gout.\nDiseases:")
         work += [prompt, longer, replace(longer, constraint=laws.choice("gout", "none"))]
+    work += [replace(prompt, temperature=1.0, seed=3) for prompt in (work[0], work[-1])]
     alone = []
     for prompt in work:
         fresh = OpenVino(path, context=512, top=3, parallel=1)

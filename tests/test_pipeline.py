@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count, islice
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Entity, Hit, Issue, Segment, Tagging, Usage
-from dirag.pipeline import BATCH, batches, link, tag
+from dirag.pipeline import BATCH, batches, link, scoring, tag
 from dirag.segment import segments
 
 
@@ -99,6 +100,27 @@ def test_entities_below_the_least_score_are_left_out() -> None:
         return len(result.entities)
 
     assert [kept(score) for score in (None, 0.4, 0.5, 0.9)] == [1, 0, 1, 1]
+
+
+class Varied(Capitals):
+    """Finds what ``Capitals`` finds, with a score that depends on the place."""
+
+    def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        for tagging in super().tag(segments):
+            scored = [
+                replace(e, score=None if e.start % 5 == 4 else e.start % 5 / 4) for e in tagging.entities
+            ]
+            yield replace(tagging, entities=tuple(scored))
+
+
+@settings(deadline=None)
+@given(TEXTS, st.floats(0, 1))
+def test_the_least_score_decides_nothing_but_what_is_left_out(texts: list[str], least: float) -> None:
+    whole = tag(numbered(texts), Varied(), index=Names())
+    for result, left in zip(whole, tag(numbered(texts), Varied(), min_score=least), strict=True):
+        assert replace(left, entities=tuple(link(list(left.entities), Names()))) == replace(
+            result, entities=tuple(scoring(result.entities, least))
+        )
 
 
 def test_entities_are_linked() -> None:

@@ -108,6 +108,7 @@ def test_a_new_connection_gives_the_same(url: str) -> None:
         laws.survives_bad_prompts,
         laws.obeys_constraints,
         laws.tells_raw_log_probabilities,
+        laws.samples_by_seed,
     ],
     ids=lambda law: law.__name__,
 )
@@ -284,6 +285,21 @@ def test_a_server_that_ignores_the_constraint_is_noticed() -> None:
     assert (obeyed.text, obeyed.detail) == (" gout1", "")
     assert (ignored.text, ignored.finish) == (" gout1", "stop")
     assert "did not obey the constraint" in ignored.detail
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "vllm-guided", "llamacpp", "sglang", "none"])
+def test_samples_are_asked_of_servers_that_draw_by_a_seed(dialect: str) -> None:
+    sample = replace(prompt(1), temperature=0.7, seed=5)
+    with serving() as server, opened(server, dialect=dialect) as backend:
+        if dialect in ("sglang", "none"):
+            with pytest.raises(UsageError, match=f"--samples .* {server.url} is not known to"):
+                laws.one(backend, sample)
+        else:
+            assert laws.one(backend, sample).text == " gout1"
+        bodies = [asked.body for asked in server.seen if asked.method == "POST"]
+    assert [(body["temperature"], body["seed"]) for body in bodies] == [(0.7, 5)] * len(bodies)
+    assert [body.get("top_p", 1.0) for body in bodies] == [1.0] * len(bodies)
+    assert len(bodies) == (dialect not in ("sglang", "none"))
 
 
 # -- what the server says of itself ----------------------------------------------------------------------

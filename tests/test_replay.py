@@ -121,8 +121,12 @@ def test_a_request_is_known_by_all_that_decides_its_answer(text: str, stop: list
         replace(prompt, stop=(*stop, "x")),
         replace(prompt, max_tokens=limit + 1),
         replace(prompt, constraint=only("x")),
+        replace(prompt, temperature=0.5),
+        replace(prompt, temperature=0.7),
+        replace(prompt, temperature=0.5, seed=1),
     ]
-    assert len({request_key(each) for each in [prompt, *changed]}) == 5
+    assert len({request_key(each) for each in [prompt, *changed]}) == 8
+    assert request_key(replace(prompt, seed=1)) == request_key(prompt)
 
 
 completions = st.builds(

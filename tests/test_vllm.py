@@ -78,6 +78,7 @@ def engine() -> Iterator[Vllm]:
         laws.counts_tokens,
         laws.obeys_constraints,
         partial(laws.tells_raw_log_probabilities, slack=SLACK),
+        partial(laws.samples_by_seed, slack=SLACK),
     ],
     ids=lambda law: getattr(law, "func", law).__name__,
 )

@@ -1,6 +1,7 @@
 """One answer in the making: which token comes next, what it says, and when it is over.
 
-Greedy: the likeliest token that the constraint admits. Log-probabilities are raw, before the constraint.
+Greedy: the likeliest token that the constraint admits, or at a temperature above 0 a sample of those.
+Log-probabilities are raw, before temperature and constraint.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ class Answer:
     """The answer to one prompt, of at most ``most`` tokens; ``finish`` is set when it is over."""
 
     def __init__(self, prompt: Prompt, vocabulary: Vocabulary, *, most: int, top: int) -> None:
+        import numpy as np
+
         self._stop, self._vocabulary, self._top = prompt.stop, vocabulary, top
+        self._temperature = prompt.temperature
+        self._random = np.random.default_rng(prompt.seed)
         self._walker = Walker.of(prompt.constraint) if prompt.constraint else None
         self._states = self._walker.start if self._walker else frozenset()
         self._most = most
@@ -74,12 +79,12 @@ class Answer:
         import numpy as np
 
         if self._walker is None:
-            return int(logits.argmax())
+            return int(self._drawn(logits).argmax())
         open_ = np.zeros(257, np.bool_)
         open_[list(self._walker.next_bytes(self._states))] = True
         open_[256] = self._walker.may_end(self._states)
         allowed = np.flatnonzero(open_[self._vocabulary.first_bytes])
-        likely = logits[allowed]
+        likely = self._drawn(logits[allowed])
         few = min(_FEW, len(allowed))
         tried = np.argpartition(-likely, few - 1)[:few]
         for order in (tried[np.argsort(-likely[tried], kind="stable")], np.argsort(-likely, kind="stable")):
@@ -90,6 +95,12 @@ class Answer:
                     self._states = states
                     return int(token)
         raise AssertionError("a constraint that leads nowhere")  # Builder.build leaves no such state
+
+    def _drawn(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Logits of which the greatest of any that are admitted is a sample of these (Gumbel-max)."""
+        if not self._temperature:
+            return logits
+        return logits / self._temperature + self._random.gumbel(size=logits.size)
 
 
 def before_stop(text: str, stops: Iterable[str]) -> str:

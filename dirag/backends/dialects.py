@@ -24,11 +24,14 @@ class Dialect:
     """``grammar``: the keys under which a grammar is sent, the outer one first; none, and none is sent.
 
     ``always`` goes with each request. ``tokenize`` is the key of the text in a call of ``/tokenize``.
+    ``sampling`` goes with each sample, so that nothing but temperature and seed decides it; it is empty where
+    the same seed may give another sample.
     """
 
     grammar: tuple[str, ...] = ()
     always: Mapping[str, Json] = field(default_factory=lambda: _PLAIN)
     tokenize: str = ""
+    sampling: Mapping[str, Json] = field(default_factory=lambda: _PLAIN)
 
     def constraint(self, gbnf: str) -> dict[str, Json]:
         value: Json = gbnf
@@ -39,12 +42,16 @@ class Dialect:
 
 #: Models come with a repetition penalty of their own, which vLLM applies where a request does not say 1.
 _UNPENALISED: Mapping[str, Json] = MappingProxyType({"repetition_penalty": 1.0})
+#: They also come with limits on what may be drawn.
+_UNCUT: Mapping[str, Json] = MappingProxyType({"top_p": 1.0, "top_k": -1, "min_p": 0.0})
 
 DIALECTS: Mapping[str, Dialect] = {
-    "vllm": Dialect(("structured_outputs", "grammar"), _UNPENALISED, "prompt"),
-    "vllm-guided": Dialect(("guided_grammar",), _UNPENALISED, "prompt"),  # vLLM before 0.12
+    "vllm": Dialect(("structured_outputs", "grammar"), _UNPENALISED, "prompt", _UNCUT),
+    "vllm-guided": Dialect(("guided_grammar",), _UNPENALISED, "prompt", _UNCUT),  # vLLM before 0.12
     "sglang": Dialect(("ebnf",), _UNPENALISED, "prompt"),
-    "llamacpp": Dialect(("grammar",), {"post_sampling_probs": False}, "content"),
+    "llamacpp": Dialect(
+        ("grammar",), {"post_sampling_probs": False}, "content", {"samplers": ["temperature"]}
+    ),
     "none": Dialect(),
 }
 

@@ -148,7 +148,7 @@ class LlamaCpp:
         prompt.text.encode()
         request: dict[str, Any] = {
             "prompt": self._tokenize(prompt.text),
-            "temperature": 0,
+            "temperature": prompt.temperature,
             "max_tokens": prompt.max_tokens,
             "stop": list(prompt.stop),
             # Of the model's own distribution: taken from the logits before temperature, grammar and sampling.
@@ -160,6 +160,8 @@ class LlamaCpp:
             "stream_options": {"include_usage": True},
             "return_progress": True,
         }
+        if prompt.temperature:
+            request |= {"seed": prompt.seed, "samplers": ["temperature"]}
         if prompt.constraint is not None:
             request["grammar"] = prompt.constraint.gbnf()
         return request

@@ -112,6 +112,11 @@ class Remote:
 
         def submit(prompt: Prompt) -> Future[Completion]:
             self._check_open()
+            if prompt.temperature and not self._dialect.sampling:
+                raise UsageError(
+                    f"--samples needs a server that draws by a seed, and {self._origin} is not known to",
+                    hint="leave it out, or name a vLLM or llama.cpp server with --dialect",
+                )
             return self._pool.submit(self._complete, prompt, stop)
 
         try:

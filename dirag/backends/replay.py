@@ -23,9 +23,10 @@ from dirag.protocols import Backend
 
 
 def request_key(prompt: Prompt) -> str:
-    """The sha256 of a request: its text, stop strings, token limit and constraint."""
+    """The sha256 of a request: its text, stop strings, token limit and constraint, and how it is sampled."""
     grammar = prompt.constraint.gbnf() if prompt.constraint else None
     request = [prompt.text, prompt.stop, prompt.max_tokens, grammar]
+    request += [prompt.temperature, prompt.seed] if prompt.temperature else []
     return _sha256(json.dumps(request, ensure_ascii=False, separators=(",", ":")))
 
 

@@ -175,13 +175,14 @@ class _Request:
 
 
 def parameters(prompt: Prompt, *, most: int, top: int) -> SamplingParams:
-    """What vLLM is asked for: greedy, one output at the end, log-probabilities of ``top`` tokens a place."""
+    """What vLLM is asked for: one output at the end, log-probabilities of ``top`` tokens a place."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     bound = prompt.constraint
     return SamplingParams(
-        temperature=0,
+        temperature=prompt.temperature,
+        seed=prompt.seed if prompt.temperature else None,
         max_tokens=most,
         stop=list(prompt.stop),
         logprobs=top,

@@ -25,7 +25,8 @@ STOPS = 4
 def body(prompt: Prompt, *, api: str, model: str, dialect: Dialect, top: int) -> bytes:
     """The request for one prompt; UnicodeEncodeError where it cannot be spelled."""
     prompt.text.encode()
-    request: dict[str, Json] = {"model": model, "max_tokens": prompt.max_tokens, "temperature": 0}
+    request: dict[str, Json] = {"model": model, "max_tokens": prompt.max_tokens}
+    request["temperature"] = prompt.temperature
     if api == "chat":
         request |= {"messages": [{"role": "user", "content": prompt.text}]}
         request |= {"logprobs": True, "top_logprobs": max(1, top)}
@@ -34,6 +35,8 @@ def body(prompt: Prompt, *, api: str, model: str, dialect: Dialect, top: int) ->
     if prompt.stop:
         request["stop"] = list(prompt.stop[:STOPS])
     request |= dialect.always
+    if prompt.temperature:
+        request |= {"seed": prompt.seed, **dialect.sampling}
     if prompt.constraint is not None and dialect.grammar:
         request |= dialect.constraint(prompt.constraint.gbnf())
     return orjson.dumps(request)

@@ -19,6 +19,7 @@ from dirag.data import Document, Json, Result
 if TYPE_CHECKING:
     from dirag.evaluate.datasets import Dataset
     from dirag.evaluate.run import Report
+    from dirag.evaluate.score import Score
 
 
 @click.command("eval", short_help="Tag a gold corpus and score the result.")
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for records and report."
 )
+@click.option("--calibration", is_flag=True, help="Show how far scores can be trusted, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @config_options
 def evaluate(**values: Any) -> None:
@@ -59,7 +61,8 @@ def evaluate(**values: Any) -> None:
         gold = datasets.sample(gold, values["limit"], seed=config.seed)
     started = time.monotonic()
     if values["predictions"]:
-        results, settings = _read(values["predictions"]), {"predictions": values["predictions"]}
+        results = _read(values["predictions"], config.min_score)
+        settings: dict[str, Json] = {"predictions": values["predictions"], "min_score": config.min_score}
     else:
         config = replace(config, types=dataset.types, pool=_pool(config, dataset, values["dataset"]))
         results, settings = _tagged(config, dataset, gold, values["data_dir"]), _settings(config)
@@ -76,7 +79,12 @@ def evaluate(**values: Any) -> None:
     text = orjson.dumps(report.json(), option=orjson.OPT_INDENT_2).decode()
     if values["out"]:
         (values["out"] / "report.json").write_text(text + "\n", encoding="utf-8")
-    click.echo(orjson.dumps(report.json()).decode() if values["as_json"] else _table(report))
+    if values["as_json"]:
+        click.echo(orjson.dumps(report.json()).decode())
+        return
+    click.echo(_table(report))
+    if values["calibration"]:
+        click.echo(f"\n{_calibration_table(report.score)}")
 
 
 def _pool(config: Config, dataset: Dataset, name: str) -> str:
@@ -112,11 +120,13 @@ def _tagged(
         summary.finish(tagger.remarks())
 
 
-def _read(path: str) -> Iterator[Result]:
+def _read(path: str, min_score: float) -> Iterator[Result]:
     from dirag import formats
+    from dirag.pipeline import scoring
 
     for document in formats.read([path], format="jsonl"):
-        yield Result(replace(document, entities=()), document.entities, document.issues)
+        kept = scoring(document.entities, min_score)
+        yield Result(replace(document, entities=()), tuple(kept), document.issues)
 
 
 def _kept(results: Iterator[Result], folder: Path | None) -> Iterator[Result]:
@@ -152,4 +162,21 @@ def _table(report: Report) -> str:
         f"{report.seconds:.1f} s; tokens: {usage.prompt:,} prompt ({usage.cached:,} cached), "
         f"{usage.completion:,} answer"
     )
+    return "\n".join(lines)
+
+
+def _calibration_table(scored: Score) -> str:
+    """A row a bin of scores: what lies in it, and what would be found from its lower end up."""
+    from dirag.evaluate.calibration import calibration
+
+    made = calibration(scored)
+    ratios = f"{'P':>6} {'R':>6} {'F1':>6}"
+    lines = [f"{'score':<5} {'found':>6} {'mean':>6} {'right':>6}   {'--min-score':<11} {ratios}"]
+    for b, c in zip(made.bins, made.curve, strict=True):
+        inside = f"{b.score:6.3f} {b.right:6.3f}" if b.predicted else f"{'':13}"
+        ratios = f"{c.precision:6.3f} {c.recall:6.3f} {c.f1:6.3f}"
+        lines.append(f"{b.low:<5} {b.predicted:6,} {inside}   {b.low:<11} {ratios}")
+    lines.append(f"Brier score {made.brier:.3f}, expected calibration error {made.ece:.3f}")
+    if made.unscored:
+        lines[-1] += f"; {made.unscored:,} without a score stay at any --min-score"
     return "\n".join(lines)

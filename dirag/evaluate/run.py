@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from dirag.data import Document, Json, Result, Usage
 from dirag.evaluate.bootstrap import interval
+from dirag.evaluate.calibration import calibration
 from dirag.evaluate.datasets import Dataset
-from dirag.evaluate.score import Counts, Score, score
+from dirag.evaluate.score import Score, score
 
 #: Issues that every report counts, at least with 0.
 COUNTED = ("unparsed", "invented", "truncated", "failed")
@@ -40,10 +41,11 @@ class Report:
             "split": self.dataset.split,
             "documents": self.documents,
             "sentences": self.sentences,
-            **_figures(micro),
+            **micro.json(),
             "ci95": [round(bound, 4) for bound in self.ci95],
             "macro_f1": round(self.score.macro_f1, 4),
-            "per_type": {kind: _figures(counts) for kind, counts in sorted(self.score.per_type.items())},
+            "per_type": {kind: counts.json() for kind, counts in sorted(self.score.per_type.items())},
+            "calibration": calibration(self.score).json(),
             "missing": list(self.score.missing),
             "extra": list(self.score.extra),
             "ignored": self.score.ignored,
@@ -78,14 +80,3 @@ def report(
     usage = sum((result.usage for result in done), Usage())
     ci95 = interval(scored.per_document, seed=seed)
     return Report(dataset, len(gold), sentences, scored, ci95, dict(issues), usage, seconds, config)
-
-
-def _figures(counts: Counts) -> dict[str, Json]:
-    return {
-        "gold": counts.gold,
-        "predicted": counts.predicted,
-        "correct": counts.correct,
-        "precision": round(counts.precision, 4),
-        "recall": round(counts.recall, 4),
-        "f1": round(counts.f1, 4),
-    }

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from dirag.data import Document, Entity
+from dirag.data import Document, Entity, Json
 from dirag.errors import InputError
+
+Span: TypeAlias = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,22 @@ class Counts:
     def f1(self) -> float:
         return 2 * self.correct / (self.gold + self.predicted) if self.gold + self.predicted else 0.0
 
+    def json(self) -> dict[str, Json]:
+        return {
+            "gold": self.gold,
+            "predicted": self.predicted,
+            "correct": self.correct,
+            "precision": round(self.precision, 4),
+            "recall": round(self.recall, 4),
+            "f1": round(self.f1, 4),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """What a scoring found; ``per_type`` is sorted by type, ``per_document`` is in gold order.
 
+    ``judged`` holds the score of each predicted entity, None where it has none, and whether it is correct.
     ``missing`` names the gold documents without predictions (scored as if nothing was found in them),
     ``extra`` the predicted documents that are not in the gold standard (not scored); ``ignored`` counts the
     predictions whose type was not asked for (not scored).
@@ -49,6 +63,7 @@ class Score:
 
     per_type: Mapping[str, Counts]
     per_document: tuple[Counts, ...]
+    judged: tuple[tuple[float | None, bool], ...] = ()
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     ignored: int = 0
@@ -90,6 +105,7 @@ def score(
         waiting.setdefault(document.id, []).append(document)
     per_type: dict[str, Counts] = {}
     per_document: list[Counts] = []
+    judged: list[tuple[float | None, bool]] = []
     missing: list[str] = []
     ignored = 0
     for document in gold:
@@ -99,12 +115,16 @@ def score(
         entities = answer.entities if answer else ()
         asked = _asked(entities, types)
         ignored += len(_spans(entities)) - len(_spans(asked))
-        counts = count(_asked(document.entities, types), asked)
+        wanted = _asked(document.entities, types)
+        counts = count(wanted, asked)
+        judged += _judged(wanted, asked)
         for kind, of_kind in counts.items():
             per_type[kind] = per_type.get(kind, Counts()) + of_kind
         per_document.append(sum(counts.values(), Counts()))
     extra = tuple(document.id for left in waiting.values() for document in left)
-    return Score(dict(sorted(per_type.items())), tuple(per_document), tuple(missing), extra, ignored)
+    return Score(
+        dict(sorted(per_type.items())), tuple(per_document), tuple(judged), tuple(missing), extra, ignored
+    )
 
 
 def _take(waiting: dict[str, list[Document]], gold: Document) -> Document | None:
@@ -122,13 +142,23 @@ def _take(waiting: dict[str, list[Document]], gold: Document) -> Document | None
     return None
 
 
+def _judged(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[tuple[float | None, bool]]:
+    """The score of each entity, the best where it is listed twice (None is), and whether it is correct."""
+    wanted, best = _spans(gold), dict[Span, float | None]()
+    for entity in predicted:
+        span = (entity.start, entity.end, entity.type)
+        seen = best.get(span, 0.0)
+        best[span] = None if seen is None or entity.score is None else max(seen, entity.score)
+    return [(score, span in wanted) for span, score in best.items()]
+
+
 def _asked(entities: Iterable[Entity], types: Collection[str] | None) -> list[Entity]:
     return [entity for entity in entities if types is None or entity.type in types]
 
 
-def _spans(entities: Iterable[Entity]) -> set[tuple[int, int, str]]:
+def _spans(entities: Iterable[Entity]) -> set[Span]:
     return {(entity.start, entity.end, entity.type) for entity in entities}
 
 
-def _of(kind: str, spans: set[tuple[int, int, str]]) -> set[tuple[int, int, str]]:
+def _of(kind: str, spans: set[Span]) -> set[Span]:
     return {span for span in spans if span[2] == kind}

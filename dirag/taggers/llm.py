@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from dirag.align import longest, place
-from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Prompt, Segment, Tagging
+from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Prompt, Segment, Tagging, Usage
 from dirag.lexicon import KnownName, Lexicon
 from dirag.prompt import PromptBuilder
 from dirag.protocols import AnswerFormat, Backend, ExampleSelector, Index
+from dirag.votes import SINGLE, Sampling, elect
 
 #: Segments whose examples are selected at once, so that the encoder works on batches.
 CHUNK = 32
@@ -65,19 +66,21 @@ class LlmTagger:
         concepts: int = 0,
         lexicon: Lexicon | None = None,
         evidence: Evidence = Evidence(),
+        sampling: Sampling = SINGLE,
     ) -> None:
         self._backend, self._builder, self._selector, self._shots = backend, builder, selector, shots
         self._index, self._concepts = index, concepts
         self._lexicon, self._evidence = lexicon, evidence
+        self._sampling = sampling
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
         waiting: deque[_Asked] = deque()
         # One stream of prompts for all segments: an engine with many requests in flight never runs dry.
-        for completion in self._backend.generate(self._prompts(segments, waiting)):
+        completions = iter(self._backend.generate(self._prompts(segments, waiting)))
+        for first in completions:
             yield from _unsent(waiting)
-            asked = waiting.popleft()
-            entities, more = self._read(asked.text, completion)
-            yield Tagging(tuple(entities), (*asked.issues, *more), completion.usage)
+            samples = [first, *islice(completions, self._sampling.number - 1)]
+            yield self._tagging(waiting.popleft(), samples)
         yield from _unsent(waiting)
 
     def remarks(self) -> Sequence[str]:
@@ -95,7 +98,7 @@ class LlmTagger:
                 prompt, issues = self._builder.build(segment.text, examples=examples, concepts=concepts)
                 waiting.append(_Asked(segment.text, tuple(issues), prompt is not None))
                 if prompt is not None:
-                    yield prompt
+                    yield from self._sampling.prompts(prompt)
 
     def _examples(self, chunk: Sequence[Segment]) -> list[list[Document]]:
         if self._selector is None or self._shots == 0:
@@ -105,9 +108,20 @@ class LlmTagger:
     def _hits(self, text: str) -> list[Hit]:
         return self._index.scan(text)[: self._concepts] if self._index and self._concepts else []
 
+    def _tagging(self, asked: _Asked, samples: Sequence[Completion]) -> Tagging:
+        """What the answers to one prompt agree on; those that failed have no vote."""
+        ballots, issues = [], list(asked.issues)
+        for completion in samples:
+            if completion.finish == "failed":
+                issues.append(Issue("failed", "", completion.detail))
+                continue
+            entities, more = self._read(asked.text, completion)
+            ballots.append(entities)
+            issues += more
+        usage = sum((completion.usage for completion in samples), Usage())
+        return Tagging(tuple(elect(ballots)), tuple(issues), usage)
+
     def _read(self, text: str, completion: Completion) -> tuple[list[Entity], list[Issue]]:
-        if completion.finish == "failed":
-            return [], [Issue("failed", "", completion.detail)]
         answer = self._builder.answer
         mentions, issues = answer.parse(text, completion.text)
         if completion.detail:
