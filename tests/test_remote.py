@@ -108,7 +108,6 @@ def test_a_new_connection_gives_the_same(url: str) -> None:
         laws.survives_bad_prompts,
         laws.obeys_constraints,
         laws.tells_raw_log_probabilities,
-        laws.samples_by_seed,
     ],
     ids=lambda law: law.__name__,
 )

@@ -144,7 +144,7 @@ class LlmTagger:
         for entity in self._lexicon.typed(text, entities):
             name = names.get((entity.start, entity.end))
             if self._keeps(entity, name.share if name else 0.0, added):
-                kept.append(replace(entity, type=name.type) if name else entity)
+                kept.append(_backed(entity, name) if name else entity)
         return longest([*kept, *(_entity(text, name) for name in added)])
 
     def _keeps(self, entity: Entity, share: float, added: Sequence[KnownName]) -> bool:
@@ -189,6 +189,11 @@ def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFo
         ]
         result.append(replace(mention, score=math.exp(sum(inside) / len(inside))))
     return result
+
+
+def _backed(entity: Entity, name: KnownName) -> Entity:
+    """A mention that is a known name: it scores the chance that either is right, were they independent."""
+    return replace(entity, type=name.type, score=1 - (1 - (entity.score or 0.0)) * (1 - name.share))
 
 
 def _entity(text: str, name: KnownName) -> Entity:
