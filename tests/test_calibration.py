@@ -166,7 +166,10 @@ def test_the_curve_is_what_min_score_gives(
     for at in tried:
         given = json.loads(run(folder, *asked, "--min-score", str(at["at"]), "--json").stdout)
         assert {key: given[key] for key in at if key != "at"} == {key: at[key] for key in at if key != "at"}
-    shown = run(folder, "--predictions", "run/predictions.jsonl", "--calibration").stdout.decode()
+    recorded = ["--predictions", "run/predictions.jsonl"]
+    given = json.loads(run(folder, *recorded, "--min-score", "0.5", "--json").stdout)
+    assert (given["predicted"], given["correct"]) == (curve[5]["predicted"], curve[5]["correct"])
+    shown = run(folder, *recorded, "--calibration").stdout.decode()
     rows = [line.split() for line in shown.splitlines()]
     for at in curve:
         ratios = [f"{at[key]:.3f}" for key in ("precision", "recall", "f1")]

@@ -122,6 +122,17 @@ def test_evidence_keeps_drops_and_adds() -> None:
     assert found(doubted) == []
 
 
+def test_a_known_name_scores_by_both_evidences() -> None:
+    pool = [pooled("Three had ataxia.", "ataxia"), pooled("Ataxia is old."), pooled("Six had flu.", "flu")]
+    text = "She has ataxia and flu."
+    written = {text: "ataxia? (disease)"}  # with 0.5, and half of the places where it stands in the pool
+    [tagging] = tag(written, text, pool=pool)
+    assert found(tagging) == [("ataxia", "disease", 8), ("flu", "disease", 19)]
+    assert [entity.score for entity in tagging.entities] == [pytest.approx(0.75), 1.0]
+    [unwritten] = tag({text: "none"}, text, pool=pool)
+    assert [entity.score for entity in unwritten.entities] == [0.5, 1.0]
+
+
 def test_a_copied_sentence_gives_way_to_a_name_in_it() -> None:
     pool = [pooled("Three had gout.", "gout")]
     text = "She has gout."
