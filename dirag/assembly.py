@@ -29,6 +29,7 @@ from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
 
 if TYPE_CHECKING:
+    from dirag.backends.cache_store import CacheStore
     from dirag.backends.remote import Remote
 
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
@@ -48,7 +49,7 @@ ENGINES = {
     "vllm": ("vllm", "torch", "transformers", "xgrammar"),
 }
 #: What retrieval and linking are made of.
-RETRIEVAL = ("faiss-cpu", "numpy", "rapidfuzz", "sentence-transformers", "tokenizers")
+RETRIEVAL = ("faiss-cpu", "numpy", "openvino", "rapidfuzz", "sentence-transformers", "tokenizers")
 
 
 def types_of(config: Config) -> tuple[str, ...]:
@@ -124,6 +125,7 @@ def selector(config: Config, examples: Pool) -> ExampleSelector | None:
 
 def backend(config: Config) -> Backend:
     """The engine with its weights loaded, or its server found."""
+    from dirag.backends.cache import Cached
     from dirag.backends.replay import Recorder, Replay
 
     if config.backend == "replay":
@@ -133,19 +135,21 @@ def backend(config: Config) -> Backend:
         raise UsageError(
             f"--backend {config.backend} takes no --adapter", hint=f"these do: {', '.join(ADAPTING)}"
         )
+    store = _cache_store(config)  # before the weights, whose loading takes long
     engine = makers[config.backend](config)
-    if config.cache != "none":
-        engine = _cached(engine, config)
+    if store is not None:
+        engine = Cached(engine, store, request_identity(config))
     return Recorder(engine, Path(config.record)) if config.record else engine
 
 
-def _cached(engine: Backend, config: Config) -> Backend:
-    from dirag.backends.cache import Cached
+def _cache_store(config: Config) -> CacheStore | None:
     from dirag.backends.cache_store import CacheStore
 
+    if config.cache == "none":
+        return None
     is_default = config.cache == "default"
     folder = private_folder("answers") if is_default else Path(config.cache).expanduser()
-    return Cached(engine, CacheStore(folder, limit=config.cache_size << 20), request_identity(config))
+    return CacheStore(folder, limit=config.cache_size << 20)
 
 
 def request_identity(config: Config) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from scripted import Scripted
 
 from dirag.backends.cache import AHEAD, Cached
 from dirag.backends.cache_store import CacheStore
-from dirag.data import Completion, Prompt, Usage
+from dirag.data import Completion, Prompt, Token, Usage
 
 ANSWERS = {f"She has gout{i}.": f"gout{i}?" for i in range(8)}
 PROMPTS = [Prompt(f"Sentence: {sentence}\nDiseases:", ("\n",), 16) for sentence in [*ANSWERS, "unknown"]]
@@ -77,6 +78,8 @@ def test_a_hit_is_told_from_what_was_computed(tmp_path: Path) -> None:
     [
         (Completion("gout"), True),
         (Completion("go", finish="length"), True),
+        (Completion("gout", (Token("gout", -0.1, (("x", -2.5),)),), usage=Usage(3, 2, 1)), True),
+        (Completion("gout", (Token("gout", -math.inf),)), False),
         (Completion.failed("no server"), False),
         (Completion("gout and so on", detail="it did not obey the constraint"), False),
     ],
@@ -89,7 +92,7 @@ def test_only_what_is_whole_is_kept(tmp_path: Path, completion: Completion, kept
     for hits in (0, int(kept)):
         with closing(cached(tmp_path, One({}))) as backend:
             (given,) = backend.generate(PROMPTS[:1])
-        assert replace(given, usage=Usage()) == completion
+        assert replace(given, usage=Usage()) == replace(completion, usage=Usage())
         assert given.usage.hits == hits
 
 

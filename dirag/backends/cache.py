@@ -89,8 +89,11 @@ class Cached:
         return replace(completion, usage=usage)
 
     def _keep(self, request: bytes, completion: Completion) -> None:
-        if completion.finish != "failed" and not completion.detail:
-            self._store.put(request, orjson.dumps(completion))
+        if completion.finish == "failed" or completion.detail:
+            return
+        answer = orjson.dumps(completion)
+        if completion_of(orjson.loads(answer)) == completion:  # JSON has no infinities
+            self._store.put(request, answer)
 
 
 def _done(waiting: deque[Completion | None]) -> Iterator[Completion]:
