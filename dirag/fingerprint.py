@@ -60,10 +60,8 @@ def _digest(file: Path) -> str:
     seen = (file.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     folder = private_folder("digests")
     note = folder / of(*(str(value).encode("utf-8", "surrogateescape") for value in seen))
-    try:
-        return note.read_text("ascii")
-    except FileNotFoundError:
-        pass
+    if note.is_file() and len(kept := note.read_text("ascii")) == 64:
+        return kept
     found = _read(file)
     with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, delete=False) as part:
         part.write(found)
