@@ -74,6 +74,7 @@ def flip(file: Path) -> None:
 
 ENGINES = [
     ("openvino", {}, "weights.gguf", "weights"),
+    ("openvino", {"adapter": "adapter.gguf"}, "adapter.gguf", "adapter"),
     ("llamacpp", {}, "weights.gguf", "weights"),
     ("llamacpp", {"adapter": "adapter.gguf"}, "adapter.gguf", "adapter"),
     ("vllm", {}, "weights/model.safetensors", "weights"),
