@@ -10,8 +10,9 @@ from its first record on, and records of 200 kB, so that some fall into a write.
 
 A document is finished when its whole record stands in the file. "sent" counts the requests that the engine
 took, or that came in at the server; "again" those that had been sent before, and were in work when a kill
-came; "finished" those for documents that were finished when the run began: it must be 0. "torn" counts the
-kills that left a part of a record. "once" is the run without a kill: its requests, its seconds.
+came; "finished" those for documents that were finished when the run began: it must be 0. "working" counts the
+kills that came after the first new record of a run, "torn" those that left a part of a record. "once" is the
+run without a kill: its requests, its seconds.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class Trial:
     first: float
     rate: float
     kills: int = 0
+    working: int = 0
     runs: int = 0
     torn: int = 0
     finished: int = 0
@@ -125,8 +127,12 @@ class Trial:
         """Starts the job, and kills it unless no kill is left or it ends before; whether it ended."""
         finished, before = records(self.output), len(self.job.sent())
         moment = self.moment(len(self.job.texts) - finished) if self.left else math.inf
+        begun = time.monotonic()
         with self.job.start(self.output) as process:
-            self.first = watch(process, self.output, moment, self.job.writes) or self.first
+            first = watch(process, self.output, moment, self.job.writes)
+        if first:
+            self.first = first
+            self.rate = (records(self.output) - finished + 1) / (time.monotonic() - begun - first)
         self.runs += 1
         sent = self.job.sent()[before:]
         self.sent += sent
@@ -136,6 +142,7 @@ class Trial:
             return True
         self.left -= 1
         self.kills += 1
+        self.working += first > 0
         self.torn += length(self.output) > 0 and not self.output.read_bytes().endswith(b"\n")
         return False
 
@@ -187,7 +194,7 @@ def measure(job: Job, *, kills: int, seed: int) -> None:
     equal = "equal" if cut.read_bytes() == whole.read_bytes() else "DIFFERENT"
     again = len(trial.sent) - len(set(trial.sent))
     print(
-        f"{job.name:10}  {len(job.texts):9,}  {trial.kills:5}  {trial.runs:4}  {trial.torn:4}  {once:5,}  "
+        f"{job.name:10}  {len(job.texts):9,}  {trial.kills:5}  {trial.working:7}  {trial.runs:4}  {trial.torn:4}  {once:5,}  "
         f"{len(trial.sent):5,}  {again:5,}  {trial.finished:8}  {equal:9}  {seconds:6.1f}  "
         f"{time.monotonic() - begun:6.1f}",
         flush=True,
@@ -238,7 +245,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", default=",".join(JOBS))
     args = parser.parse_args()
-    print("job         documents  kills  runs  torn   once   sent  again  finished  bytes      once s  all s")
+    print(
+        "job         documents  kills  working  runs  torn   once   sent  again  finished  bytes      once s  all s"
+    )
     for name in args.jobs.split(","):
         with tempfile.TemporaryDirectory() as folder, opened(name, Path(folder), args.documents) as job:
             measure(job, kills=args.kills * (2 if name == "dictionary" else 1), seed=args.seed)
