@@ -4,9 +4,9 @@
 
 Each job is done once without a kill, then with SIGKILLs at random moments, drawn so that on average an equal
 part of the documents is done between two of them. Jobs: "openvino" (sentences of NCBI-disease, the default
-model, no examples), "server" (a scripted server that takes 20 ms an answer, four in flight), "cache" (the
-same with ``--cache``): these are killed while they start, too; "dictionary" (no model): twice the kills, all
-from its first record on, and records of 200 kB, so that some fall into a write.
+model, no examples; killed while it starts, too), "server" (a scripted server that takes 20 ms an answer, four
+in flight), "cache" (the same with ``--cache``), "dictionary" (no model; twice the kills, and records of 200
+kB, so that some fall into a write).
 
 A document is finished when its whole record stands in the file. "sent" counts the requests that the engine
 took, or that came in at the server; "again" those that had been sent before, and were in work when a kill
@@ -42,6 +42,10 @@ from dirag.segment import segments
 JOBS = ("openvino", "server", "cache", "dictionary")
 BARE = ("--types", "disease", "--kb", "none", "--shots", "0", "--no-lexicon")
 PADDING = 200_000  # characters
+COLUMNS = (
+    *("job", "documents", "kills", "working", "torn", "runs", "once sent", "sent", "again", "finished"),
+    *("bytes", "once s", "s"),
+)
 LAST = 0.02  # of the documents, for the run after the last kill
 
 
@@ -90,7 +94,7 @@ class Job:
     command: Sequence[str]
     texts: Sequence[str]
     sent: Callable[[], list[str]]
-    writes: bool = False  # killed while it writes, and not while it starts
+    starting: bool = False  # killed while it starts, too
 
     def start(self, output: Path) -> subprocess.Popen[bytes]:
         where = ("-o", str(output), "--resume", "-q")
@@ -107,7 +111,7 @@ class Job:
 
 @dataclass(slots=True)
 class Trial:
-    """A job under kills; ``rate`` is documents a second after the first record, which takes ``first``."""
+    """A job under kills. The first record takes ``first`` seconds, then ``done`` took ``worked``."""
 
     job: Job
     output: Path
@@ -115,7 +119,8 @@ class Trial:
     left: int
     chance: random.Random
     first: float
-    rate: float
+    done: float
+    worked: float = 1.0
     kills: int = 0
     working: int = 0
     runs: int = 0
@@ -129,10 +134,11 @@ class Trial:
         moment = self.moment(len(self.job.texts) - finished) if self.left else math.inf
         begun = time.monotonic()
         with self.job.start(self.output) as process:
-            first = watch(process, self.output, moment, self.job.writes)
+            first = watch(process, self.output, moment, self.job.starting)
         if first:
             self.first = first
-            self.rate = (records(self.output) - finished + 1) / (time.monotonic() - begun - first)
+            self.done += records(self.output) - finished
+            self.worked += time.monotonic() - begun - first
         self.runs += 1
         sent = self.job.sent()[before:]
         self.sent += sent
@@ -148,25 +154,25 @@ class Trial:
 
     def moment(self, documents: int) -> float:
         """Seconds until the kill, drawn so that on average an equal part of the documents is done."""
-        part = max(0.0, documents - LAST * len(self.job.texts)) / self.left / self.rate
-        if self.job.writes:
+        part = max(0.0, documents - LAST * len(self.job.texts)) / self.left * self.worked / self.done
+        if not self.job.starting:
             return self.chance.uniform(0, 2 * part)
         return self.chance.uniform(0, self.first + part + math.sqrt(part * part + 2 * self.first * part))
 
 
-def watch(process: subprocess.Popen[bytes], output: Path, moment: float, writes: bool = False) -> float:
+def watch(process: subprocess.Popen[bytes], output: Path, moment: float, starting: bool) -> float:
     """Kills a run after so many seconds; the seconds until its first record, 0 where there was none.
 
-    ``writes`` counts the moment from the first record on.
+    The moment counts from the first record on, or if ``starting`` from the beginning.
     """
     begun, first, size = time.monotonic(), 0.0, length(output)
     while process.poll() is None:
         now = time.monotonic() - begun
         if not first and length(output) > size:
             first = now
-        if (first or not writes) and now >= moment + (first if writes else 0):
+        if (first or starting) and now >= moment + (0 if starting else first):
             break
-        time.sleep(0.0001 if writes else 0.002)
+        time.sleep(0.0005)
     process.kill()
     return first
 
@@ -183,7 +189,7 @@ def records(output: Path) -> int:
 def measure(job: Job, *, kills: int, seed: int) -> None:
     whole, cut, begun = job.folder / "whole.jsonl", job.folder / "cut.jsonl", time.monotonic()
     with job.start(whole) as process:
-        first = watch(process, whole, math.inf)
+        first = watch(process, whole, math.inf, True)
     assert process.returncode == 0, f"{job.name} ended with status {process.returncode}"
     seconds, once = time.monotonic() - begun, len(job.sent())
     shutil.rmtree(job.folder / "answers", ignore_errors=True)
@@ -193,12 +199,23 @@ def measure(job: Job, *, kills: int, seed: int) -> None:
         pass
     equal = "equal" if cut.read_bytes() == whole.read_bytes() else "DIFFERENT"
     again = len(trial.sent) - len(set(trial.sent))
-    print(
-        f"{job.name:10}  {len(job.texts):9,}  {trial.kills:5}  {trial.working:7}  {trial.runs:4}  {trial.torn:4}  {once:5,}  "
-        f"{len(trial.sent):5,}  {again:5,}  {trial.finished:8}  {equal:9}  {seconds:6.1f}  "
-        f"{time.monotonic() - begun:6.1f}",
-        flush=True,
+    counts = (
+        trial.kills,
+        trial.working,
+        trial.torn,
+        trial.runs,
+        once,
+        len(trial.sent),
+        again,
+        trial.finished,
     )
+    spent = (f"{seconds:.1f}", f"{time.monotonic() - begun:.1f}")
+    row(job.name, len(job.texts), *counts, equal, *spent)
+
+
+def row(*values: object) -> None:
+    pairs = zip(COLUMNS, values, strict=True)
+    print("  ".join(f"{value!s:>{max(len(name), 9)}}" for name, value in pairs), flush=True)
 
 
 @contextmanager
@@ -212,10 +229,10 @@ def opened(name: str, folder: Path, number: int) -> Iterator[Job]:
         stream.writelines(json.dumps({"id": str(n), "text": t} | meta) + "\n" for n, t in enumerate(texts))
     log.touch()
     if name == "dictionary":
-        yield Job(name, folder, ["dirag", "tag", str(notes), "--tagger", "dictionary"], texts, list, True)
+        yield Job(name, folder, ["dirag", "tag", str(notes), "--tagger", "dictionary"], texts, list)
     elif name == "openvino":
         command = ["tests.benchmarks.kills", "--child", str(log), "tag", str(notes), *BARE]
-        yield Job(name, folder, command, texts, lambda: log.read_text().split())
+        yield Job(name, folder, command, texts, lambda: log.read_text().split(), True)
     else:
         scripted = ["-m", "tests.scripted_server", "--latency", "0.02", "--log", str(log)]
         with subprocess.Popen([sys.executable, *scripted], stdout=subprocess.PIPE, text=True) as server:
@@ -245,9 +262,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", default=",".join(JOBS))
     args = parser.parse_args()
-    print(
-        "job         documents  kills  working  runs  torn   once   sent  again  finished  bytes      once s  all s"
-    )
+    row(*COLUMNS)
     for name in args.jobs.split(","):
         with tempfile.TemporaryDirectory() as folder, opened(name, Path(folder), args.documents) as job:
             measure(job, kills=args.kills * (2 if name == "dictionary" else 1), seed=args.seed)
