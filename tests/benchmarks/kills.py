@@ -5,8 +5,8 @@
 Each job is done once without a kill, then with SIGKILLs at random moments, drawn so that on average an equal
 part of the documents is done between two of them. Jobs: "openvino" (sentences of NCBI-disease, the default
 model, no examples; killed while it starts, too), "server" (a scripted server that takes 20 ms an answer, four
-in flight), "cache" (the same with ``--cache``), "dictionary" (no model; twice the kills, and records of 200
-kB, so that some fall into a write).
+in flight), "cache" (the same with ``--cache``), "dictionary" (no model; up to twice the kills, and records of
+200 kB, so that some fall into a write).
 
 A document is finished when its whole record stands in the file. "sent" counts the requests that the engine
 took, or that came in at the server; "again" those that had been sent before, and were in work when a kill
