@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dirag import answers, builtin, selection
+from dirag import answers, builtin, fingerprint, selection
 from dirag import pool as pools
 from dirag.artifacts import locate
 from dirag.config import MODEL, PARALLEL, Config
@@ -24,10 +24,14 @@ from dirag.lexicon import Lexicon
 from dirag.pool import Pool
 from dirag.prompt import PromptBuilder, load_template, prompt_file
 from dirag.protocols import Backend, ExampleSelector, Tagger
-from dirag.resources import samples
+from dirag.resources import private_folder
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
 from dirag.votes import Sampling
+
+if TYPE_CHECKING:
+    from dirag.backends.cache_store import CacheStore
+    from dirag.backends.remote import Remote
 
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
@@ -35,8 +39,18 @@ DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", 
 #: The engines that can run a model with an adapter.
 ADAPTING = ("llamacpp", "openvino", "vllm")
 #: Options that change how a run goes, not what it says.
-OPERATION = ("threads", "parallel", "offline", "record", "timeout", "retries", "key_env", "base_url")
-_PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino"}
+OPERATION = (
+    *("threads", "parallel", "offline", "record", "cache", "cache_size"),
+    *("timeout", "retries", "key_env", "base_url"),
+)
+#: What the engines in this process are made of.
+ENGINES = {
+    "llamacpp": ("xllamacpp",),
+    "openvino": ("openvino", "openvino-genai", "gguf", "tokenizers"),
+    "vllm": ("vllm", "torch", "transformers", "xgrammar"),
+}
+#: What retrieval and linking are made of.
+RETRIEVAL = ("faiss-cpu", "numpy", "openvino", "rapidfuzz", "sentence-transformers", "tokenizers")
 
 
 def types_of(config: Config) -> tuple[str, ...]:
@@ -112,19 +126,39 @@ def selector(config: Config, examples: Pool) -> ExampleSelector | None:
 
 def backend(config: Config) -> Backend:
     """The engine with its weights loaded, or its server found."""
+    from dirag.backends.cache import Cached
     from dirag.backends.replay import Recorder, Replay
 
     if config.backend == "replay":
-        if not config.model:
-            raise UsageError("--backend replay needs --model FILE", hint="a file that --record has written")
-        return Replay(Path(config.model))
+        return Replay(_weights(config))
     makers = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino, "vllm": _vllm}
     if config.adapter != "none" and config.backend not in ADAPTING:
         raise UsageError(
             f"--backend {config.backend} takes no --adapter", hint=f"these do: {', '.join(ADAPTING)}"
         )
+    store = _cache_store(config)  # before the weights, whose loading takes long
     engine = makers[config.backend](config)
+    if store is not None:
+        engine = Cached(engine, store, request_identity(config))
     return Recorder(engine, Path(config.record)) if config.record else engine
+
+
+def _cache_store(config: Config) -> CacheStore | None:
+    from dirag.backends.cache_store import CacheStore
+
+    if config.cache == "none":
+        return None
+    is_default = config.cache == "default"
+    folder = private_folder("answers") if is_default else Path(config.cache).expanduser()
+    return CacheStore(folder, limit=config.cache_size << 20)
+
+
+def request_identity(config: Config) -> dict[str, str]:
+    """Everything but the prompt that decides what the engine answers, on this machine."""
+    options = ("backend", "base_url", "api", "dialect", "engine_options")
+    told = {name: str(getattr(config, name)) for name in options} | fingerprint.versions("dirag")
+    here = {"processor": fingerprint.processor()} if config.backend in ENGINES else {}
+    return told | _engine(config) | here
 
 
 def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
@@ -132,27 +166,48 @@ def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
     told = {
         f"--{name.replace('_', '-')}": str(v) for name, v in asdict(config).items() if name not in OPERATION
     }
-    told["dirag"] = version("dirag")
+    told |= fingerprint.versions("dirag", *RETRIEVAL)
     if base is not None:
-        told["knowledge base"] = _digest(*(file.sha256.encode() for file in base.manifest.files.values()))
+        files = (file.sha256.encode() for file in base.manifest.files.values())
+        told["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
     if config.tagger == "llm":
         told["examples"] = pool(config).manifest.sha256
-        told["prompt"] = _digest(prompt_file(config.answer).read_bytes())
-    if config.tagger == "llm" and config.backend in _PACKAGES:
-        told["engine"] = f"{_PACKAGES[config.backend]} {version(_PACKAGES[config.backend])}"
-        told["weights"] = _digest(*samples(locate(config.model or MODEL, offline=config.offline)))
+        told["prompt"] = fingerprint.digest(prompt_file(config.answer))
+        if config.selector == "knn" and config.shots and config.encoder != "hash":
+            told["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
+        told |= _engine(config)
     return told
 
 
-def _digest(*parts: bytes) -> str:
-    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+def _engine(config: Config) -> dict[str, str]:
+    """The engine by its content: weights, adapter, libraries; a server by what it says of itself."""
+    if config.backend == "openai":
+        with closing(_remote(config)) as server:
+            return server.identity
+    told = fingerprint.versions(*ENGINES.get(config.backend, ()))
+    told["weights"] = fingerprint.digest(_weights(config))
+    adapter = _adapter(config)
+    return told | ({"adapter": fingerprint.digest(adapter)} if adapter else {})
+
+
+def _weights(config: Config) -> Path:
+    """The weights of an engine in this process, or a recording in their place."""
+    if config.backend == "replay":
+        if not config.model:
+            raise UsageError("--backend replay needs --model FILE", hint="a file that --record has written")
+        return Path(config.model)
+    if config.backend == "vllm" and not config.model:
+        raise UsageError(
+            "--backend vllm needs --model FOLDER", hint="it has no default and downloads nothing"
+        )
+    return locate(config.model or MODEL, offline=config.offline)
 
 
 def _llamacpp(config: Config) -> Backend:
     from dirag.backends.llamacpp import LlamaCpp
 
     return LlamaCpp(
-        locate(config.model or MODEL, offline=config.offline),
+        _weights(config),
         context=config.context,
         parallel=_parallel(config),
         threads=config.threads or None,
@@ -164,7 +219,7 @@ def _openvino(config: Config) -> Backend:
     from dirag.backends.openvino_engine import OpenVino
 
     return OpenVino(
-        locate(config.model or MODEL, offline=config.offline),
+        _weights(config),
         context=config.context,
         parallel=_parallel(config),
         threads=config.threads or None,
@@ -175,12 +230,8 @@ def _openvino(config: Config) -> Backend:
 def _vllm(config: Config) -> Backend:
     from dirag.backends.vllm_engine import Vllm
 
-    if not config.model:
-        raise UsageError(
-            "--backend vllm needs --model FOLDER", hint="it has no default and downloads nothing"
-        )
     return Vllm(
-        locate(config.model, offline=config.offline),
+        _weights(config),
         context=config.context,
         parallel=_parallel(config),
         adapter=_adapter(config),
@@ -196,7 +247,7 @@ def _adapter(config: Config) -> Path | None:
     return None if config.adapter == "none" else Path(config.adapter).expanduser()
 
 
-def _remote(config: Config) -> Backend:
+def _remote(config: Config) -> Remote:
     from dirag.backends.client import Patience
     from dirag.backends.remote import Remote
 

@@ -134,6 +134,14 @@ class Config:
     record: str = option(
         "", "Keep the engine's answers in this file, for --backend replay --model FILE.", "FILE"
     )
+    cache: str = option(
+        "none",
+        "Keep the engine's answers for later runs, in the user's cache or a folder.",
+        "none|default|PATH",
+    )
+    cache_size: int = option(
+        1024, "MiB of answers kept by --cache; those used longest ago go first.", minimum=1
+    )
     seed: int = option(0, "Seed of everything random.")
     offline: bool = option(False, "Never fetch weights or vocabularies.")
 

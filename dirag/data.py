@@ -149,15 +149,24 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more requests; ``cached`` is the part of ``prompt`` that was not computed."""
+    """Tokens of one or more requests; ``cached`` is the part of ``prompt`` that was not computed.
+
+    ``hits`` counts the requests that a response cache answered, ``misses`` those that it passed on.
+    """
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
+    hits: int = 0
+    misses: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
-            self.prompt + other.prompt, self.completion + other.completion, self.cached + other.cached
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.hits + other.hits,
+            self.misses + other.misses,
         )
 
 

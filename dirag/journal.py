@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from dirag.data import Document
+from dirag.data import Document, Json
 from dirag.errors import InputError, UsageError
 
 _ANEW = "leave out --resume to begin anew"
@@ -47,10 +47,16 @@ def remaining(documents: Iterable[Document], output: Path, whole: int) -> Iterat
         while stream.tell() < whole:
             record, number = orjson.loads(stream.readline()), number + 1
             document = next(source, None)
-            if document is None or (document.id, document.text) != (record["id"], record["text"]):
+            if document is None or _told(document) != {key: record[key] for key in ("id", "text", "meta")}:
                 what = "is missing from" if document is None else "is another one than in"
                 raise InputError(f"record {number} of {output} {what} the input", hint=_ANEW)
     yield from source
+
+
+def _told(document: Document) -> dict[str, Json]:
+    """What a record tells of its document, after its way through JSON."""
+    meta: Json = orjson.loads(orjson.dumps(dict(document.meta)))
+    return {"id": document.id, "text": document.text, "meta": meta}
 
 
 def _compare(path: Path, output: Path, made_of: Mapping[str, str]) -> None:

@@ -1,9 +1,9 @@
 """A server of the completions and the chat API whose answers are written by a function, with faults at will.
 
-    python -m tests.scripted_server [--latency SECONDS]
+    python -m tests.scripted_server [--latency SECONDS] [--log FILE]
 
 As a program it prints its address and serves until it is killed: for measurements, where it must not share
-the interpreter of what is measured.
+the interpreter of what is measured. The log holds each prompt that came in, as a line of JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 FAULTS = ("500", "429", "429-date", "reset", "stall", "truncate", "nonsense", "shape")
@@ -269,7 +270,16 @@ def serving(script: Script | None = None) -> Iterator[Server]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0)
-    server = Server(Script(latency=parser.parse_args().latency, context=8192))
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+
+    def answer(prompt: str) -> str:
+        if args.log:
+            with server.lock, args.log.open("a") as log:
+                log.write(json.dumps(prompt) + "\n")
+        return gout(prompt)
+
+    server = Server(Script(answer, latency=args.latency, context=8192))
     print(server.url, flush=True)
     server.serve_forever()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -154,3 +155,61 @@ def wait_for_silence(server: Server) -> None:
     while seen != server.posts:
         seen = server.posts
         time.sleep(0.3)
+
+
+# -- what is kept: the cache, and the records of a run that was killed -----------------------------------
+
+
+def completions(server: Server) -> list[str]:
+    """The prompts that were sent to be completed."""
+    return [asked.body["prompt"] for asked in list(server.seen) if asked.path == "/v1/completions"]
+
+
+def test_a_second_run_is_answered_by_the_cache(run: Run, roomy: Script, tmp_path: Path) -> None:
+    keep = ("--no-constrain", "--cache", str(tmp_path / "answers"))
+    with serving(roomy) as server:
+        bare = run("--base-url", server.url, "--no-constrain").communicate(timeout=60)
+        first = run("--base-url", server.url, *keep).communicate(timeout=60)
+        asked = len(completions(server))
+        again = run("--base-url", server.url, *keep).communicate(timeout=60)
+        assert (asked, len(completions(server))) == (400, 400)
+        ended(run("--base-url", server.url, *keep, "--api", "chat"))
+        assert server.seen[-1].path == "/v1/chat/completions"
+    assert bare[0] == first[0] == again[0]
+    assert b"cache:" not in bare[1]
+    assert b"cache: 0 hits and 200 misses" in first[1]
+    assert b"cache: 200 hits and 0 misses" in again[1]
+    (file,) = (tmp_path / "answers").iterdir()
+    assert b"The patient" not in file.read_bytes()
+
+
+def test_the_default_cache_lies_with_what_else_is_kept(run: Run, roomy: Script, tmp_path: Path) -> None:
+    with serving(roomy) as server:
+        ended(run("--base-url", server.url, "--cache", "default"))
+    assert (tmp_path / "home" / "answers").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_run_sends_no_finished_document_again(run: Run, roomy: Script, tmp_path: Path) -> None:
+    """Finished is a document whose whole record stands in the output."""
+    roomy.latency = 0.005
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    chance, kills = random.Random(11), 0
+    with serving(roomy) as server:
+        arguments = ("--base-url", server.url, "--parallel", "2", "--resume", "-o")
+        assert ended(run(*arguments, str(whole)))[0] == 0
+        while True:
+            server.seen.clear()
+            finished = cut.read_bytes().count(b"\n") if cut.exists() else 0
+            until = server.posts + chance.randrange(60)
+            process = run(*arguments, str(cut))
+            while process.poll() is None and server.posts < until:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+            kills += ended(process)[0] == -signal.SIGKILL
+            sent = [int(prompt.rpartition("gout")[2].partition(".")[0]) for prompt in completions(server)]
+            assert not sent or min(sent) >= finished
+            if process.returncode == 0:
+                break
+    assert kills > 2
+    assert cut.read_bytes() == whole.read_bytes()

@@ -19,6 +19,8 @@ from selector_laws import check_selector
 
 from dirag import answers, builtin, config, selection
 from dirag.align import place
+from dirag.backends.cache import Cached
+from dirag.backends.cache_store import CacheStore
 from dirag.backends.llamacpp import LlamaCpp
 from dirag.backends.replay import Recorder, Replay
 from dirag.data import Concept, Document, Entity, Segment
@@ -184,6 +186,24 @@ def test_recorder_and_replay(recording: Path, law: Callable[[Replay], None]) -> 
 @pytest.mark.weights
 def test_a_replay_is_deterministic(recording: Path) -> None:
     backend_laws.is_deterministic(Replay(recording), lambda: Replay(recording))
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("law", backend_laws.every(), ids=lambda law: law.__name__)
+def test_cache(recording: Path, tmp_path: Path, law: Callable[[Cached], None]) -> None:
+    """Once over an empty cache, once over a full one."""
+    for _ in range(2):
+        backend = Cached(Replay(recording), CacheStore(tmp_path / "cache", limit=1 << 24), {})
+        law(backend)
+        backend.close()
+
+
+@pytest.mark.weights
+def test_a_cache_is_deterministic(recording: Path, tmp_path: Path) -> None:
+    def reopen() -> Cached:
+        return Cached(Replay(recording), CacheStore(tmp_path / "cache", limit=1 << 24), {})
+
+    backend_laws.is_deterministic(reopen(), reopen)
 
 
 def test_every_engine_is_under_the_laws() -> None:

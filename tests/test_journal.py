@@ -8,19 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.data import Document, Result
+from dirag.data import Document, Json, Result
 from dirag.errors import DiragError, InputError, UsageError
 from dirag.formats.jsonl import dumps
 from dirag.journal import begin, remaining
 
 MADE_OF = {"--shots": "8", "weights": "abc"}
-DOCUMENTS = [Document(str(n), f"Text {n} of gout. \u2028 é\n") for n in range(6)]
+META: dict[str, Json] = {"ward": 7, "weights": [61.5, None], "é": {"😀": True}}
+DOCUMENTS = [Document(str(n), f"Text {n} of gout. \u2028 é\n", meta=META) for n in range(6)]
 RECORDS = [dumps(Result(document)) for document in DOCUMENTS]
 
 
@@ -58,7 +60,9 @@ def test_another_input_is_refused(tmp_path: Path) -> None:
     output.write_bytes(RECORDS[0] + RECORDS[1])
     whole = output.stat().st_size
     changed = [DOCUMENTS[0], Document("1", "another text")]
-    for others, what in ((changed, "record 2 .* another"), (DOCUMENTS[:1], "record 2 .* missing")):
+    moved = [DOCUMENTS[0], replace(DOCUMENTS[1], meta={"ward": 8})]
+    other, missing = "record 2 .* another", "record 2 .* missing"
+    for others, what in ((changed, other), (moved, other), (DOCUMENTS[:1], missing)):
         with pytest.raises(DiragError, match=what) as caught:
             list(remaining(others, output, whole))
         assert "another text" not in str(caught.value)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("errors", "data"),
     ("protocols", "constraint"),
-    ("artifacts", "fetching", "resources", "config"),
+    ("artifacts", "fetching", "fingerprint", "resources", "config"),
     (
         "formats",
         "segment",

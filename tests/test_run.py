@@ -55,12 +55,13 @@ def test_the_figures_are_those_of_sets_of_spans(
 def test_cost_issues_and_origin_are_told() -> None:
     gold = [Document("1", TEXT), Document("2", TEXT), Document("3", TEXT)]
     results = [
-        Result(gold[0], issues=(Issue("invented", "x"), Issue("invented", "y")), usage=Usage(10, 2, 4)),
-        Result(gold[1], issues=(Issue("examples-dropped", "x"),), usage=Usage(5, 1, 0)),
+        Result(gold[0], issues=(Issue("invented", "x"), Issue("invented", "y")), usage=Usage(10, 2, 4, 1)),
+        Result(gold[1], issues=(Issue("examples-dropped", "x"),), usage=Usage(5, 1, 0, 2, 3)),
         Result(Document("9", TEXT)),
     ]
     shown = made(gold, results).json()
     assert shown["tokens"] == {"prompt": 15, "completion": 3, "cached": 4}
+    assert shown["cache"] == {"hits": 3, "misses": 3}
     assert shown["issues"] == {
         "unparsed": 0,
         "invented": 2,

@@ -17,6 +17,8 @@ from dirag.backends.client import Client, RequestFailed
 from dirag.data import Json
 
 _PLAIN: Mapping[str, Json] = MappingProxyType({})
+#: What servers say of a model that stays the same as long as its weights do: not prices, not the time of day.
+_LASTING = ("root", "parent", "max_model_len", "meta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,16 @@ DIALECTS: Mapping[str, Dialect] = {
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server says of itself; ``contexts`` holds the tokens of those models that tell them."""
+    """What a server says of itself; ``contexts`` holds the tokens of those models that tell them.
+
+    ``about`` holds, by model, what does not change while the server serves the same weights.
+    """
 
     models: tuple[str, ...] = ()
     contexts: Mapping[str, int] = field(default_factory=dict)
     dialect: str = ""
+    version: str = ""
+    about: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 def look(client: Client) -> Served:
@@ -79,9 +86,11 @@ def look(client: Client) -> Served:
     owners = {str(card.get("owned_by")) for card in cards}
     dialect = next((name for name in ("vllm", "sglang", "llamacpp") if name in owners), "")
     contexts = {str(card["id"]): tokens for card in cards if (tokens := _context(card))}
-    if dialect == "vllm" and _version(client) < (0, 12):
+    version = _version(client) if dialect == "vllm" else ""
+    if _is_old(version):
         dialect = "vllm-guided"
-    return Served(tuple(str(card["id"]) for card in cards), contexts, dialect)
+    about = {str(card["id"]): {key: card[key] for key in _LASTING if key in card} for card in cards}
+    return Served(tuple(about), contexts, dialect, version, about)
 
 
 def _cards(content: bytes) -> list[dict[str, Json]]:
@@ -98,15 +107,17 @@ def _context(card: Mapping[str, Json]) -> int:
     return tokens if isinstance(tokens, int) else 0
 
 
-def _version(client: Client) -> tuple[int, int]:
-    """The version of vLLM; one that does not tell it is taken for a new one."""
-
-    def read(content: bytes) -> tuple[int, int]:
-        found = re.match(r"v?(\d+)\.(\d+)", orjson.loads(content)["version"])
-        return (int(found[1]), int(found[2])) if found else (1, 0)
-
+def _version(client: Client) -> str:
+    """The version of vLLM, empty where it does not tell it."""
     try:
-        version = client.ask(f"{client.address.root}/version", None, read)
+        return client.ask(
+            f"{client.address.root}/version", None, lambda read: str(orjson.loads(read)["version"])
+        )
     except RequestFailed:
-        return (1, 0)
-    return (1, 0) if version == (0, 1) else version  # a build from source without tags says 0.1.dev
+        return ""
+
+
+def _is_old(version: str) -> bool:
+    """Whether this is vLLM before 0.12; an unknown version, or a build without tags (0.1.dev), is new."""
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return found is not None and (0, 1) != (int(found[1]), int(found[2])) < (0, 12)

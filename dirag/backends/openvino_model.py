@@ -10,7 +10,6 @@ avoided: a prompt's token that is computed alone, and a call with one token in a
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag import resources
+from dirag import fingerprint, resources
 from dirag.backends import vocabulary, weights
 from dirag.errors import BackendError
 
@@ -104,10 +103,10 @@ class OpenVinoModel:
 def converted(path: Path, adapter: Path | None = None) -> Path:
     """The folder in the cache with the model of a GGUF file and an adapter, made when first asked for."""
     weights.check(path, "weights")
-    digest = _digest(path)
+    digest = fingerprint.digest(path)
     if adapter is not None:
         weights.check(adapter, "adapter")
-        digest = hashlib.sha256(f"{digest} {_digest(adapter)}".encode()).hexdigest()
+        digest = fingerprint.of(f"{digest} {fingerprint.digest(adapter)}".encode())
     parent = resources.private_folder("openvino")
     folder = parent / f"{digest[:32]}-{version('openvino')}-{_LAYOUT}"
     if not folder.is_dir():
@@ -121,11 +120,6 @@ def converted(path: Path, adapter: Path | None = None) -> Path:
                 if not folder.is_dir():  # else another run was faster
                     raise
     return folder
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _convert(path: Path, adapter: Path | None, folder: Path) -> None:

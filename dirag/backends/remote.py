@@ -48,7 +48,7 @@ class Remote:
     Log-probabilities are those that the server gives: raw with llama.cpp, but under a constraint vLLM reads
     them after its mask, so that they are too high; from a server that gives none, completions have no
     tokens. An answer that its constraint does not accept keeps its text and says so in ``detail``: a server
-    may drop fields that it does not know.
+    may drop fields that it does not know. ``identity`` is what the server says of itself and its model.
     """
 
     def __init__(
@@ -82,10 +82,17 @@ class Remote:
         served = self._look(model)
         self._api, self._top, self._parallel = api, top, parallel
         self._model = model or served.models[0]
-        self._dialect = DIALECTS[(served.dialect or "none") if dialect == "auto" else dialect]
+        spoken = (served.dialect or "none") if dialect == "auto" else dialect
+        self._dialect = DIALECTS[spoken]
         self._unknown = dialect == "auto" and not served.dialect
         self._counts = bool(self._dialect.tokenize)
         self.name = f"openai:{self._model}"
+        about = {"version": served.version, **served.about.get(self._model, {})}
+        self.identity = {
+            "the server's model": self._model,
+            "the server's dialect": spoken,
+            "what the server says": orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode(),
+        }
         self.context = min(context, served.contexts.get(self._model, context))
         self._unsent = False
         self._closed = Event()

@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -28,6 +28,13 @@ def request_key(prompt: Prompt) -> str:
     request = [prompt.text, prompt.stop, prompt.max_tokens, grammar]
     request += [prompt.temperature, prompt.seed] if prompt.temperature else []
     return _sha256(json.dumps(request, ensure_ascii=False, separators=(",", ":")))
+
+
+def completion_of(raw: Mapping[str, Any]) -> Completion:
+    """The completion that was written as JSON; which cache it came from then does not count any more."""
+    tokens = tuple(Token(t["text"], t["logprob"], tuple((o, p) for o, p in t["top"])) for t in raw["tokens"])
+    usage = Usage(*(raw["usage"][name] for name in ("prompt", "completion", "cached")))
+    return Completion(raw["text"], tokens, raw["finish"], usage, raw["detail"])
 
 
 def _sha256(text: str) -> str:
@@ -100,7 +107,7 @@ class Replay:
                 if "tokens" in record:
                     self._counts[record["text"]] = record["tokens"]
                 else:
-                    self._completions[record["request"]] = _completion(record["completion"])
+                    self._completions[record["request"]] = completion_of(record["completion"])
 
     def count_tokens(self, text: str) -> int:
         """As recorded; of another text an upper bound, since no token is shorter than a byte."""
@@ -141,12 +148,3 @@ def _reading(path: Path) -> Iterator[None]:
             f"{path} is not a whole recording ({type(error).__name__})",
             hint="record again with --record FILE",
         ) from error
-
-
-def _completion(raw: dict[str, object]) -> Completion:
-    tokens = tuple(
-        Token(t["text"], t["logprob"], tuple((text, p) for text, p in t["top"]))
-        for t in raw["tokens"]  # type: ignore[attr-defined]
-    )
-    usage = Usage(**raw["usage"])  # type: ignore[arg-type]
-    return Completion(raw["text"], tokens, raw["finish"], usage, raw["detail"])  # type: ignore[arg-type]
