@@ -174,6 +174,8 @@ OTHER: dict[str, Any] = {
     "constrain": False,
     "lexicon": False,
     "min_score": 0.5,
+    "samples": 3,
+    "temperature": 0.5,
     "context": 512,
     "seed": 1,
 }
