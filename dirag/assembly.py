@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag import answers, builtin, fingerprint, selection
 from dirag import pool as pools
+from dirag.answers.candidates import Candidates
 from dirag.artifacts import locate
 from dirag.config import MODEL, PARALLEL, Config
 from dirag.data import Entity, Segment
@@ -25,6 +26,7 @@ from dirag.pool import Pool
 from dirag.prompt import PromptBuilder, load_template, prompt_file
 from dirag.protocols import Backend, ExampleSelector, Tagger
 from dirag.resources import private_folder
+from dirag.retrieval import Retriever
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
 from dirag.votes import Sampling
@@ -172,7 +174,8 @@ def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
         told["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
     if config.tagger == "llm":
         told["examples"] = pool(config).manifest.sha256
-        told["prompt"] = fingerprint.digest(prompt_file(config.answer))
+        prompts = [config.answer, *(["candidates"] if config.retrieval == "llm" else [])]
+        told["prompt"] = fingerprint.of(*(prompt_file(name).read_bytes() for name in prompts))
         if config.selector == "knn" and config.shots and config.encoder != "hash":
             told["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
         told |= _engine(config)
@@ -285,6 +288,33 @@ def builder(
     )
 
 
+def candidates(config: Config, made: PromptBuilder) -> PromptBuilder | None:
+    """What asks for candidates first, made after the builder of a run; None where nothing does."""
+    if config.retrieval != "llm":
+        return None
+    return replace(made, template=load_template("candidates"), answer=Candidates())
+
+
+def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) -> Retriever | None:
+    """What finds the concepts that prompts tell; None where they tell none."""
+    number, matches = config.concepts, config.concept_matches
+    if not number:
+        if config.retrieval == "llm":
+            raise UsageError(
+                "--retrieval llm asks for candidates of which --concepts 0 tells none",
+                hint="give --concepts 8",
+            )
+        return None
+    if base is None:
+        raise UsageError(f"--concepts {number} needs a knowledge base", hint="leave out --kb none")
+    if "dense" in matches and base.meaning is None:
+        raise UsageError(
+            f"--concept-matches {','.join(matches)} needs a knowledge base with vectors",
+            hint="build it with dirag kb build --encoder, or leave out dense",
+        )
+    return Retriever(base.index_for(types, how=matches, threshold=0.0), limit=number, matches=matches)
+
+
 def tagger(
     config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None = None
 ) -> Tagger:
@@ -297,14 +327,16 @@ def tagger(
         return DictionaryTagger(index, types)
     examples = (examples or pool(config)).restricted(types)
     names = partial(_named, DictionaryTagger(index, types)) if index else None
+    retrieving = retriever(config, types, base)
     engine = backend(config)
+    made = builder(config, types, context=engine.context, count=engine.count_tokens)
     return LlmTagger(
         engine,
-        builder(config, types, context=engine.context, count=engine.count_tokens),
+        made,
         selector(config, examples),
         shots=config.shots,
-        index=index,
-        concepts=config.concepts,
+        retriever=retrieving,
+        candidates=candidates(config, made),
         lexicon=Lexicon(examples.examples, names=names) if config.lexicon else None,
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
+from dirag.data import Match
 from dirag.errors import InputError, UsageError, unknown
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ SELECTORS = {
     "bm25": "dirag.selection:Bm25Selector",
     "knn": "dirag.selection:NearestSelector",
 }
+RETRIEVALS = ("text", "llm")
 ANSWERS = {"mentions": "dirag.answers.mentions:Mentions", "inline": "dirag.answers.inline:Inline"}
 
 
@@ -115,6 +117,17 @@ class Config:
     shots: int = option(8, "In-context examples a prompt.", minimum=0)
     selector: str = option("knn", "How examples are chosen.", choices=[*SELECTORS])
     concepts: int = option(0, "Lines of retrieved concepts a prompt, at most.", minimum=0)
+    retrieval: str = option(
+        "text",
+        "Whose concepts: names in the text, or candidates that the LLM is asked for first.",
+        choices=RETRIEVALS,
+    )
+    concept_matches: tuple[Match, ...] = option(
+        ("exact",),
+        "How they are found, comma-separated: exact, fuzzy, dense (needs vectors in the knowledge base).",
+        "MATCHES",
+        choices=("exact", "fuzzy", "dense"),
+    )
     answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
     constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
     lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")

@@ -152,6 +152,7 @@ class Usage:
     """Tokens of one or more requests; ``cached`` is the part of ``prompt`` that was not computed.
 
     ``hits`` counts the requests that a response cache answered, ``misses`` those that it passed on.
+    ``requests`` is counted by those who send them: 0 in a completion.
     """
 
     prompt: int = 0
@@ -159,6 +160,7 @@ class Usage:
     cached: int = 0
     hits: int = 0
     misses: int = 0
+    requests: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -167,6 +169,7 @@ class Usage:
             self.cached + other.cached,
             self.hits + other.hits,
             self.misses + other.misses,
+            self.requests + other.requests,
         )
 
 

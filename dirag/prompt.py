@@ -78,7 +78,7 @@ class PromptBuilder:
     count_tokens: Callable[[str], int]
     constrain: bool = True
     #: The examples written so far by text and entities: those of a pool come again and again.
-    _written: dict[tuple[str, tuple[Entity, ...]], str] = field(default_factory=dict, repr=False)
+    _written: dict[tuple[str, tuple[Entity, ...]], str] = field(default_factory=dict, init=False, repr=False)
 
     def build(
         self, text: str, *, examples: Sequence[Document], concepts: Sequence[Hit] = ()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dirag.align import place
 from dirag.answers import ANSWERS, make
+from dirag.answers.candidates import Candidates
 from dirag.answers.mentions import Mentions
 from dirag.data import Entity, Mention
 from dirag.errors import UsageError
@@ -55,6 +56,19 @@ def read_back(name: str, types: tuple[str, ...], text: str, answer: str) -> list
     entities, unplaced = place(text, mentions)
     assert (unread, unplaced) == ([], [])
     return entities
+
+
+@settings(deadline=None)
+@given(marked_texts())
+def test_entities_of_any_type_are_candidates(marked: Marked) -> None:
+    text, entities = marked
+    made = Candidates()
+    answer = made.render(text, entities)
+    assert made.constrain(text).accepts(answer)
+    mentions, issues = made.parse(text, answer)
+    found = place(text, mentions)[0]
+    assert issues == []
+    assert [(e.start, e.end) for e in found] == [(e.start, e.end) for e in entities]
 
 
 @pytest.mark.parametrize("name", ANSWERS)

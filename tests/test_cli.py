@@ -191,6 +191,11 @@ def test_version(command: Command) -> None:
         (["eval"], ["--dataset"]),
         (["eval", "--dataset", "ncbi-diseases"], ["did you mean 'ncbi-disease'", "bc5cdr"]),
         (["models", "path", "smollm"], ["smollm2-135m-instruct"]),
+        (
+            ["tag", "-", "--concept-matches", "exact,fuzy"],
+            ["--concept-matches", "fuzy", "exact, fuzzy, dense"],
+        ),
+        (["prompt", "x", "--concept-matches", ","], ["--concept-matches", "exact, fuzzy, dense"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -216,6 +221,9 @@ def test_unknown_values_are_refused_with_the_known_ones(
         (["tag", "-", "--kb", "none", "--pool", "none.jsonl"], 1, "none.jsonl"),
         (["tag", "-", "--kb", "none", "--backend", "replay", "--model", "none.jsonl"], 1, "none.jsonl"),
         (["tag", "-", "--kb", "none", "--tagger", "dictionary"], 2, "--kb none"),
+        (["tag", "-", "--kb", "none", "--concepts", "8"], 2, "--concepts 8 needs a knowledge base"),
+        (["tag", "-", "--kb", "none", "--retrieval", "llm"], 2, "--concepts 0"),
+        (["prompt", "x", "--shots", "0", "--retrieval", "llm"], 2, "--concepts 0"),
         (["eval", "--dataset", "none.jsonl"], 1, "none.jsonl"),
         (["models", "path", "smollm2-135m-instruct"], 1, "dirag models pull"),
     ],
@@ -488,6 +496,21 @@ def test_a_prompt_is_shown_without_a_model(command: Command) -> None:
     assert shown.count("Sentence: ") == 6
     assert shown.count("root ::= ") == 2
     assert shown == command("prompt", "She has asthma.\r\nNo β-blockers.", *options).stdout.decode()
+
+
+def test_both_prompts_of_a_retrieval_by_the_model_are_shown(command: Command, home: Path) -> None:
+    options = ["--types", "disease", "--shots", "0", "--concepts", "8", "--kb", str(home / "names.tsv")]
+    text = "She has asthma."
+    shown = command("prompt", text, *options).stdout.decode()
+    assert f"asthma semantic type is disease.\nSentence: {text}\nDiseases:\n" in shown
+    first, second, rest = (
+        command("prompt", text, *options, "--retrieval", "llm").stdout.decode().split("─" * 40)
+    )
+    assert first.endswith(f"could name one of its diseases.\n\nSentence: {text}\nCandidates:\n\n")
+    assert second.endswith(f"mentions.\n\nSentence: {text}\nDiseases:\n\n")
+    assert rest == "\n"
+    dense = command("prompt", text, *options, "--concept-matches", "exact,dense")
+    assert "--concept-matches exact,dense needs a knowledge base with vectors" in one_sentence(dense)
 
 
 def test_bytes_that_are_no_text_are_refused_without_showing_them(command: Command) -> None:

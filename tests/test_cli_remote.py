@@ -111,6 +111,34 @@ def test_the_key_comes_from_the_variable_that_was_named(run: Run, roomy: Script)
         assert (status, told) == (2, ["dirag: --key-env names 'UNSET', which is not set; export it first"])
 
 
+def test_two_requests_a_sentence_that_are_recorded_and_resumed(
+    run: Run, roomy: Script, tmp_path: Path
+) -> None:
+    names = "".join(f"C{i}\tgout{i}\tdisease\n" for i in range(0, 200, 2))
+    (tmp_path / "names.tsv").write_text("id\tname\ttypes\n" + names)
+    output = tmp_path / "tagged.jsonl"
+    asked = ["--kb", "names.tsv", "--retrieval", "llm", "--concepts", "8", "-o", str(output)]
+    with serving(roomy) as server:
+        at = ("--base-url", server.url)
+        status, _, told = ended(run(*asked, *at, "--record", "answers.jsonl"))
+        assert (status, "400 requests" in told[-2]) == (0, True)
+        prompts = [seen.body["prompt"] for seen in server.seen if "completions" in seen.path]
+        whole = output.read_bytes()
+        output.write_bytes(whole[: len(whole) // 2])
+        before = server.posts
+        assert ended(run(*asked, *at, "--resume"))[0] == 0
+        assert 180 < server.posts - before < 220
+    assert output.read_bytes() == whole
+    assert found([json.loads(line) for line in whole.splitlines()]) == [[f"gout{i}"] for i in range(200)]
+    second = [prompt for prompt in prompts if prompt.endswith("Diseases:")]
+    assert len(second) == len(prompts) - len(second) == 200
+    lines = [f"gout{i} semantic type is disease.\n" * (i % 2 == 0) for i in range(200)]
+    written = {f"\n\n{line}Sentence: The patient has gout{i}.\n" for i, line in enumerate(lines)}
+    assert {prompt[prompt.index("\n\n") :].removesuffix("Diseases:") for prompt in second} == written
+    assert ended(run(*asked, "--backend", "replay", "--model", "answers.jsonl"))[0] == 0
+    assert output.read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [

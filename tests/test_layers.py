@@ -32,6 +32,7 @@ LAYERS = (
         "builtin",
         "selection",
         "lexicon",
+        "retrieval",
         "prompt",
         "answers",
         "align",

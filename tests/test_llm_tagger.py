@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from scripted import Scripted
 
 from dirag import answers
+from dirag.answers.candidates import Candidates
 from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Prompt, Segment, Tagging, Token
 from dirag.lexicon import Lexicon
 from dirag.prompt import PromptBuilder, load_template
+from dirag.retrieval import Retriever
 from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
 from dirag.votes import Sampling
 
@@ -151,7 +154,7 @@ def test_a_label_and_what_follows_it_are_no_mention() -> None:
 
 
 class Fixed:
-    """A selector of the same examples for every text, and an index that finds every "gout"."""
+    """A selector of the same examples for every text, and an index that knows the name "gout"."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
@@ -161,7 +164,8 @@ class Fixed:
         return [[pooled("Three had asthma.", "asthma"), pooled("None had it.")][:k] for _ in texts]
 
     def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
-        return [[] for _ in queries]
+        concept = Concept("C1", "gout", semantic_types=("joint disease",))
+        return [[Hit(concept, q, "exact", 1.0, 0, len(q))] if q == "gout" else [] for q in queries]
 
     def scan(self, text: str) -> list[Hit]:
         concept = Concept("C1", "gout", semantic_types=("joint disease",))
@@ -171,13 +175,115 @@ class Fixed:
 
 def test_examples_and_concepts_stand_in_the_prompt() -> None:
     engine, fixed = Scripted({TEXT: "none"}), Fixed()
-    tagger = LlmTagger(engine, builder(engine), fixed, shots=1, index=fixed, concepts=1)
+    retriever = Retriever(fixed, limit=1, matches=["exact"])
+    tagger = LlmTagger(engine, builder(engine), fixed, shots=1, retriever=retriever)
     list(tagger.tag([Segment(0, TEXT)]))
     [prompt] = engine.prompts
     assert "Sentence: Three had asthma.\nEntities: asthma (disease)\n" in prompt.text
     assert "None had it" not in prompt.text
     assert f"gout semantic type is joint disease.\nSentence: {TEXT}\nEntities:" in prompt.text
     assert fixed.asked == [[TEXT]]
+
+
+class Asking(Scripted):
+    """Answers questions for candidates from a table of their own, and reads ``ahead`` prompts.
+
+    ``flying`` tells at each answer how many prompts were read and not answered.
+    """
+
+    def __init__(
+        self,
+        candidates: Mapping[str, str],
+        written: Mapping[str, str],
+        *,
+        ahead: int = 1,
+        context: int = 4096,
+    ) -> None:
+        super().__init__(written, context=context)
+        self._first, self._ahead = Scripted(candidates), ahead
+        self.flying: list[int] = []
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        source = iter(prompts)
+        waiting = deque(islice(source, self._ahead))
+        while waiting:
+            self.flying.append(len(waiting))
+            prompt = waiting.popleft()
+            self.prompts.append(prompt)
+            yield (self._first if asks_for_candidates(prompt) else self)._complete(prompt)
+            waiting.extend(islice(source, self._ahead - len(waiting)))
+
+
+def asks_for_candidates(prompt: Prompt) -> bool:
+    return prompt.text.endswith("Candidates:")
+
+
+def asking(engine: Asking, selector: Fixed | None = None) -> LlmTagger:
+    made = builder(engine)
+    first = replace(made, template=load_template("candidates"), answer=Candidates())
+    retriever = Retriever(Fixed(), limit=8, matches=["exact"])
+    return LlmTagger(
+        engine, made, selector, shots=1, retriever=retriever, candidates=first, evidence=BELIEVING
+    )
+
+
+def test_candidates_that_are_names_stand_in_the_second_prompt() -> None:
+    engine = Asking({TEXT: "BRCA1; gout"}, {TEXT: "gout (disease)"})
+    [tagging] = asking(engine, Fixed()).tag([Segment(0, TEXT)])
+    first, second = engine.prompts
+    assert first.text == (
+        "List every word or phrase of each sentence that could name one of its diseases and genes.\n\n"
+        "Sentence: Three had asthma.\nCandidates: asthma\n\n"
+        f"Sentence: {TEXT}\nCandidates:"
+    )
+    assert first.constraint is not None
+    assert first.constraint.accepts("BRCA1; gout")
+    assert not first.constraint.accepts("BRCA1 (gene)")
+    assert "Sentence: Three had asthma.\nEntities: asthma (disease)\n" in second.text
+    assert second.text.endswith(f"\n\ngout semantic type is joint disease.\nSentence: {TEXT}\nEntities:")
+    assert found(tagging) == [("gout", "disease", 28)]
+    assert (tagging.issues, tagging.usage.requests) == ((), 2)
+    assert tagging.usage.prompt == sum(engine.count_tokens(prompt.text) for prompt in engine.prompts)
+
+
+def test_a_loss_among_candidates_is_told_and_the_entities_stay() -> None:
+    texts = [f"{TEXT} {number}" for number in range(3)]
+    engine = Asking({texts[0]: "gout", texts[2]: "asthma"}, dict.fromkeys(texts, "gout (disease)"))
+    taggings = list(asking(engine).tag(Segment(0, text) for text in texts))
+    assert [found(tagging) for tagging in taggings] == [[("gout", "disease", 28)]] * 3
+    issues = [[(issue.code, issue.detail.partition(": ")[0]) for issue in t.issues] for t in taggings]
+    assert issues == [[], [("failed", "candidates")], [("invented", "candidates")]]
+
+
+def test_a_text_without_a_question_for_candidates_keeps_its_place() -> None:
+    engine = Asking({TEXT: "gout"}, {TEXT: "gout (disease)"}, ahead=3, context=60)
+    huge = "word " * 100
+    taggings = list(asking(engine).tag(Segment(0, text) for text in (huge, TEXT, huge, huge, TEXT)))
+    assert [len(tagging.entities) for tagging in taggings] == [0, 1, 0, 0, 1]
+    assert [tagging.usage.requests for tagging in taggings] == [0, 2, 0, 0, 2]
+    assert {issue.code for tagging in taggings for issue in tagging.issues} == {"truncated"}
+
+
+def test_two_questions_a_segment_keep_the_engine_full_and_the_memory_bounded() -> None:
+    texts = [f"{TEXT} {number}" for number in range(200)]
+    read = 0
+
+    def segments() -> Iterator[Segment]:
+        nonlocal read
+        for text in texts:
+            read += 1
+            yield Segment(0, text)
+
+    written = {text: ("gout (disease)" if i % 2 else "none") for i, text in enumerate(texts)}
+    engine = Asking(dict.fromkeys(texts, "gout"), written, ahead=16)
+    done = []
+    for tagging in asking(engine).tag(segments()):
+        done.append(len(tagging.entities))
+        assert read <= len(done) + 2 * 16 + CHUNK
+    assert done == [i % 2 for i in range(200)]
+    # Full from the first to the last, but where the last candidates are waited for, and at the end.
+    assert len(engine.flying) == 400
+    assert engine.flying[: 400 - 2 * 16] == [16] * (400 - 2 * 16)
 
 
 def test_segments_are_read_and_examples_chosen_by_the_chunk() -> None:
@@ -284,6 +390,9 @@ def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, 
             assert end <= entity.start < entity.end
             end = entity.end
     assert tag(written, *texts, pool=pool, evidence=EVIDENCE) == taggings
+    twice = list(asking(Asking(written, written, ahead=2)).tag(Segment(0, text) for text in texts))
+    believed = [tagging.entities for tagging in tag(written, *texts)]
+    assert [tagging.entities for tagging in twice] == believed  # whatever the candidates were
 
 
 def test_scores_of_repeats_and_of_what_is_spelled_otherwise() -> None:

@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_left_out_and_told(context: int, shots: int, known:
         assert "Gout" not in issue.detail
 
 
-@pytest.mark.parametrize("name", sorted(ANSWERS))
+@pytest.mark.parametrize("name", sorted([*ANSWERS, "candidates"]))
 def test_the_templates_that_come_with_the_package_are_whole(name: str) -> None:
     template = load_template(name)
     assert set(template.plurals) >= {"disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy"}

@@ -159,8 +159,8 @@ def _table(report: Report) -> str:
     usage = report.usage
     lines.append(f"F1 95% interval {low:.3f} to {high:.3f}; issues: {issues}")
     lines.append(
-        f"{report.seconds:.1f} s; tokens: {usage.prompt:,} prompt ({usage.cached:,} cached), "
-        f"{usage.completion:,} answer"
+        f"{report.seconds:.1f} s; {usage.requests:,} requests; "
+        f"tokens: {usage.prompt:,} prompt ({usage.cached:,} cached), {usage.completion:,} answer"
     )
     return "\n".join(lines)
 

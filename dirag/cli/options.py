@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,22 +26,28 @@ def variable(name: str) -> str:
 
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """A comma-separated list of names."""
+    """A comma-separated list of names, where there are ``choices`` of one of these at least."""
 
     name = "names"
+
+    def __init__(self, choices: Sequence[str] = ()) -> None:
+        self.choices = choices
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        return value if isinstance(value, tuple) else split_names(str(value))
+        names = value if isinstance(value, tuple) else split_names(str(value))
+        if self.choices and not (names and set(names) <= set(self.choices)):
+            self.fail(f"{str(value)!r} is not a list of {', '.join(self.choices)}.", param, ctx)
+        return names
 
 
 def kind(default: object, shown: Option) -> click.ParamType[Any]:
     """The click type of a field with this default."""
+    if isinstance(default, tuple):
+        return Names(shown.choices)
     if shown.choices:
         return click.Choice(shown.choices)
-    if isinstance(default, tuple):
-        return Names()
     if isinstance(default, int):
         return click.IntRange(min=None if shown.minimum is None else int(shown.minimum))
     if isinstance(default, float):

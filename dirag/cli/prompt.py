@@ -18,7 +18,8 @@ from dirag.errors import InputError, PromptError
 def prompt(text: str, grammar: bool, **values: Any) -> None:
     """Print what the model would be sent for TEXT (- reads it from standard input), sentence by sentence.
 
-    Without an engine tokens are not counted: no example is left out here to fit the context.
+    Without an engine tokens are not counted: no example is left out here to fit the context. With
+    --retrieval llm the first prompt asks for candidates, and the second one lacks their concepts.
 
     \b
     dirag prompt "She has asthma and takes salbutamol." --types disease,chemical --shots 3
@@ -34,17 +35,19 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     selector = assembly.selector(config, examples)
     chosen = selector.select(pieces, k=config.shots) if selector else [[] for _ in pieces]
     base = assembly.knowledge_base(config) if config.concepts else None
-    index = base.index_for(types) if base else None
+    retriever = assembly.retriever(config, types, base)
     builder = assembly.builder(config, types, context=sys.maxsize, count=len)
+    candidates = assembly.candidates(config, builder)
     for piece, shots in zip(pieces, chosen, strict=True):
-        hits = index.scan(piece)[: config.concepts] if index else []
-        built, issues = builder.build(piece, examples=shots, concepts=hits)
-        if built is None:
-            raise PromptError(issues[0].detail)
-        click.echo(built.text)
-        if grammar and built.constraint:
-            click.echo(f"\n# constraint\n{built.constraint.gbnf()}")
-        click.echo("\n" + "─" * 40)
+        hits = retriever.named(piece) if retriever and not candidates else []
+        for each in (candidates, builder) if candidates else (builder,):
+            built, issues = each.build(piece, examples=shots, concepts=hits)
+            if built is None:
+                raise PromptError(issues[0].detail)
+            click.echo(built.text)
+            if grammar and built.constraint:
+                click.echo(f"\n# constraint\n{built.constraint.gbnf()}")
+            click.echo("\n" + "─" * 40)
 
 
 def _standard_input() -> str:

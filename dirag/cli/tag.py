@@ -117,11 +117,13 @@ class Summary:
     def __str__(self) -> str:
         told = ", ".join(f"{code} {n:,}" for code, n in sorted(self.issues.items())) or "none"
         usage = self.usage
-        tokens = f"{usage.prompt:,} prompt and {usage.completion:,} answer tokens, "
+        sent = (
+            f"{usage.requests:,} requests, {usage.prompt:,} prompt and {usage.completion:,} answer tokens, "
+        )
         cache = f"cache: {usage.hits:,} hits and {usage.misses:,} misses, "
         return (
             f"{self.documents:,} documents, {self.entities:,} entities, issues: {told}; "
-            f"{tokens if usage.prompt else ''}{cache if usage.hits or usage.misses else ''}"
+            f"{sent if usage.requests else ''}{cache if usage.hits or usage.misses else ''}"
             f"{time.monotonic() - self.started:.1f} s"
         )
 

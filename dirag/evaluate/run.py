@@ -55,6 +55,7 @@ class Report:
                 "completion": self.usage.completion,
                 "cached": self.usage.cached,
             },
+            "requests": self.usage.requests,
             "cache": {"hits": self.usage.hits, "misses": self.usage.misses},
             "seconds": round(self.seconds, 2),
             "data": {"sha256": dict(self.dataset.sha256), "licence": self.dataset.licence},

@@ -70,7 +70,7 @@ def in_another_case(alias: str, surface: str) -> bool:
     return alias != surface and normalise.is_acronym(alias)
 
 
-def read_stopwords() -> list[str]:
-    """The stop list that comes with the package."""
-    lines = resources.path("kb", "stopwords.txt").read_text("utf-8").splitlines()
+def read_stopwords(file: str = "stopwords.txt") -> list[str]:
+    """A word list that comes with the package: the stop list, or another."""
+    lines = resources.path("kb", file).read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]

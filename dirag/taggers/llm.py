@@ -11,14 +11,15 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from dirag.align import longest, place
 from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Prompt, Segment, Tagging, Usage
 from dirag.lexicon import KnownName, Lexicon
 from dirag.prompt import PromptBuilder
-from dirag.protocols import AnswerFormat, Backend, ExampleSelector, Index
+from dirag.protocols import AnswerFormat, Backend, ExampleSelector
+from dirag.retrieval import Retriever
 from dirag.votes import SINGLE, Sampling, elect
 
 #: Segments whose examples are selected at once, so that the encoder works on batches.
@@ -45,15 +46,26 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A segment's text while its answer is awaited; not ``sent`` where no prompt of it fits the engine."""
+    """A segment while an answer to the prompt of ``builder`` is awaited, with what is known of it by now.
+
+    Not ``sent`` where no prompt of it fits the engine.
+    """
 
     text: str
-    issues: tuple[Issue, ...]
-    sent: bool
+    builder: PromptBuilder
+    examples: Sequence[Document]
+    hits: Sequence[Hit] = ()
+    issues: tuple[Issue, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    sent: bool = True
 
 
 class LlmTagger:
-    """Tags with an engine, and links nothing; without a ``lexicon`` the model's own probability decides."""
+    """Tags with an engine, and links nothing; without a ``lexicon`` the model's own probability decides.
+
+    ``retriever`` finds the concepts that a prompt tells: in the text or, where a builder of ``candidates``
+    is given, among those that the model is asked for first.
+    """
 
     def __init__(
         self,
@@ -62,26 +74,32 @@ class LlmTagger:
         selector: ExampleSelector | None,
         *,
         shots: int,
-        index: Index | None = None,
-        concepts: int = 0,
+        retriever: Retriever | None = None,
+        candidates: PromptBuilder | None = None,
         lexicon: Lexicon | None = None,
         evidence: Evidence = Evidence(),
         sampling: Sampling = SINGLE,
     ) -> None:
         self._backend, self._builder, self._selector, self._shots = backend, builder, selector, shots
-        self._index, self._concepts = index, concepts
+        self._retriever, self._candidates = retriever, candidates
         self._lexicon, self._evidence = lexicon, evidence
         self._sampling = sampling
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        opened = self._opened(segments)
+        ready: deque[_Asked] = deque()  # segments whose candidates are there, to be asked for entities
         waiting: deque[_Asked] = deque()
-        # One stream of prompts for all segments: an engine with many requests in flight never runs dry.
-        completions = iter(self._backend.generate(self._prompts(segments, waiting)))
-        for first in completions:
-            yield from _unsent(waiting)
-            samples = [first, *islice(completions, self._sampling.number - 1)]
-            yield self._tagging(waiting.popleft(), samples)
-        yield from _unsent(waiting)
+        while True:
+            # One stream of prompts for all segments: an engine with many requests in flight never runs dry.
+            completions = iter(self._backend.generate(self._prompts(opened, ready, waiting)))
+            for first in completions:
+                yield from self._unsent(waiting, ready)
+                asked = waiting.popleft()
+                samples = [first, *islice(completions, self._sampled(asked).number - 1)]
+                yield from self._answered(asked, samples, ready)
+            yield from self._unsent(waiting, ready)
+            if not ready:
+                return
 
     def remarks(self) -> Sequence[str]:
         return self._backend.remarks()
@@ -89,40 +107,73 @@ class LlmTagger:
     def close(self) -> None:
         self._backend.close()
 
-    def _prompts(self, segments: Iterable[Segment], waiting: deque[_Asked]) -> Iterator[Prompt]:
-        """The prompts of the segments; ``waiting`` takes what is to be known when the answer comes."""
+    def _opened(self, segments: Iterable[Segment]) -> Iterator[_Asked]:
+        """The segments with their examples and, where no candidates are asked for, their concepts."""
+        builder = self._candidates or self._builder
         remaining = iter(segments)
         while chunk := list(islice(remaining, CHUNK)):
             for segment, examples in zip(chunk, self._examples(chunk), strict=True):
-                concepts = self._hits(segment.text)
-                prompt, issues = self._builder.build(segment.text, examples=examples, concepts=concepts)
-                waiting.append(_Asked(segment.text, tuple(issues), prompt is not None))
-                if prompt is not None:
-                    yield from self._sampling.prompts(prompt)
+                text = segment.text
+                hits = self._retriever.named(text) if self._retriever and not self._candidates else ()
+                yield _Asked(text, builder, examples, hits)
 
     def _examples(self, chunk: Sequence[Segment]) -> list[list[Document]]:
         if self._selector is None or self._shots == 0:
             return [[] for _ in chunk]
         return self._selector.select([segment.text for segment in chunk], k=self._shots)
 
-    def _hits(self, text: str) -> list[Hit]:
-        return self._index.scan(text)[: self._concepts] if self._index and self._concepts else []
+    def _prompts(
+        self, opened: Iterator[_Asked], ready: deque[_Asked], waiting: deque[_Asked]
+    ) -> Iterator[Prompt]:
+        """The prompts of the segments; ``waiting`` takes what is to be known when the answer comes."""
+        while asked := ready.popleft() if ready else next(opened, None):
+            prompt, issues = asked.builder.build(asked.text, examples=asked.examples, concepts=asked.hits)
+            waiting.append(replace(asked, issues=self._issues(asked, issues), sent=prompt is not None))
+            if prompt is not None:
+                yield from self._sampled(asked).prompts(prompt)
 
-    def _tagging(self, asked: _Asked, samples: Sequence[Completion]) -> Tagging:
+    def _unsent(self, waiting: deque[_Asked], ready: deque[_Asked]) -> Iterator[Tagging]:
+        """What comes of the segments at the head for which no answer will come."""
+        while waiting and not waiting[0].sent:
+            yield from self._ended(waiting.popleft(), [], ready)
+
+    def _answered(
+        self, asked: _Asked, samples: Sequence[Completion], ready: deque[_Asked]
+    ) -> Iterator[Tagging]:
         """What the answers to one prompt agree on; those that failed have no vote."""
-        ballots, issues = [], list(asked.issues)
+        ballots, issues = [], []
         for completion in samples:
             if completion.finish == "failed":
                 issues.append(Issue("failed", "", completion.detail))
                 continue
-            entities, more = self._read(asked.text, completion)
+            entities, more = self._read(asked, completion)
             ballots.append(entities)
             issues += more
-        usage = sum((completion.usage for completion in samples), Usage())
-        return Tagging(tuple(elect(ballots)), tuple(issues), usage)
+        usage = sum((replace(completion.usage, requests=1) for completion in samples), asked.usage)
+        asked = replace(asked, issues=self._issues(asked, issues), usage=usage)
+        yield from self._ended(asked, elect(ballots), ready)
 
-    def _read(self, text: str, completion: Completion) -> tuple[list[Entity], list[Issue]]:
-        answer = self._builder.answer
+    def _ended(self, asked: _Asked, entities: list[Entity], ready: deque[_Asked]) -> Iterator[Tagging]:
+        """The tagging of a segment; one whose candidates these are is made ``ready`` instead."""
+        if asked.builder is self._builder:
+            yield Tagging(tuple(entities), asked.issues, asked.usage)
+            return
+        spans = [(entity.start, entity.end) for entity in entities]
+        hits = self._retriever.candidates(asked.text, spans) if self._retriever else []
+        ready.append(replace(asked, builder=self._builder, hits=hits))
+
+    def _sampled(self, asked: _Asked) -> Sampling:
+        """How many answers are drawn; candidates are those of a single one."""
+        return self._sampling if asked.builder is self._builder else SINGLE
+
+    def _issues(self, asked: _Asked, more: Sequence[Issue]) -> tuple[Issue, ...]:
+        if asked.builder is not self._builder:
+            more = [replace(issue, detail=f"candidates: {issue.detail}") for issue in more]
+        return (*asked.issues, *more)
+
+    def _read(self, asked: _Asked, completion: Completion) -> tuple[list[Entity], list[Issue]]:
+        """The entities of an answer, or the candidates."""
+        text, answer = asked.text, asked.builder.answer
         mentions, issues = answer.parse(text, completion.text)
         if completion.detail:
             issues.append(Issue("unconstrained", "", completion.detail))
@@ -131,7 +182,9 @@ class LlmTagger:
             if mentions and completion.text.endswith(mentions[-1].text):
                 del mentions[-1]  # it may have been cut
         entities, invented = place(text, scored(mentions, completion, answer))
-        return self._weigh(text, entities), issues + invented
+        if asked.builder is self._builder:
+            entities = self._weigh(text, entities)
+        return entities, issues + invented
 
     def _weigh(self, text: str, entities: list[Entity]) -> list[Entity]:
         """The entities with enough evidence, and the known names that the answer left out."""
@@ -156,12 +209,6 @@ class LlmTagger:
             return False
         confident = entity.score is None or entity.score >= self._evidence.confidence
         return confident or share >= self._evidence.backing
-
-
-def _unsent(waiting: deque[_Asked]) -> Iterator[Tagging]:
-    """The taggings of the segments at the head for which no answer will come."""
-    while waiting and not waiting[0].sent:
-        yield Tagging(issues=waiting.popleft().issues)
 
 
 def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFormat) -> list[Mention]:

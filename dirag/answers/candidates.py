@@ -1,0 +1,23 @@
+"""The answer to the question for candidates: a list as in ``mentions``, without types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dirag.answers.mentions import Mentions
+from dirag.data import Entity
+
+TYPE = "candidate"
+
+
+class Candidates(Mentions):
+    """Lists of candidates; of an annotated sentence, all its entities are."""
+
+    name = "candidates"
+
+    def __init__(self) -> None:
+        super().__init__((TYPE,))
+
+    def render(self, text: str, entities: Sequence[Entity]) -> str:
+        return super().render(text, [replace(entity, type=TYPE) for entity in entities])
