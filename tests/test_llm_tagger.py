@@ -20,7 +20,7 @@ from dirag.lexicon import Lexicon
 from dirag.prompt import PromptBuilder, load_template
 from dirag.retrieval import Retriever
 from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
-from dirag.votes import Sampling
+from dirag.votes import SINGLE, Sampling
 
 TYPES = ("disease", "gene")
 EVIDENCE = Evidence(confidence=0.7, backing=0.2, adding=0.6)
@@ -218,12 +218,19 @@ def asks_for_candidates(prompt: Prompt) -> bool:
     return prompt.text.endswith("Candidates:")
 
 
-def asking(engine: Asking, selector: Fixed | None = None) -> LlmTagger:
+def asking(engine: Asking, selector: Fixed | None = None, sampling: Sampling = SINGLE) -> LlmTagger:
     made = builder(engine)
     first = replace(made, template=load_template("candidates"), answer=Candidates())
     retriever = Retriever(Fixed(), limit=8, matches=["exact"])
     return LlmTagger(
-        engine, made, selector, shots=1, retriever=retriever, candidates=first, evidence=BELIEVING
+        engine,
+        made,
+        selector,
+        shots=1,
+        retriever=retriever,
+        candidates=first,
+        evidence=BELIEVING,
+        sampling=sampling,
     )
 
 
@@ -244,6 +251,15 @@ def test_candidates_that_are_names_stand_in_the_second_prompt() -> None:
     assert found(tagging) == [("gout", "disease", 28)]
     assert (tagging.issues, tagging.usage.requests) == ((), 2)
     assert tagging.usage.prompt == sum(engine.count_tokens(prompt.text) for prompt in engine.prompts)
+
+
+def test_candidates_are_not_sampled() -> None:
+    texts = [f"{TEXT} {number}" for number in range(9)]
+    engine = Asking(dict.fromkeys(texts, "gout"), dict.fromkeys(texts, "gout (disease)"), ahead=5)
+    taggings = list(asking(engine, sampling=Sampling(3)).tag(Segment(0, text) for text in texts))
+    assert [found(tagging) for tagging in taggings] == [[("gout", "disease", 28)]] * 9
+    assert [tagging.usage.requests for tagging in taggings] == [4] * 9
+    assert all(asks_for_candidates(prompt) == (prompt.temperature == 0) for prompt in engine.prompts)
 
 
 def test_a_loss_among_candidates_is_told_and_the_entities_stay() -> None:
