@@ -170,6 +170,8 @@ OTHER: dict[str, Any] = {
     "shots": 3,
     "selector": "random",
     "concepts": 2,
+    "retrieval": "llm",
+    "concept_matches": ("exact", "fuzzy"),
     "answer": "inline",
     "constrain": False,
     "lexicon": False,
