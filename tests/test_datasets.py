@@ -65,7 +65,10 @@ def test_every_corpus_on_record_is_what_the_record_says(shared_data: Path, name:
     assert len(dataset.documents) == corpus.splits[split].documents
     entities = Counter(entity.type for document in dataset.documents for entity in document.entities)
     assert entities == {kind: corpus.splits[split].entities[kind] for kind in dataset.types}
-    assert len({document.id for document in dataset.documents}) == len(dataset.documents)
+    twice = (
+        1 if (name, split) == ("ncbi-disease-pubtator", "train") else 0
+    )  # an abstract of the release itself
+    assert len({document.id for document in dataset.documents}) == len(dataset.documents) - twice
     assert (dataset.split, dataset.source, dataset.licence) == (split, corpus.home, corpus.licence)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dirag.data import Document, Entity, Issue, Result, Usage
 from dirag.evaluate.datasets import Dataset
 from dirag.evaluate.run import COUNTED, Report, report
+from dirag.evaluate.score import SCHEMES
 
 TEXT = "abcdefghij"
 SPANS = st.lists(
@@ -25,7 +26,7 @@ def entities(spans: Sequence[tuple[int, str]]) -> tuple[Entity, ...]:
 
 def made(gold: Sequence[Document], results: Sequence[Result]) -> Report:
     dataset = Dataset("toy", "test", tuple(gold), ("disease", "gene"), {"toy.txt": "00"}, "CC0", "here")
-    return report(dataset, gold, results, sentences=9, seconds=1.234, config={"shots": 2}, seed=1)
+    return report(dataset, gold, results, sentences=9, seconds=lambda: 1.234, config={"shots": 2}, seed=1)
 
 
 @settings(deadline=None, max_examples=40)
@@ -47,7 +48,7 @@ def test_the_figures_are_those_of_sets_of_spans(
     per_type = shown["per_type"]
     assert isinstance(per_type, dict)
     assert set(per_type) == {kind for _, _, kind in wanted | found}
-    low, high = made(gold, results).ci95
+    low, high = made(gold, results).ci95["strict"]
     assert 0 <= low <= high <= 1
     assert shown["ci95"] == [round(low, 4), round(high, 4)]
 
@@ -84,3 +85,22 @@ def test_the_report_is_json_with_the_promised_keys() -> None:
     assert set(shown["issues"]) >= set(COUNTED)
     assert set(shown["tokens"]) == {"prompt", "completion", "cached"}
     assert Counter(shown["ci95"]) == {1.0: 2}
+
+
+def test_every_scheme_is_in_the_report() -> None:
+    gold = [
+        Document("1", TEXT, entities([(0, "gene"), (4, "disease")]), issues=(Issue("unusable-label", "x"),))
+    ]
+    shown = made(gold, [Result(Document("1", TEXT), entities([(1, "gene"), (4, "disease")]))]).json()
+    scores = shown["scores"]
+    assert isinstance(scores, dict)
+    assert list(scores) == list(SCHEMES)
+    strict, partial = scores["strict"], scores["partial"]
+    assert isinstance(strict, dict)
+    assert isinstance(partial, dict)
+    assert {
+        key: shown[key] for key in ("gold", "predicted", "correct", "precision", "recall", "f1", "ci95")
+    } == {key: strict[key] for key in ("gold", "predicted", "correct", "precision", "recall", "f1", "ci95")}
+    assert (strict["incorrect"], strict["missed"], strict["spurious"]) == (1, 0, 0)
+    assert (partial["partial"], partial["f1"], partial["macro_f1"]) == (1, 0.75, 0.75)
+    assert (shown["unusable_gold"], shown["types"]) == (1, ["disease", "gene"])

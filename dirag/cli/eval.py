@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dirag.cli.options import config_of, config_options
+from dirag.cli.options import config_of, config_options, dataset_options
+from dirag.cli.scores import concepts_line, schemes_table
 from dirag.cli.tag import Summary
 from dirag.config import Config
 from dirag.data import Document, Json, Result
 
 if TYPE_CHECKING:
+    from dirag.evaluate.concepts import Same
     from dirag.evaluate.datasets import Dataset
     from dirag.evaluate.run import Report
     from dirag.evaluate.score import Score
+    from dirag.knowledge.base import KnowledgeBase
+
+T = TypeVar("T")
 
 
 @click.command("eval", short_help="Tag a gold corpus and score the result.")
-@click.option("--dataset", required=True, metavar="NAME|PATH", help="Known corpus, or any annotated file.")
-@click.option("--split", default="test", show_default=True, help="train, devel or test.")
+@dataset_options(required=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Score a seeded sample of so many documents.")
-@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
 @click.option("--predictions", type=click.Path(exists=True, dir_okay=False), help="Score this JSONL instead.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for records and report."
 )
 @click.option("--calibration", is_flag=True, help="Show how far scores can be trusted, too.")
+@click.option(
+    "--scores",
+    type=click.Choice(["strict", "all"]),
+    default="strict",
+    show_default=True,
+    help="What to show: strict scores, or every scheme too.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @config_options
 def evaluate(**values: Any) -> None:
     """Tag the gold documents of a dataset and score the result: strict span F1, micro, per type.
 
     In-context examples come from the dataset's own train split unless --pool says otherwise; where
-    that is what is scored, or there is no such split, from the built-in pool.
+    that is what is scored, or there is no such split, from the built-in pool. Where the gold standard has
+    ids that the knowledge base holds, entities are linked, and scored by their concepts too.
 
     \b
     dirag eval --dataset ncbi-disease --limit 100
     dirag eval --dataset ncbi-disease --split devel --shots 4 --selector random --json
-    dirag eval --dataset bc5cdr --predictions mine.jsonl
+    dirag eval --dataset bc5cdr --predictions mine.jsonl --scores all
+    dirag eval --dataset ncbi-disease-pubtator --kb medic.txt --tagger dictionary --out run
     """
     import orjson
 
@@ -51,7 +63,11 @@ def evaluate(**values: Any) -> None:
 
     config = config_of(values)
     dataset = datasets.load(
-        values["dataset"], split=values["split"], data_dir=values["data_dir"], offline=config.offline
+        values["dataset"],
+        split=values["split"],
+        format=values["input_format"],
+        data_dir=values["data_dir"],
+        offline=config.offline,
     )
     dataset = replace(dataset, types=config.types or dataset.types)
     for note in dataset.notes:
@@ -60,21 +76,27 @@ def evaluate(**values: Any) -> None:
     if values["limit"]:
         gold = datasets.sample(gold, values["limit"], seed=config.seed)
     started = time.monotonic()
+    base = _knowledge_base(config, gold, tagging=not values["predictions"])
+    linked = base is not None and _holds(base, gold)
     if values["predictions"]:
         results = _read(values["predictions"], config.min_score)
         settings: dict[str, Json] = {"predictions": values["predictions"], "min_score": config.min_score}
     else:
         config = replace(config, types=dataset.types, pool=_pool(config, dataset, values["dataset"]))
-        results, settings = _tagged(config, dataset, gold, values["data_dir"]), _settings(config)
-    kept = list(_kept(results, values["out"]))
+        results, settings = (
+            _tagged(config, dataset, gold, base, linked, values["data_dir"]),
+            _settings(config),
+        )
+    asked = (replace(d, entities=tuple(e for e in d.entities if e.type in dataset.types)) for d in gold)
     report = run.report(
         dataset,
-        gold,
-        kept,
+        _kept(asked, values["out"], "gold.jsonl", lambda document: Result(document, document.entities)),
+        _kept(results, values["out"], "predictions.jsonl", lambda result: result),
         sentences=len(gold),
-        seconds=time.monotonic() - started,
+        seconds=lambda: time.monotonic() - started,
         config=settings,
         seed=config.seed,
+        same=_same(base, linked),
     )
     text = orjson.dumps(report.json(), option=orjson.OPT_INDENT_2).decode()
     if values["out"]:
@@ -85,6 +107,8 @@ def evaluate(**values: Any) -> None:
     click.echo(_table(report))
     if values["calibration"]:
         click.echo(f"\n{_calibration_table(report.score)}")
+    if values["scores"] == "all":
+        click.echo(f"\n{schemes_table(report)}")
 
 
 def _pool(config: Config, dataset: Dataset, name: str) -> str:
@@ -101,20 +125,58 @@ def _settings(config: Config) -> dict[str, Json]:
     return settings | {"dirag": version("dirag")}
 
 
+def _knowledge_base(config: Config, gold: Sequence[Document], *, tagging: bool) -> KnowledgeBase | None:
+    """The one that tagging needs, or ids in the gold standard; without tagging, only one that was named."""
+    from dirag import assembly
+
+    has_ids = any(entity.concept for document in gold for entity in document.entities)
+    if tagging:
+        needed = config.tagger == "dictionary" or config.lexicon or config.concepts or has_ids
+    else:
+        needed = has_ids and config.kb != "default"
+    return assembly.knowledge_base(config) if needed else None
+
+
+def _holds(base: KnowledgeBase, gold: Sequence[Document]) -> bool:
+    """Whether a knowledge base has any id of the gold standard; how many, is told."""
+    from dirag.evaluate import concepts
+
+    ids = concepts.all_ids(gold)
+    held = sum(base.id_of(id) is not None for id in ids)
+    if ids:
+        told = "entities are linked" if held else "none is linked; name a vocabulary of its ids with --kb"
+        click.echo(
+            f"dirag: the knowledge base holds {held:,} of the {len(ids):,} ids of the gold standard: {told}",
+            err=True,
+        )
+    return held > 0
+
+
+def _same(base: KnowledgeBase | None, linked: bool) -> Same | None:
+    """How ids are compared: as they are, by the concepts of a base, or not at all where it has none."""
+    if base is None:
+        return str
+    return (lambda id: base.id_of(id) or id) if linked else None
+
+
 def _tagged(
-    config: Config, dataset: Dataset, gold: Sequence[Document], data_dir: str | None
+    config: Config,
+    dataset: Dataset,
+    gold: Sequence[Document],
+    base: KnowledgeBase | None,
+    linked: bool,
+    data_dir: str | None,
 ) -> Iterator[Result]:
     from dirag import assembly
     from dirag.pipeline import tag
 
-    needs_base = config.tagger == "dictionary" or config.lexicon or config.concepts
-    base = assembly.knowledge_base(config) if needs_base else None
+    index = base.index_for(config.types) if base and linked else None
     bare = (replace(document, entities=()) for document in gold)
     is_llm = config.tagger == "llm"
     examples = assembly.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
     summary = Summary()
     with closing(assembly.tagger(config, config.types, base=base, examples=examples)) as tagger:
-        for result in tag(bare, tagger, min_score=config.min_score, whole=dataset.sentences):
+        for result in tag(bare, tagger, index=index, min_score=config.min_score, whole=dataset.sentences):
             summary.add(result)
             yield result
         summary.finish(tagger.remarks())
@@ -129,19 +191,19 @@ def _read(path: str, min_score: float) -> Iterator[Result]:
         yield Result(replace(document, entities=()), tuple(kept), document.issues)
 
 
-def _kept(results: Iterator[Result], folder: Path | None) -> Iterator[Result]:
-    """The results, each written to ``predictions.jsonl`` in the folder as it comes."""
+def _kept(items: Iterable[T], folder: Path | None, name: str, record: Callable[[T], Result]) -> Iterator[T]:
+    """The items, the record of each written to a file of the folder as it comes."""
     if folder is None:
-        yield from results
+        yield from items
         return
     from dirag.formats import jsonl
 
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "predictions.jsonl").open("wb") as file:
-        for result in results:
-            file.write(jsonl.dumps(result))
+    with (folder / name).open("wb") as file:
+        for item in items:
+            file.write(jsonl.dumps(record(item)))
             file.flush()
-            yield result
+            yield item
 
 
 def _table(report: Report) -> str:
@@ -149,7 +211,7 @@ def _table(report: Report) -> str:
     micro = report.score.micro
     rows = [("all", micro), *sorted(report.score.per_type.items())]
     width = max(len(name) for name, _ in rows)
-    low, high = report.ci95
+    low, high = report.ci95["strict"]
     lines = [f"{report.dataset.name} {report.dataset.split or ''}: {report.sentences:,} documents"]
     lines.append(f"{'type':{width}}  {'gold':>6} {'found':>6} {'right':>6}  {'P':>6} {'R':>6} {'F1':>6}")
     for name, c in rows:
@@ -162,6 +224,8 @@ def _table(report: Report) -> str:
         f"{report.seconds:.1f} s; {usage.requests:,} requests; "
         f"tokens: {usage.prompt:,} prompt ({usage.cached:,} cached), {usage.completion:,} answer"
     )
+    if report.score.concepts:
+        lines.append(concepts_line(report))
     return "\n".join(lines)
 
 

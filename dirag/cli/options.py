@@ -67,6 +67,27 @@ def encoder_option(help: str) -> Callable[[F], F]:
     )
 
 
+def dataset_options(*, required: bool) -> Callable[[F], F]:
+    """The flags that name a gold standard, and where it lies."""
+    added = (
+        click.option(
+            "--dataset", required=required, metavar="NAME|PATH", help="Known corpus, or any annotated file."
+        ),
+        click.option("--split", default="test", show_default=True, help="train, devel or test."),
+        click.option(
+            "--input-format", metavar="NAME", help="Format of a dataset's path [default: by suffix]."
+        ),
+        click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie."),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return add
+
+
 def folder_option(metavar: str) -> Callable[[F], F]:
     """The flag ``--output`` of the commands that make a folder."""
     return click.option(

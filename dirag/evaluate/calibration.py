@@ -6,12 +6,11 @@ correct. Entities without a score are counted, and no least score leaves them ou
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dirag.data import Json
-from dirag.evaluate.score import Counts, Score
+from dirag.evaluate.counts import Counts
+from dirag.evaluate.score import Score
 
 #: Where bins begin, and the least scores that are tried.
 EDGES = tuple(tenth / 10 for tenth in range(10))
@@ -60,26 +59,23 @@ class Calibration:
 
 def calibration(scored: Score) -> Calibration:
     """The calibration of the scores of one scoring."""
-    pairs = [(score, right) for score, right in scored.judged if score is not None]
-    unscored = [right for score, right in scored.judged if score is None]
-    groups: list[list[tuple[float, bool]]] = [[] for _ in EDGES]
-    for score, right in pairs:
-        groups[bisect_right(EDGES, score) - 1].append((score, right))
-    bins = tuple(_bin(low, group) for low, group in zip(EDGES, groups, strict=True))
-    number = max(1, len(pairs))
-    curve = []
-    for low in EDGES:
-        kept = [right for score, right in pairs if score >= low] + unscored
-        curve.append(Counts(scored.micro.gold, len(kept), sum(kept)))
+    import numpy as np
+
+    score, right = scored.judged.T
+    unscored = np.isnan(score)
+    place = np.searchsorted(EDGES, score[~unscored], side="right") - 1
+    columns = (np.ones(len(place)), score[~unscored], right[~unscored])
+    sums = np.array([np.bincount(place, column, minlength=len(EDGES)) for column in columns]).T.tolist()
+    bins = tuple(
+        Bin(low, int(n), in_all / max(1, n), correct / max(1, n))
+        for low, (n, in_all, correct) in zip(EDGES, sums, strict=True)
+    )
+    number, gold = max(1, len(place)), scored.micro.gold
+    kept = [unscored | (score >= low) for low in EDGES]
     return Calibration(
         bins,
-        brier=sum((score - right) ** 2 for score, right in pairs) / number,
+        brier=float(np.sum((score - right)[~unscored] ** 2)) / number,
         ece=sum(b.predicted * abs(b.score - b.right) for b in bins) / number,
-        unscored=len(unscored),
-        curve=tuple(curve),
+        unscored=int(unscored.sum()),
+        curve=tuple(Counts(gold, int(which.sum()), int(right[which].sum())) for which in kept),
     )
-
-
-def _bin(low: float, group: Sequence[tuple[float, bool]]) -> Bin:
-    number = max(1, len(group))
-    return Bin(low, len(group), sum(s for s, _ in group) / number, sum(r for _, r in group) / number)

@@ -15,7 +15,7 @@ import tomllib
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from dirag import artifacts, resources
@@ -27,12 +27,13 @@ _LARGEST = 1 << 26  # bytes; the largest file on record has 5 MB
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The record of a split's file; ``entities`` is by our type names."""
+    """The record of a split's file, ``under`` a folder of the address; ``entities`` is by our type names."""
 
     file: str
     sha256: str
     documents: int
     entities: Mapping[str, int]
+    under: str = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
 
 def fetch(corpus: Known, record: Split, offline: bool) -> Path:
     """The file of a split, fetched into the cache; it becomes visible only after its sha256 was compared."""
-    address = f"{corpus.url}/{record.file}"
+    address = f"{corpus.url}/{PurePosixPath(record.under, record.file)}"
     target = resources.home() / "datasets" / corpus.folder / record.file
     cure = (
         f"get {address} (licence: {corpus.licence}) and put it at {target}, "

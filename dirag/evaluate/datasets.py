@@ -108,7 +108,7 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) 
         name=corpus.name,
         split=split,
         documents=documents,
-        types=tuple(corpus.types.values()),
+        types=tuple(dict.fromkeys(corpus.types.values())),
         sha256={path.name: digest},
         licence=corpus.licence,
         source=corpus.home,
@@ -171,7 +171,8 @@ def _deviations(
         yield f"{path} is another copy of {corpus.name} than the one on record (sha256 {digest})"
     found = Counter(entity.type for document in documents for entity in document.entities)
     figures = [("documents", len(documents), record.documents)]
-    figures += [(f"{kind} entities", found[kind], record.entities[kind]) for kind in corpus.types.values()]
+    kinds = dict.fromkeys(corpus.types.values())
+    figures += [(f"{kind} entities", found[kind], record.entities[kind]) for kind in kinds]
     for what, number, expected in figures:
         told = f"{path} has {number:,} {what}, not {expected:,} as on record for {corpus.name}"
         if abs(number - expected) > _FAR * expected:

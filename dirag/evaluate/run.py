@@ -1,19 +1,21 @@
 """One evaluation: a gold set through the pipeline, or predictions of any system, to one report.
 
-In: gold documents and results. Out: a ``Report`` with strict scores, issues, tokens and seconds.
+In: gold documents and results. Out: a ``Report`` with scores in every scheme, issues, tokens and seconds.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dirag.data import Document, Json, Result, Usage
 from dirag.evaluate.bootstrap import interval
 from dirag.evaluate.calibration import calibration
+from dirag.evaluate.concepts import Same
+from dirag.evaluate.counts import SchemeScore
 from dirag.evaluate.datasets import Dataset
-from dirag.evaluate.score import Score, score
+from dirag.evaluate.score import SCHEMES, Score, score
 
 #: Issues that every report counts, at least with 0.
 COUNTED = ("unparsed", "invented", "truncated", "failed")
@@ -21,13 +23,18 @@ COUNTED = ("unparsed", "invented", "truncated", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Strict span scores of one run, with what it cost and what made it."""
+    """The scores of one run, with what it cost and what made it.
+
+    ``ci95`` is by scheme: those of ``score.SCHEMES`` and, where the gold standard has ids, of
+    ``concepts.SCHEMES``. ``unusable`` counts what the reader of the gold standard had to leave out.
+    """
 
     dataset: Dataset
     documents: int
     sentences: int
     score: Score
-    ci95: tuple[float, float]
+    ci95: Mapping[str, tuple[float, float]]
+    unusable: int
     issues: Mapping[str, int]
     usage: Usage
     seconds: float
@@ -35,20 +42,24 @@ class Report:
 
     def json(self) -> dict[str, Json]:
         """The object that ``eval --json`` prints."""
-        micro = self.score.micro
+        schemes = self.schemes()
+        strict = schemes["strict"]
         return {
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "documents": self.documents,
             "sentences": self.sentences,
-            **micro.json(),
-            "ci95": [round(bound, 4) for bound in self.ci95],
-            "macro_f1": round(self.score.macro_f1, 4),
-            "per_type": {kind: counts.json() for kind, counts in sorted(self.score.per_type.items())},
+            **strict.micro.json(),
+            "ci95": _bounds(self.ci95["strict"]),
+            "macro_f1": round(strict.macro_f1, 4),
+            "per_type": {kind: counts.json() for kind, counts in strict.per_type.items()},
+            "scores": {name: self._figures(name, each) for name, each in schemes.items()},
             "calibration": calibration(self.score).json(),
             "missing": list(self.score.missing),
             "extra": list(self.score.extra),
             "ignored": self.score.ignored,
+            "types": list(self.dataset.types),
+            "unusable_gold": self.unusable,
             "issues": dict(self.issues),
             "tokens": {
                 "prompt": self.usage.prompt,
@@ -62,23 +73,60 @@ class Report:
             "config": dict(self.config),
         }
 
+    def schemes(self) -> dict[str, SchemeScore]:
+        """The score in each scheme."""
+        return {scheme: self.score.of(scheme) for scheme in SCHEMES} | dict(self.score.concepts)
+
+    def _figures(self, scheme: str, found: SchemeScore) -> dict[str, Json]:
+        return {
+            **found.micro.semeval(),
+            "ci95": _bounds(self.ci95[scheme]),
+            "macro_f1": round(found.macro_f1, 4),
+            "document_f1": round(found.document_f1, 4),
+            "per_type": {kind: counts.semeval() for kind, counts in found.per_type.items()},
+        }
+
 
 def report(
     dataset: Dataset,
-    gold: Sequence[Document],
+    gold: Iterable[Document],
     results: Iterable[Result],
     *,
     sentences: int,
-    seconds: float,
+    seconds: Callable[[], float],
     config: Mapping[str, Json],
     seed: int = 0,
+    same: Same | None = str,
 ) -> Report:
-    """The report of the results of these gold documents; the interval resamples documents."""
-    done = list(results)
-    predicted = [replace(result.document, entities=result.entities) for result in done]
-    scored = score(gold, predicted, types=dataset.types)
+    """The report of the results of these gold documents, of which none is kept; intervals resample documents.
+
+    ``seconds`` is asked when the last result was scored. ``same`` leads from the id of a concept to the one
+    by which it is compared; with None, concepts are not compared.
+    """
     issues = Counter(dict.fromkeys(COUNTED, 0))
-    issues.update(issue.code for result in done for issue in result.issues)
-    usage = sum((result.usage for result in done), Usage())
-    ci95 = interval(scored.per_document, seed=seed)
-    return Report(dataset, len(gold), sentences, scored, ci95, dict(issues), usage, seconds, config)
+    unusable = 0
+    usage = Usage()
+
+    def asked() -> Iterator[Document]:
+        nonlocal unusable
+        for document in gold:
+            unusable += sum(issue.code == "unusable-label" for issue in document.issues)
+            yield document
+
+    def predicted() -> Iterator[Document]:
+        nonlocal usage
+        for result in results:
+            issues.update(issue.code for issue in result.issues)
+            usage += result.usage
+            yield replace(result.document, entities=result.entities)
+
+    scored = score(asked(), predicted(), types=dataset.types, same=same)
+    took = seconds()
+    schemes = {scheme: scored.of(scheme) for scheme in SCHEMES} | dict(scored.concepts)
+    ci95 = {name: interval(each.per_document, seed=seed) for name, each in schemes.items()}
+    documents = len(scored.documents)
+    return Report(dataset, documents, sentences, scored, ci95, unusable, dict(issues), usage, took, config)
+
+
+def _bounds(ci95: tuple[float, float]) -> list[Json]:
+    return [round(bound, 4) for bound in ci95]

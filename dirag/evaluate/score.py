@@ -1,164 +1,233 @@
-"""Strict span scores: a prediction is correct if start, end and type are those of a gold entity.
+"""Scores of predicted entities against gold ones, in the schemes of SemEval-2013 task 9 and by token.
 
 In come gold documents and documents whose entities are predictions; out come counts per type and per
-document, from which precision, recall and F1 follow. Predictions made on another text are refused. Equal to
-seqeval's strict IOB2 mode wherever BIO tags can say the entities.
+document, from which precision, recall and F1 follow in each scheme. Predictions made on another text are
+refused. Strict scores equal seqeval's strict IOB2 mode wherever BIO tags can say the entities.
+
+Entities of a document are a set of (start, end, type), nested and overlapping ones like all others; one that
+is listed twice counts once. What the data model cannot say (a discontinuous mention) its reader has left out
+and reported. Per type, the entities of that type alone are looked at, on both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from dirag.data import Document, Entity, Json
+from dirag.data import Document, Entity
 from dirag.errors import InputError
+from dirag.evaluate.concepts import Linking, Same
+from dirag.evaluate.counts import Counts, SchemeScore, Table
+from dirag.evaluate.tally import COLUMNS, tally
 
-Span: TypeAlias = tuple[int, int, str]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
+T = TypeVar("T")
+Match: TypeAlias = tuple[int, Document, Document | None]
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Gold, predicted and correct entities. A ratio over nothing is 0.0, as in seqeval and scikit-learn."""
+_BATCH = 1 << 17  # characters
 
-    gold: int = 0
-    predicted: int = 0
-    correct: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.gold + other.gold, self.predicted + other.predicted, self.correct + other.correct)
-
-    @property
-    def precision(self) -> float:
-        return self.correct / self.predicted if self.predicted else 0.0
-
-    @property
-    def recall(self) -> float:
-        return self.correct / self.gold if self.gold else 0.0
-
-    @property
-    def f1(self) -> float:
-        return 2 * self.correct / (self.gold + self.predicted) if self.gold + self.predicted else 0.0
-
-    def json(self) -> dict[str, Json]:
-        return {
-            "gold": self.gold,
-            "predicted": self.predicted,
-            "correct": self.correct,
-            "precision": round(self.precision, 4),
-            "recall": round(self.recall, 4),
-            "f1": round(self.f1, 4),
-        }
+#: Each scheme with what it takes for correct.
+SCHEMES: Mapping[str, str] = {
+    "strict": "both ends and the type are right",
+    "exact": "both ends are right, whatever the type",
+    "partial": "both ends are right, whatever the type; an overlap is worth a half",
+    "type": "the type is right, and there is an overlap",
+    "token": "the type of a token is right; tokens stand between white space",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a scoring found; ``per_type`` is sorted by type, ``per_document`` is in gold order.
+    """What a scoring found: rows of ``tally.COLUMNS``, one a type and one a document, which ``of`` reads.
 
-    ``judged`` holds the score of each predicted entity, None where it has none, and whether it is correct.
+    ``judged`` has the score of each predicted entity and whether it is correct, as in ``tally.Tally``.
+    ``concepts`` holds the schemes of ``concepts.SCHEMES`` where both sides have ids of concepts.
     ``missing`` names the gold documents without predictions (scored as if nothing was found in them),
     ``extra`` the predicted documents that are not in the gold standard (not scored); ``ignored`` counts the
     predictions whose type was not asked for (not scored).
     """
 
-    per_type: Mapping[str, Counts]
-    per_document: tuple[Counts, ...]
-    judged: tuple[tuple[float | None, bool], ...] = ()
+    types: Mapping[str, Table]
+    documents: Table
+    judged: NDArray[np.float64]
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     ignored: int = 0
+    concepts: Mapping[str, SchemeScore] = field(default_factory=dict)
+
+    def of(self, scheme: str) -> SchemeScore:
+        """The score in a scheme of ``SCHEMES``."""
+        per_type = {kind: Counts.of(read(row[None], scheme)) for kind, row in self.types.items()}
+        return SchemeScore(per_type, read(self.documents, scheme))
 
     @property
     def micro(self) -> Counts:
-        return sum(self.per_document, Counts())
+        """The strict counts of all entities."""
+        return self.of("strict").micro
 
     @property
-    def macro_f1(self) -> float:
-        """The mean F1 of the types that occur, in gold or in predictions."""
-        return sum(counts.f1 for counts in self.per_type.values()) / max(1, len(self.per_type))
+    def per_type(self) -> Mapping[str, Counts]:
+        """The strict counts of each type."""
+        return self.of("strict").per_type
 
 
-def count(gold: Iterable[Entity], predicted: Iterable[Entity]) -> dict[str, Counts]:
-    """The counts of one document, per type.
+def read(rows: Table, scheme: str) -> Table:
+    """The counts, columns as the fields of ``Counts``, that rows of ``tally.COLUMNS`` are in a scheme."""
+    import numpy as np
 
-    Entities are a set of (start, end, type): one that is listed twice, on either side, counts once.
-    """
-    wanted, found = _spans(gold), _spans(predicted)
-    return {
-        kind: Counts(
-            len(of_gold := _of(kind, wanted)), len(of_found := _of(kind, found)), len(of_gold & of_found)
-        )
-        for kind in sorted({kind for _, _, kind in wanted | found})
+    gold, predicted, equal, same_span, overlapping, same_type, other_type, *tokens = rows.T
+    none = np.zeros_like(gold)
+    columns = {
+        "strict": (gold, predicted, equal, same_span + overlapping, none),
+        "exact": (gold, predicted, equal + same_span, overlapping, none),
+        "partial": (gold, predicted, equal + same_span, none, overlapping),
+        "type": (gold, predicted, equal + same_type, other_type, none),
+        "token": (*tokens, none, none),
     }
+    return np.stack(columns[scheme], axis=1)
 
 
 def score(
-    gold: Iterable[Document], predicted: Iterable[Document], *, types: Collection[str] | None = None
+    gold: Iterable[Document],
+    predicted: Iterable[Document],
+    *,
+    types: Collection[str] | None = None,
+    same: Same | None = str,
+    tokens: bool = True,
 ) -> Score:
     """Scores predictions, matched to gold documents by id and text; ``types`` None scores every type.
 
-    Documents that share an id are matched in order. Raises InputError where a document was predicted on
-    another text only.
+    Of documents that come in the same order on both sides nothing is kept but their counts. ``same`` leads
+    from the id of a concept to the one by which it is compared; with None, concepts are not compared. Without
+    ``tokens`` there is no token scheme. Raises InputError for a document predicted on another text only.
     """
-    waiting: dict[str, list[Document]] = {}
-    for document in predicted:
-        waiting.setdefault(document.id, []).append(document)
-    per_type: dict[str, Counts] = {}
-    per_document: list[Counts] = []
-    judged: list[tuple[float | None, bool]] = []
-    missing: list[str] = []
-    ignored = 0
-    for document in gold:
-        answer = _take(waiting, document)
-        if answer is None:
-            missing.append(document.id)
-        entities = answer.entities if answer else ()
-        asked = _asked(entities, types)
-        ignored += len(_spans(entities)) - len(_spans(asked))
-        wanted = _asked(document.entities, types)
-        counts = count(wanted, asked)
-        judged += _judged(wanted, asked)
-        for kind, of_kind in counts.items():
-            per_type[kind] = per_type.get(kind, Counts()) + of_kind
-        per_document.append(sum(counts.values(), Counts()))
-    extra = tuple(document.id for left in waiting.values() for document in left)
-    return Score(
-        dict(sorted(per_type.items())), tuple(per_document), tuple(judged), tuple(missing), extra, ignored
-    )
+    extra: list[str] = []
+    total = _Total(types, same, tokens)
+    for batch in _batches(matched(gold, predicted, extra)):
+        total.add(batch)
+    return total.score(extra)
 
 
-def _take(waiting: dict[str, list[Document]], gold: Document) -> Document | None:
-    """Takes the prediction for a gold document off the waiting ones, or None where there is none."""
-    candidates = waiting.get(gold.id, [])
-    for i, candidate in enumerate(candidates):
-        if candidate.text == gold.text:
-            return candidates.pop(i)
-    if candidates:
-        raise InputError(
-            f"the predictions for document {gold.id!r} were made on another text than the gold standard's "
-            f"({len(candidates[0].text)} characters, not {len(gold.text)})",
-            hint="offsets compare on one text only; predict on the text of the dataset as it is loaded",
+class _Total:
+    """The counts of the documents so far."""
+
+    def __init__(self, types: Collection[str] | None, same: Same | None, tokens: bool) -> None:
+        self._types, self._tokens = None if types is None else frozenset(types), tokens
+        self._linking = None if same is None else Linking(same)
+        self._places = array("q")
+        self._tables: list[Table] = []
+        self._judged: list[NDArray[np.float64]] = []
+        self._per_type: dict[str, Table] = {}
+        self._missing: list[tuple[int, str]] = []
+        self._ignored = 0
+
+    def add(self, batch: Sequence[Match]) -> None:
+        import numpy as np
+
+        self._places.extend(place for place, _, _ in batch)
+        self._missing += [(place, document.id) for place, document, answer in batch if answer is None]
+        gold = [document.entities for _, document, _ in batch]
+        predicted = [answer.entities if answer else () for _, _, answer in batch]
+        texts = [document.text for _, document, _ in batch]
+        found = tally(texts, gold, predicted, types=self._types, tokens=self._tokens)
+        self._tables.append(found.documents.astype(np.int32))
+        self._judged.append(found.judged)
+        self._ignored += found.ignored
+        for kind, row in found.types.items():
+            self._per_type[kind] = self._per_type.get(kind, 0) + row
+        if self._linking and any(map(attrgetter("concept"), chain.from_iterable(chain(gold, predicted)))):
+            for (place, _, _), *sides in zip(batch, gold, predicted, strict=True):
+                self._linking.add(place, *map(self._asked, sides))
+
+    def score(self, extra: Iterable[str]) -> Score:
+        import numpy as np
+
+        documents = np.concatenate([np.zeros((0, len(COLUMNS)), np.int32), *self._tables])
+        return Score(
+            dict(sorted(self._per_type.items())),
+            documents[np.argsort(self._places)],  # those that came late have their place among the others
+            np.concatenate([np.zeros((0, 2)), *self._judged]),
+            tuple(id for _, id in sorted(self._missing)),
+            tuple(extra),
+            self._ignored,
+            self._linking.scores(len(documents)) if self._linking else {},
         )
-    return None
+
+    def _asked(self, entities: Sequence[Entity]) -> Sequence[Entity]:
+        return [entity for entity in entities if self._types is None or entity.type in self._types]
 
 
-def _judged(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[tuple[float | None, bool]]:
-    """The score of each entity, the best where it is listed twice (None is), and whether it is correct."""
-    wanted, best = _spans(gold), dict[Span, float | None]()
-    for entity in predicted:
-        span = (entity.start, entity.end, entity.type)
-        seen = best.get(span, 0.0)
-        best[span] = None if seen is None or entity.score is None else max(seen, entity.score)
-    return [(score, span in wanted) for span, score in best.items()]
+def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list[str]) -> Iterator[Match]:
+    """Each gold document with its place and its prediction, as soon as both were read.
+
+    They belong together by id and text; those that share both are matched in order. Gold documents without
+    prediction come last; the ids of predictions without gold document are added to ``extra``. Raises
+    InputError where a document was predicted on another text only.
+    """
+    asking: dict[tuple[str, str], list[tuple[int, Document]]] = {}
+    waiting: dict[tuple[str, str], list[Document]] = {}
+    for place, (document, answer) in enumerate(zip_longest(gold, predicted)):
+        if (
+            document is not None
+            and answer is not None
+            and _is_same(document, answer)
+            and not (asking or waiting)
+        ):
+            yield place, document, answer
+            continue
+        if document is not None:
+            if (found := _take(waiting, document)) is not None:
+                yield place, document, found
+            else:
+                asking.setdefault((document.id, document.text), []).append((place, document))
+        if answer is not None:
+            if (question := _take(asking, answer)) is not None:
+                yield *question, answer
+            else:
+                waiting.setdefault((answer.id, answer.text), []).append(answer)
+    lengths = {id: len(text) for id, text in waiting}
+    for (id, text), left in asking.items():
+        if id in lengths:
+            raise InputError(
+                f"the predictions for document {id!r} were made on another text than the gold standard's "
+                f"({lengths[id]} characters, not {len(text)})",
+                hint="offsets compare on one text only; predict on the text of the dataset as it is loaded",
+            )
+        yield from ((place, document, None) for place, document in left)
+    extra += [id for (id, _), left in waiting.items() for _ in left]
 
 
-def _asked(entities: Iterable[Entity], types: Collection[str] | None) -> list[Entity]:
-    return [entity for entity in entities if types is None or entity.type in types]
+def _is_same(document: Document, answer: Document) -> bool:
+    return document.id == answer.id and document.text == answer.text
 
 
-def _spans(entities: Iterable[Entity]) -> set[Span]:
-    return {(entity.start, entity.end, entity.type) for entity in entities}
+def _take(waiting: dict[tuple[str, str], list[T]], document: Document) -> T | None:
+    """The first of what waits for a document, which then waits no more."""
+    key = document.id, document.text
+    if key not in waiting:
+        return None
+    first, *left = waiting.pop(key)
+    if left:
+        waiting[key] = left
+    return first
 
 
-def _of(kind: str, spans: set[Span]) -> set[Span]:
-    return {span for span in spans if span[2] == kind}
+def _batches(matches: Iterable[Match]) -> Iterator[list[Match]]:
+    """The matches, as many at a time as have ``_BATCH`` characters together."""
+    batch: list[Match] = []
+    size = 0
+    for match in matches:
+        batch.append(match)
+        size += len(match[1].text) + 1
+        if size > _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -95,6 +95,11 @@ class KnowledgeBase:
             threshold=threshold,
         )
 
+    def id_of(self, id: str) -> str | None:
+        """The id of the concept that has this one as its own or as another; None where there is none."""
+        number = self._store.number_of(id)
+        return None if number is None else self._store.concept(number).id
+
     def parents(self, concept: Concept) -> list[Concept]:
         """The next broader concepts of one of this base."""
         number = self._store.number_of(concept.id)

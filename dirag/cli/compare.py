@@ -1,0 +1,115 @@
+"""``dirag compare``: two runs over the same gold set, and whether their difference means anything."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dirag.cli.options import dataset_options
+from dirag.errors import InputError
+
+if TYPE_CHECKING:
+    from dirag.data import Document
+    from dirag.evaluate.compare import Comparison, Difference
+
+
+@click.command(short_help="Compare two runs over the same gold corpus.")
+@click.argument("runs", nargs=2, metavar="RUN RUN", type=click.Path(exists=True, path_type=Path))
+@dataset_options(required=False)
+@click.option("--seed", default=0, show_default=True, help="Seed of the resampling.")
+@click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch a corpus.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def compare(runs: tuple[Path, Path], **values: Any) -> None:
+    """Compare two runs: strict F1 of both, the difference, and the entities that differ.
+
+    A run is a folder of eval --out, or with --dataset the JSONL predictions of any system. The intervals
+    are bootstraps over documents, that of the difference a paired one; p is of approximate randomisation
+    over documents, 10,000 shuffles.
+
+    \b
+    dirag compare runs/knn runs/random
+    dirag compare mine.jsonl theirs.jsonl --dataset bc5cdr --split test
+    """
+    import orjson
+
+    from dirag import formats
+    from dirag.evaluate import compare as comparing
+    from dirag.evaluate import datasets
+
+    gold: tuple[Document, ...]
+    if values["dataset"]:
+        dataset = datasets.load(
+            values["dataset"],
+            split=values["split"],
+            format=values["input_format"],
+            data_dir=values["data_dir"],
+            offline=values["offline"],
+        )
+        gold, types = dataset.documents, dataset.types
+    else:
+        types = _one_gold(*runs)
+        gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
+    predicted = [
+        tuple(formats.read([str(run / "predictions.jsonl" if run.is_dir() else run)], format="jsonl"))
+        for run in runs
+    ]
+    made = comparing.compare(gold, *predicted, types=types, seed=values["seed"])
+    for run, missing in zip(runs, made.missing, strict=True):
+        if missing:
+            click.echo(f"dirag: {run} has no predictions for {missing:,} gold documents", err=True)
+    click.echo(orjson.dumps(made.json()).decode() if values["as_json"] else _table(runs, made))
+
+
+def _one_gold(a: Path, b: Path) -> tuple[str, ...]:
+    """The types that both runs were scored on; InputError where their gold standards differ."""
+    import orjson
+
+    types = []
+    for run in (a, b):
+        try:
+            report = orjson.loads((run / "report.json").read_bytes())
+            types.append(tuple(report["types"]))
+            (run / "gold.jsonl").open("rb").close()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{run} is no run of dirag eval --out that ended ({type(error).__name__})",
+                hint="run it again, or name the gold standard of JSONL predictions with --dataset",
+            ) from error
+    with (a / "gold.jsonl").open("rb") as of_a, (b / "gold.jsonl").open("rb") as of_b:
+        for number, (one, other) in enumerate(zip_longest(of_a, of_b), start=1):
+            if one != other:
+                raise InputError(
+                    f"{a} and {b} were scored on different gold: document {number} is not the same in both",
+                    hint="compare runs of one dataset, split, sample and choice of types",
+                )
+    if set(types[0]) != set(types[1]):
+        raise InputError(
+            f"{a} and {b} were scored on different types: {', '.join(types[0])}; {', '.join(types[1])}",
+            hint="compare runs of one choice of types",
+        )
+    return types[0]
+
+
+def _table(runs: tuple[Path, Path], made: Comparison) -> str:
+    rows = [("all", made.whole), *made.per_type.items()]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name}  {run}" for name, run in zip("AB", runs, strict=True)]
+    lines.append(f"{made.documents:,} documents; strict F1, 95% intervals")
+    lines.append(f"{'type':{width}}  {'A':^22}  {'B':^22}  {'B - A':^24}  {'p':>6}")
+    lines += [f"{name:{width}}  {_row(each)}" for name, each in rows]
+    if made.fates:
+        lines += ["", f"entities that differ  {'in A':16}  in B"]
+        lines += [f"{number:20,}  {a:16}  {b}" for (a, b), number in made.fates.items()]
+    return "\n".join(lines)
+
+
+def _row(each: Difference) -> str:
+    runs = (
+        f"{c.f1:.3f} ({low:.3f} to {high:.3f})"
+        for c, (low, high) in ((each.a, each.ci_a), (each.b, each.ci_b))
+    )
+    low, high = each.between
+    return f"{'  '.join(runs)}  {each.f1:+.3f} ({low:+.3f} to {high:+.3f})  {each.p:6.4f}"

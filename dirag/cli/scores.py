@@ -1,0 +1,39 @@
+"""Scores for eyes, beyond the strict ones: every scheme in a table, concepts in a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dirag.evaluate.run import Report
+
+
+def concepts_line(report: Report) -> str:
+    """What the ids of documents score, and how many of the entities that were found have the right one."""
+    c, linked = (report.score.concepts[name].micro for name in ("concept", "linking"))
+    (low, high), (least, most) = (report.ci95[name] for name in ("concept", "linking"))
+    ratios = f"P {c.precision:.3f} R {c.recall:.3f} F1 {c.f1:.3f}"
+    return (
+        f"concepts: {ratios}, 95% interval {low:.3f} to {high:.3f}; "
+        f"right id: {linked.f1:.3f} ({least:.3f} to {most:.3f}) of {linked.gold:,} found"
+    )
+
+
+def schemes_table(report: Report) -> str:
+    """A row a scheme and type, in the terms of SemEval-2013, with the intervals and means of each scheme."""
+    schemes = report.schemes()
+    width = max(len(kind) for each in schemes.values() for kind in (*each.per_type, "all"))
+    lines = [
+        f"{'scheme':8} {'type':{width}}  {'correct':>9} {'incorrect':>9} {'partial':>9} {'missed':>9} "
+        f"{'spurious':>9}  {'P':>6} {'R':>6} {'F1':>6}  95% interval, mean F1 of types, of documents"
+    ]
+    for name, each in schemes.items():
+        low, high = report.ci95[name]
+        means = f"  {low:.3f} to {high:.3f}, {each.macro_f1:.3f}, {each.document_f1:.3f}"
+        for kind, c in [("all", each.micro), *each.per_type.items()]:
+            counts = " ".join(f"{n:9,}" for n in (c.correct, c.incorrect, c.partial, c.missed, c.spurious))
+            lines.append(
+                f"{name:8} {kind:{width}}  {counts}  {c.precision:6.3f} {c.recall:6.3f} {c.f1:6.3f}{means}"
+            )
+            means = ""
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""What is counted, and the ratios that follow from it: the terms of MUC-5 and SemEval-2013 task 9."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from dirag.data import Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Rows of integers; their columns are said where one is handed on.
+Table: TypeAlias = "NDArray[np.int64]"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Gold and predicted entities, and what became of them, in the terms of MUC and SemEval-2013.
+
+    Correct, incorrect and partial count one-to-one pairs. A partial pair is worth a half. A ratio over
+    nothing is 0.0, as in seqeval and scikit-learn.
+    """
+
+    gold: int = 0
+    predicted: int = 0
+    correct: int = 0
+    incorrect: int = 0
+    partial: int = 0
+
+    @classmethod
+    def of(cls, rows: Table) -> Counts:
+        """The sum of rows with a column a field."""
+        return cls(*map(int, rows.sum(axis=0)))
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.gold + other.gold,
+            self.predicted + other.predicted,
+            self.correct + other.correct,
+            self.incorrect + other.incorrect,
+            self.partial + other.partial,
+        )
+
+    @property
+    def missed(self) -> int:
+        return self.gold - self.correct - self.incorrect - self.partial
+
+    @property
+    def spurious(self) -> int:
+        return self.predicted - self.correct - self.incorrect - self.partial
+
+    @property
+    def precision(self) -> float:
+        return (self.correct + self.partial / 2) / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        return (self.correct + self.partial / 2) / self.gold if self.gold else 0.0
+
+    @property
+    def f1(self) -> float:
+        both = self.gold + self.predicted
+        return (2 * self.correct + self.partial) / both if both else 0.0
+
+    def json(self) -> dict[str, Json]:
+        """The counts that scripts know, with the ratios."""
+        return {
+            "gold": self.gold,
+            "predicted": self.predicted,
+            "correct": self.correct,
+            "precision": round(self.precision, 4),
+            "recall": round(self.recall, 4),
+            "f1": round(self.f1, 4),
+        }
+
+    def semeval(self) -> dict[str, Json]:
+        """The same with everything that is counted."""
+        more = {name: getattr(self, name) for name in ("incorrect", "partial", "missed", "spurious")}
+        return {**self.json(), **more}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeScore:
+    """The counts in one scheme: of each type, sorted; and a row a document, columns as in ``Counts``."""
+
+    per_type: Mapping[str, Counts]
+    per_document: Table
+
+    @property
+    def micro(self) -> Counts:
+        return Counts.of(self.per_document)
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the types that occur, in gold or in predictions."""
+        return sum(counts.f1 for counts in self.per_type.values()) / max(1, len(self.per_type))
+
+    @property
+    def document_f1(self) -> float:
+        """The mean F1 of the documents (sentences, where those are the documents) that have any entity."""
+        import numpy as np
+
+        gold, predicted, correct, _, partial = self.per_document.T
+        some = gold + predicted > 0
+        return float(np.mean((2 * correct + partial)[some] / (gold + predicted)[some])) if some.any() else 0.0
