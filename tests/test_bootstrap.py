@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.evaluate.bootstrap import interval, paired_interval, randomisation
+from dirag.evaluate.bootstrap import interval, intervals, paired_interval, randomisation
 from dirag.evaluate.counts import Counts, Table
 
 COUNTS = st.builds(
@@ -91,6 +91,13 @@ def test_a_test_set_takes_well_under_a_second() -> None:
     began = time.perf_counter()
     interval(counts)
     assert time.perf_counter() - began < 1.0
+
+
+def test_several_tables_have_the_intervals_of_each() -> None:
+    tables = {
+        name: table([Counts(i % 3 + 1, k, i % 2) for i in range(30)]) for k, name in enumerate("abc", 2)
+    }
+    assert intervals(tables, seed=4) == {name: interval(each, seed=4) for name, each in tables.items()}
 
 
 # Two runs

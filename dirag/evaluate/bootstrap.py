@@ -8,6 +8,7 @@ too narrow. A corpus without document boundaries (the BIO ones) has sentences in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dirag.evaluate.counts import Table
@@ -27,7 +28,17 @@ def interval(
     The same rows and seed give the same bounds. Raises ValueError where there are no documents, for then
     there is nothing to draw from.
     """
-    return _bounds(f1(_resampled(_credits(per_document), resamples, seed)), level)
+    return intervals({"": per_document}, resamples=resamples, level=level, seed=seed)[""]
+
+
+def intervals(
+    tables: Mapping[str, Table], *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """The same for several tables over the same documents, which are drawn once for all."""
+    import numpy as np
+
+    sums = _resampled(np.concatenate([_credits(table) for table in tables.values()], axis=1), resamples, seed)
+    return {name: _bounds(f1(sums[:, 2 * i : 2 * i + 2]), level) for i, name in enumerate(tables)}
 
 
 def paired_interval(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dirag.data import Document, Json, Result, Usage
-from dirag.evaluate.bootstrap import interval
+from dirag.evaluate.bootstrap import intervals
 from dirag.evaluate.calibration import calibration
 from dirag.evaluate.concepts import Same
 from dirag.evaluate.counts import SchemeScore
@@ -123,7 +123,7 @@ def report(
     scored = score(asked(), predicted(), types=dataset.types, same=same)
     took = seconds()
     schemes = {scheme: scored.of(scheme) for scheme in SCHEMES} | dict(scored.concepts)
-    ci95 = {name: interval(each.per_document, seed=seed) for name, each in schemes.items()}
+    ci95 = intervals({name: each.per_document for name, each in schemes.items()}, seed=seed)
     documents = len(scored.documents)
     return Report(dataset, documents, sentences, scored, ci95, unusable, dict(issues), usage, took, config)
 

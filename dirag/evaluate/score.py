@@ -131,11 +131,13 @@ class _Total:
     def add(self, batch: Sequence[Match]) -> None:
         import numpy as np
 
-        self._places.extend(place for place, _, _ in batch)
-        self._missing += [(place, document.id) for place, document, answer in batch if answer is None]
-        gold = [document.entities for _, document, _ in batch]
-        predicted = [answer.entities if answer else () for _, _, answer in batch]
-        texts = [document.text for _, document, _ in batch]
+        places, documents, answers = zip(*batch, strict=True)
+        self._places.extend(places)
+        if None in answers:
+            self._missing += [(place, document.id) for place, document, answer in batch if answer is None]
+        gold = [document.entities for document in documents]
+        predicted = [answer.entities if answer else () for answer in answers]
+        texts = [document.text for document in documents]
         found = tally(texts, gold, predicted, types=self._types, tokens=self._tokens)
         self._tables.append(found.documents.astype(np.int32))
         self._judged.append(found.judged)
@@ -143,7 +145,7 @@ class _Total:
         for kind, row in found.types.items():
             self._per_type[kind] = self._per_type.get(kind, 0) + row
         if self._linking and any(map(attrgetter("concept"), chain.from_iterable(chain(gold, predicted)))):
-            for (place, _, _), *sides in zip(batch, gold, predicted, strict=True):
+            for place, *sides in zip(places, gold, predicted, strict=True):
                 self._linking.add(place, *map(self._asked, sides))
 
     def score(self, extra: Iterable[str]) -> Score:
@@ -174,24 +176,20 @@ def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list
     asking: dict[tuple[str, str], list[tuple[int, Document]]] = {}
     waiting: dict[tuple[str, str], list[Document]] = {}
     for place, (document, answer) in enumerate(zip_longest(gold, predicted)):
-        if (
-            document is not None
-            and answer is not None
-            and _is_same(document, answer)
-            and not (asking or waiting)
-        ):
+        as_usual = document and answer and not asking and not waiting
+        if as_usual and document.id == answer.id and document.text == answer.text:
             yield place, document, answer
             continue
         if document is not None:
             if (found := _take(waiting, document)) is not None:
                 yield place, document, found
             else:
-                asking.setdefault((document.id, document.text), []).append((place, document))
+                asking.setdefault(_key(document), []).append((place, document))
         if answer is not None:
             if (question := _take(asking, answer)) is not None:
                 yield *question, answer
             else:
-                waiting.setdefault((answer.id, answer.text), []).append(answer)
+                waiting.setdefault(_key(answer), []).append(answer)
     lengths = {id: len(text) for id, text in waiting}
     for (id, text), left in asking.items():
         if id in lengths:
@@ -204,13 +202,13 @@ def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list
     extra += [id for (id, _), left in waiting.items() for _ in left]
 
 
-def _is_same(document: Document, answer: Document) -> bool:
-    return document.id == answer.id and document.text == answer.text
+def _key(document: Document) -> tuple[str, str]:
+    return document.id, document.text
 
 
 def _take(waiting: dict[tuple[str, str], list[T]], document: Document) -> T | None:
     """The first of what waits for a document, which then waits no more."""
-    key = document.id, document.text
+    key = _key(document)
     if key not in waiting:
         return None
     first, *left = waiting.pop(key)

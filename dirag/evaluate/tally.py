@@ -81,7 +81,7 @@ def tally(
     entities = _distinct(listed)
     asked = np.array([types is None or kind in types for kind in kinds], np.bool_)[entities.columns[2]]
     ignored = int(np.count_nonzero(entities.in_predicted & ~asked))
-    entities = entities.only(asked)
+    entities = entities if asked.all() else entities.only(asked)
     marked = [entities] + ([_distinct(_tokens(entities, texts))] if tokens else [])
     sides = [
         rows[2:, which]
@@ -129,7 +129,7 @@ def _distinct(listed: _Marked) -> _Marked:
     order = np.lexsort(listed.columns[2::-1])
     columns = listed.columns[:, order]
     new = np.ones(len(order), np.bool_)
-    new[1:] = (columns[:3, 1:] != columns[:3, :-1]).any(axis=0)
+    new[1:] = np.logical_or.reduce(columns[:3, 1:] != columns[:3, :-1])
     begins = np.flatnonzero(new)
     sides = (listed.in_gold, listed.in_predicted)
     in_gold, in_predicted = (np.logical_or.reduceat(side[order], begins) for side in sides)
