@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import orjson
 
-from dirag.cli.options import config_of, config_options, dataset_options
+from dirag.cli import grid
+from dirag.cli.options import dataset_options, several_config_options
 from dirag.cli.scores import concepts_line, schemes_table
 from dirag.cli.tag import Summary
 from dirag.config import Config
 from dirag.data import Document, Json, Result
+from dirag.errors import UsageError
 
 if TYPE_CHECKING:
     from dirag.evaluate.concepts import Same
@@ -43,7 +46,7 @@ T = TypeVar("T")
     help="What to show: strict scores, or every scheme too.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@config_options
+@several_config_options
 def evaluate(**values: Any) -> None:
     """Tag the gold documents of a dataset and score the result: strict span F1, micro, per type.
 
@@ -51,17 +54,20 @@ def evaluate(**values: Any) -> None:
     that is what is scored, or there is no such split, from the built-in pool. Where the gold standard has
     ids that the knowledge base holds, entities are linked, and scored by their concepts too.
 
+    Options may have several values, with commas between them: every combination is run, and gets a row
+    and a folder of its own in --out, where what was finished before is not run again.
+
     \b
     dirag eval --dataset ncbi-disease --limit 100
     dirag eval --dataset ncbi-disease --split devel --shots 4 --selector random --json
     dirag eval --dataset bc5cdr --predictions mine.jsonl --scores all
     dirag eval --dataset ncbi-disease-pubtator --kb medic.txt --tagger dictionary --out run
+    dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --selector random,knn --out grid
     """
-    import orjson
+    from dirag.evaluate import datasets
 
-    from dirag.evaluate import datasets, run
-
-    config = config_of(values)
+    cells = grid.cells(values)
+    config = cells[0].config
     dataset = datasets.load(
         values["dataset"],
         split=values["split"],
@@ -75,6 +81,32 @@ def evaluate(**values: Any) -> None:
     gold: Sequence[Document] = dataset.documents
     if values["limit"]:
         gold = datasets.sample(gold, values["limit"], seed=config.seed)
+    if len(cells) > 1:
+        if values["predictions"]:
+            raise UsageError("--predictions are of one run, not of a grid", hint="give each option one value")
+        grid.run(
+            cells,
+            lambda cell, out: _run(cell.config, dataset, gold, values | {"out": out}).json(),
+            values["out"],
+            documents=len(gold),
+            as_json=values["as_json"],
+        )
+        return
+    report = _run(config, dataset, gold, values)
+    if values["as_json"]:
+        click.echo(orjson.dumps(report.json()).decode())
+        return
+    click.echo(_table(report))
+    if values["calibration"]:
+        click.echo(f"\n{_calibration_table(report.score)}")
+    if values["scores"] == "all":
+        click.echo(f"\n{schemes_table(report)}")
+
+
+def _run(config: Config, dataset: Dataset, gold: Sequence[Document], values: Mapping[str, Any]) -> Report:
+    """One run, whose records and report go to the folder ``out``, if there is one."""
+    from dirag.evaluate import run
+
     started = time.monotonic()
     base = _knowledge_base(config, gold, tagging=not values["predictions"])
     linked = base is not None and _holds(base, gold)
@@ -98,17 +130,10 @@ def evaluate(**values: Any) -> None:
         seed=config.seed,
         same=_same(base, linked),
     )
-    text = orjson.dumps(report.json(), option=orjson.OPT_INDENT_2).decode()
     if values["out"]:
+        text = orjson.dumps(report.json(), option=orjson.OPT_INDENT_2).decode()
         (values["out"] / "report.json").write_text(text + "\n", encoding="utf-8")
-    if values["as_json"]:
-        click.echo(orjson.dumps(report.json()).decode())
-        return
-    click.echo(_table(report))
-    if values["calibration"]:
-        click.echo(f"\n{_calibration_table(report.score)}")
-    if values["scores"] == "all":
-        click.echo(f"\n{schemes_table(report)}")
+    return report
 
 
 def _pool(config: Config, dataset: Dataset, name: str) -> str:

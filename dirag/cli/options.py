@@ -42,6 +42,26 @@ class Names(click.ParamType[tuple[str, ...]]):
         return names
 
 
+class Values(tuple[Any, ...]):
+    """Several values of one option."""
+
+
+class Several(click.ParamType[Any]):
+    """One value of another type, or several with commas between them."""
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self._kind, self.name = kind, kind.name
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._kind.get_metavar(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or "," not in value:
+            return self._kind.convert(value, param, ctx)
+        parts = dict.fromkeys(part.strip() for part in value.split(","))
+        return Values(self._kind.convert(part, param, ctx) for part in parts)
+
+
 def kind(default: object, shown: Option) -> click.ParamType[Any]:
     """The click type of a field with this default."""
     if isinstance(default, tuple):
@@ -108,6 +128,15 @@ def hand_down(ctx: click.Context) -> None:
 
 def config_options(command: F) -> F:
     """Adds every option of ``Config`` to a command."""
+    return _with_options(command, lambda plain: plain)
+
+
+def several_config_options(command: F) -> F:
+    """The same where most options may have several values."""
+    return _with_options(command, lambda plain: plain if isinstance(plain, Names) else Several(plain))
+
+
+def _with_options(command: F, wrapped: Callable[[click.ParamType[Any]], click.ParamType[Any]]) -> F:
     defaults = {f.name: f.default for f in fields(Config)}
     for name, shown in reversed(options().items()):
         default = defaults[name]
@@ -120,7 +149,7 @@ def config_options(command: F) -> F:
             add = click.option(
                 flag(name),
                 name,
-                type=kind(default, shown),
+                type=wrapped(kind(default, shown)),
                 default=default,
                 help=shown.help,
                 metavar=shown.metavar or None,

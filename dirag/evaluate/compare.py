@@ -85,6 +85,13 @@ def compare(
     )
 
 
+def difference(
+    gold: Sequence[Document], runs: Sequence[Sequence[Document]], types: Sequence[str], *, seed: int = 0
+) -> Difference:
+    """What the second of two runs makes of the first, over all types."""
+    return _difference(_scores(gold, runs, types), seed)
+
+
 def _scores(
     gold: Sequence[Document], runs: Sequence[Sequence[Document]], types: Sequence[str]
 ) -> list[Score]:

@@ -1,0 +1,155 @@
+"""``dirag eval`` with several values of an option: every combination, a row each, and what differs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dirag.cli.options import Values, flag
+from dirag.config import Config, options
+from dirag.errors import UsageError
+
+#: Options that go for a whole grid: how it runs, and which documents are drawn.
+_WHOLE = ("record", "cache", "cache_size", "parallel", "threads", "offline", "base_url", "key_env", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination: ``varied`` holds the options of which there are several, with their values here."""
+
+    varied: Mapping[str, Any]
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """The folder of the cell in that of the grid."""
+        return ",".join(f"{name}={_short(value)}" for name, value in self.varied.items())
+
+
+def cells(values: dict[str, Any]) -> list[Cell]:
+    """Takes the options of ``Config`` out of a command's values: every combination of several values."""
+    taken = {name: values.pop(name) for name in options()}
+    varied = {name: value for name, value in taken.items() if isinstance(value, Values)}
+    for name in varied:
+        if name in _WHOLE:
+            raise UsageError(
+                f"{flag(name)} has {len(varied[name])} values, and one run has one", hint="give one"
+            )
+    if varied and taken["record"]:
+        raise UsageError(
+            "--record keeps one run, not a grid", hint="--cache default keeps the answers of all"
+        )
+    made = []
+    for chosen in product(*varied.values()):
+        here = dict(zip(varied, chosen, strict=True))
+        made.append(Cell(here, Config(**(taken | here))))
+    names = [cell.name for cell in made]
+    if len(set(names)) < len(names):
+        raise UsageError("two values of an option have the same last part", hint="name files apart")
+    return made
+
+
+def run(
+    grid: Sequence[Cell],
+    one: Callable[[Cell, Path | None], Mapping[str, Any]],
+    out: Path | None,
+    *,
+    documents: int,
+    as_json: bool,
+) -> None:
+    """Runs each cell with ``one``, which gives its report, and prints its row; then what differs.
+
+    A cell whose report lies in ``out`` is not run again. Cells that differ in nothing that counts (without
+    examples it does not matter how these are chosen) share one run.
+    """
+    import orjson
+
+    widths = {name: max(len(name), *(len(_short(c.varied[name])) for c in grid)) for name in grid[0].varied}
+    if not as_json:
+        head = f"{'P':>6} {'R':>6} {'F1':>6}  {'95% interval':14}  {'tokens':>11} {'seconds':>8}"
+        click.echo(f"{'  '.join(name.ljust(width) for name, width in widths.items())}  {head}")
+    done: dict[Config, tuple[Cell, Mapping[str, Any]]] = {}
+    for cell in grid:
+        key = cell.config if cell.config.shots else replace(cell.config, selector="")
+        folder = out / cell.name if out else None
+        if key not in done:
+            done[key] = cell, _finished(cell, folder, documents) or one(cell, folder)
+        elif out and folder:
+            shutil.copytree(out / done[key][0].name, folder, dirs_exist_ok=True)
+        report = done[key][1]
+        if as_json:
+            told = {name: _short(value) for name, value in cell.varied.items()}
+            click.echo(orjson.dumps({"cell": told, **report}))
+        else:
+            values = "  ".join(_short(cell.varied[name]).ljust(width) for name, width in widths.items())
+            click.echo(f"{values}  {_figures(report)}")
+    if out and not as_json:
+        _differences(grid, out)
+
+
+def _finished(cell: Cell, folder: Path | None, documents: int) -> Mapping[str, Any] | None:
+    """The report of a cell that was run before; refused where something else was run."""
+    import orjson
+
+    if folder is None or not (folder / "report.json").is_file():
+        return None
+    report: dict[str, Any] = orjson.loads((folder / "report.json").read_bytes())
+    now = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(cell.config).items()}
+    names = [name for name in now if name not in ("pool", "types", *_WHOLE)]
+    if other := next((name for name in names if report["config"].get(name) != now[name]), None):
+        raise UsageError(
+            f"{folder} was made with {flag(other)} {report['config'].get(other)}, not {now[other]}",
+            hint="name another --out, or remove that folder",
+        )
+    if report["documents"] != documents:
+        raise UsageError(
+            f"{folder} is of {report['documents']} documents, not {documents}",
+            hint="name another --out, or remove that folder",
+        )
+    return report
+
+
+def _differences(grid: Sequence[Cell], out: Path) -> None:
+    """Prints, for each option of two values, what the second makes of the first."""
+    from dirag import formats
+    from dirag.evaluate.compare import difference
+
+    read = cache(lambda cell, file: tuple(formats.read([str(out / cell / file)], format="jsonl")))
+    for name in grid[0].varied:
+        values = list(dict.fromkeys(cell.varied[name] for cell in grid))
+        if len(values) != 2:
+            continue
+        click.echo(f"\n{name}: {_short(values[1])} less {_short(values[0])}")
+        for first in (cell for cell in grid if cell.varied[name] == values[0]):
+            varied = {**first.varied, name: values[1]}
+            second = next(cell for cell in grid if cell.varied == varied)
+            gold, types = read(first.name, "gold.jsonl"), _types(out / first.name)
+            made = difference(gold, [read(c.name, "predictions.jsonl") for c in (first, second)], types)
+            low, high = made.between
+            rest = ", ".join(f"{n} {_short(v)}" for n, v in first.varied.items() if n != name)
+            click.echo(f"  {rest:40}  {made.f1:+.3f} ({low:+.3f} to {high:+.3f})  p {made.p:.4f}")
+
+
+def _types(folder: Path) -> tuple[str, ...]:
+    import orjson
+
+    return tuple(orjson.loads((folder / "report.json").read_bytes())["types"])
+
+
+def _figures(report: Mapping[str, Any]) -> str:
+    low, high = report["ci95"]
+    tokens = report["tokens"]["prompt"] + report["tokens"]["completion"]
+    ratios = f"{report['precision']:6.3f} {report['recall']:6.3f} {report['f1']:6.3f}"
+    return f"{ratios}  {low:.3f} to {high:.3f}  {tokens:11,} {report['seconds']:8.1f}"
+
+
+def _short(value: object) -> str:
+    """A value as it stands in tables and names of folders: of a path the last part."""
+    return str(value).rstrip("/").rpartition("/")[2]
