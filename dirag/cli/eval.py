@@ -13,12 +13,13 @@ import click
 import orjson
 
 from dirag.cli import grid
-from dirag.cli.options import dataset_options, several_config_options
+from dirag.cli.options import Names, dataset_options, several_config_options
 from dirag.cli.scores import concepts_line, schemes_table
 from dirag.cli.tag import Summary
 from dirag.config import Config
 from dirag.data import Document, Json, Result
 from dirag.errors import UsageError
+from dirag.evaluate.perturb import KINDS
 
 if TYPE_CHECKING:
     from dirag.evaluate.concepts import Same
@@ -45,6 +46,13 @@ T = TypeVar("T")
     show_default=True,
     help="What to show: strict scores, or every scheme too.",
 )
+@click.option(
+    "--perturb",
+    type=Names(),
+    default=(),
+    metavar="KIND,…|all",
+    help=f"In place of scores, what edits of the texts change: {', '.join(KINDS)}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @several_config_options
 def evaluate(**values: Any) -> None:
@@ -63,6 +71,7 @@ def evaluate(**values: Any) -> None:
     dirag eval --dataset bc5cdr --predictions mine.jsonl --scores all
     dirag eval --dataset ncbi-disease-pubtator --kb medic.txt --tagger dictionary --out run
     dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --selector random,knn --out grid
+    dirag eval --dataset ncbi-disease --limit 40 --perturb case,synonym,concept --out run
     """
     from dirag.evaluate import datasets
 
@@ -81,6 +90,12 @@ def evaluate(**values: Any) -> None:
     gold: Sequence[Document] = dataset.documents
     if values["limit"]:
         gold = datasets.sample(gold, values["limit"], seed=config.seed)
+    if values["perturb"]:
+        if values["predictions"] or len(cells) > 1:
+            hint = "leave out --predictions, and give each option one value"
+            raise UsageError("--perturb tags edited texts, in one run", hint=hint)
+        _perturb(config, dataset, gold, values)
+        return
     if len(cells) > 1:
         if values["predictions"]:
             raise UsageError("--predictions are of one run, not of a grid", hint="give each option one value")
@@ -134,6 +149,29 @@ def _run(config: Config, dataset: Dataset, gold: Sequence[Document], values: Map
         text = orjson.dumps(report.json(), option=orjson.OPT_INDENT_2).decode()
         (values["out"] / "report.json").write_text(text + "\n", encoding="utf-8")
     return report
+
+
+def _perturb(config: Config, dataset: Dataset, gold: Sequence[Document], values: Mapping[str, Any]) -> None:
+    """Shows how the predictions bear edits of the texts, in place of scores."""
+    from dirag.cli import perturb
+
+    config = replace(config, types=dataset.types, pool=_pool(config, dataset, values["dataset"]))
+    base = _knowledge_base(config, (), tagging=True)
+
+    def tagged(documents: Sequence[Document]) -> Iterator[Result]:
+        results = _tagged(config, dataset, documents, base, False, values["data_dir"])
+        return _kept(results, values["out"], "predictions.jsonl", lambda result: result)
+
+    perturb.run(
+        config,
+        dataset,
+        gold,
+        tagged,
+        kinds=values["perturb"],
+        settings=_settings(config),
+        out=values["out"],
+        as_json=values["as_json"],
+    )
 
 
 def _pool(config: Config, dataset: Dataset, name: str) -> str:

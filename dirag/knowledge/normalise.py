@@ -15,7 +15,7 @@ _MARKS = "\u00ad\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff
 # letters and digits are separate words, so that HER2, HER-2 and HER 2 are one name
 _WORD = re.compile(rf"['’]s\b|((?:[^\W\d_][{_MARKS}]*)+|\d[\d{_MARKS}]*)")
 _DROPPED = re.compile(rf"[{_MARKS}]")
-_GREEK = dict(
+GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "  # noqa: SIM905
@@ -39,7 +39,7 @@ def normal_form(word: str) -> str:
     plain = _DROPPED.sub("", unicodedata.normalize("NFKD", word)).casefold()
     plain = _DROPPED.sub("", plain) or word
     if not plain.isascii():
-        plain = "".join(_GREEK.get(character, character) for character in plain)
+        plain = "".join(GREEK.get(character, character) for character in plain)
     if plain in _ROMAN:
         return _ROMAN[plain]
     return _stem(plain) if len(plain) > 3 else plain
