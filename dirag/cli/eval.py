@@ -156,9 +156,9 @@ def _perturb(config: Config, dataset: Dataset, gold: Sequence[Document], values:
     from dirag.cli import perturb
 
     config = replace(config, types=dataset.types, pool=_pool(config, dataset, values["dataset"]))
-    base = _knowledge_base(config, (), tagging=True)
 
     def tagged(documents: Sequence[Document]) -> Iterator[Result]:
+        base = _knowledge_base(config, (), tagging=True)
         results = _tagged(config, dataset, documents, base, False, values["data_dir"])
         return _kept(results, values["out"], "predictions.jsonl", lambda result: result)
 
