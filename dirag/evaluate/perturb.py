@@ -166,7 +166,10 @@ class Names:
 
 
 def perturb(document: Document, kind: str, names: Names, *, seed: int = 0) -> Perturbed | None:
-    """The copy of a document with one kind of edit wherever it fits; None where it fits nowhere."""
+    """The copy of a document with one kind of edit wherever it fits.
+
+    None where it fits nowhere, or would leave an entity in more than one piece.
+    """
     alignment = _MAKERS[kind](document, names, Random(f"{seed} {kind} {document.text}"))
     text = alignment.apply(document.text)
     if text == document.text:
