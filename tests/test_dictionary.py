@@ -144,6 +144,8 @@ def test_an_enumeration_is_one_mention(index: Lookup, text: str, expected: list[
         ("non-familial anemia", ["anemia"]),
         ("familial breast and ovarian cancer", ["familial breast and ovarian cancer"]),
         ("familial, anemia", ["anemia"]),
+        ("hereditary\u00a0 anemia, familial \n anemia", ["hereditary\u00a0 anemia", "familial \n anemia"]),
+        ("hereditary\n\nanemia", ["anemia"]),
     ],
 )
 def test_modifiers_belong_to_the_mention(index: Lookup, text: str, expected: list[str]) -> None:

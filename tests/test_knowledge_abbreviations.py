@@ -44,6 +44,7 @@ TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.lists(PIECES, max_size=4
         ("adenomatous polyposis coli (APC; MIM 175100)", "APC", "adenomatous polyposis coli"),
         ("DMD (Duchenne muscular dystrophy) boys", "DMD", "Duchenne muscular dystrophy"),
         ("retinitis pigmentosa [RP]", "RP", "retinitis pigmentosa"),
+        ("ataxia - telangiectasia ( AT ) is rare", "AT", "ataxia - telangiectasia"),
     ],
 )
 def test_known_definitions(text: str, short: str, long: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _INSIDE = 160
-_BRACKETS = re.compile(rf"[(\[]([^()\[\]]{{2,{_INSIDE}}})[)\]]")
+_BRACKETS = re.compile(rf"[(\[]\s?([^\s()\[\]][^()\[\]]{{1,{_INSIDE}}})[)\]]")
 _BEFORE = re.compile(r"[^\s()\[\]]+$")
 _WORD = re.compile(r"\S+")
 _SHORT = re.compile(r"\w[^\s,;:]{1,9}(?: [^\s,;:]{1,4})?")

@@ -22,7 +22,8 @@ from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.protocols import Index
 
 _REACH = 40  # characters before a mention in which a word that belongs to it is looked for
-_WORD_BEFORE = re.compile(r"(?<![\w-])([^\W\d_][\w-]*)[ -]$")
+_BLANK = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # within a paragraph
+_WORD_BEFORE = re.compile(rf"(?<![\w-])([^\W\d_][\w-]*)(?:-|{_BLANK})\Z")
 
 
 @dataclass(frozen=True, slots=True)
