@@ -1,0 +1,146 @@
+"""``dirag report``: runs of ``eval --out`` as one page for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dirag import fingerprint
+from dirag.errors import DiragError, InputError
+
+if TYPE_CHECKING:
+    from dirag.data import Json
+
+
+@click.command(short_help="Show runs of eval as a page for a browser.")
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(exists=True, path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="HTML file to write.",
+)
+@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where the corpora of pools lie.")
+@click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch corpora or vocabularies.")
+def report(runs: tuple[Path, ...], output: Path, data_dir: str | None, offline: bool) -> None:
+    """Show runs as one page: scores, curves, errors by kind, and the texts with gold and predicted entities.
+
+    A run is a folder of eval --out; several are compared, over one gold standard. The page holds all that
+    it shows, the texts too, and asks for nothing from anywhere.
+
+    \b
+    dirag eval --dataset ncbi-disease --limit 100 --out runs/knn
+    dirag report runs/knn -o page.html
+    dirag report runs/shots-0 runs/shots-4 runs/shots-8 -o shots.html
+    """
+    from dirag import assembly, formats
+    from dirag.evaluate.analysis import analyse
+    from dirag.evaluate.page import page
+
+    reports = [_report(run) for run in runs]
+    types = _one_gold(runs, reports)
+    gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
+    notes: dict[str, None] = {}  # each once, in order
+    analyses = []
+    for run, about in zip(runs, reports, strict=True):
+        predicted = tuple(formats.read([str(run / "predictions.jsonl")], format="jsonl"))
+        mentions = {entity.text for document in (*gold, *predicted) for entity in document.entities}
+        novelty = _novelty(about["config"], mentions, types, data_dir, offline, notes)
+        analyses.append(analyse(str(run), gold, predicted, report=about, types=types, novelty=novelty))
+    for note in notes:
+        click.echo(f"dirag: {note}", err=True)
+    made = page(analyses, gold, types=types, operation=assembly.OPERATION, notes=tuple(notes))
+    output.write_text(made, encoding="utf-8")
+    size = output.stat().st_size / 1e6
+    click.echo(f"dirag: {output}: {len(runs)} runs, {len(gold):,} texts, {size:.1f} MB", err=True)
+
+
+def _report(run: Path) -> dict[str, Any]:
+    """The report of a run; InputError where the folder is none of a run that ended."""
+    import orjson
+
+    try:
+        about: dict[str, Any] = orjson.loads((run / "report.json").read_bytes())
+        for name in ("gold.jsonl", "predictions.jsonl"):
+            (run / name).open("rb").close()
+        if not isinstance(about["types"], list) or not isinstance(about["config"], dict):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{run} is no run of dirag eval --out that ended ({type(error).__name__})",
+            hint="run it again with --out",
+        ) from error
+    return about
+
+
+def _one_gold(runs: Sequence[Path], reports: Sequence[dict[str, Any]]) -> list[str]:
+    """The types that all runs were scored on; InputError where their gold standards differ."""
+    types = [list(dict.fromkeys(map(str, about["types"]))) for about in reports]
+    digests = [fingerprint.digest(run / "gold.jsonl") for run in runs]
+    for run, digest, wanted in zip(runs, digests, types, strict=True):
+        if digest != digests[0] or set(wanted) != set(types[0]):
+            raise InputError(
+                f"{runs[0]} and {run} were scored on different gold documents or types",
+                hint="show runs of one dataset, split, sample and choice of types on one page",
+            )
+    return types[0]
+
+
+def _novelty(
+    config: dict[str, Json],
+    mentions: Collection[str],
+    types: Sequence[str],
+    data_dir: str | None,
+    offline: bool,
+    notes: dict[str, None],
+) -> Callable[[str], str] | None:
+    """What names the places where a mention was seen, None where the run tells neither pool nor base.
+
+    What cannot be opened adds to ``notes``.
+    """
+    places: dict[str, Collection[str]] = {}
+    for place, name, look in (
+        ("pool", config.get("pool"), partial(_in_pool, mentions, data_dir, offline)),
+        ("knowledge base", config.get("kb"), partial(_in_base, mentions, types, offline)),
+    ):
+        if isinstance(name, str) and name != "none":
+            try:
+                places[place] = look(name)
+            except DiragError as error:
+                notes[f"what was seen in the {place} is not told: {error}"] = None
+    if not places:
+        return None
+
+    def named(mention: str) -> str:
+        return " and ".join(place for place, seen in places.items() if mention in seen) or "neither"
+
+    return named
+
+
+def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, name: str) -> Collection[str]:
+    """Those mentions that are entities of a pool, compared in normal form."""
+    from dirag import assembly
+    from dirag.knowledge import normalise
+
+    examples = assembly.read_pool(name, data_dir=data_dir, offline=offline).examples
+    seen = {normalise.key(entity.text) for example in examples for entity in example.entities}
+    return {mention for mention in mentions if normalise.key(mention) in seen}
+
+
+def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, name: str) -> Collection[str]:
+    """Those mentions that a knowledge base names: a concept that can be of one of the types."""
+    from dirag import assembly
+
+    with closing(assembly.read_base(name, offline=offline)) as base:
+        asked = sorted(mentions)
+        hits = base.index_for(types, how=("exact",), threshold=0.0).lookup(asked, k=1)
+        return {mention for mention, found in zip(asked, hits, strict=True) if found}
