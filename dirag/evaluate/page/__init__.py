@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 
 import orjson
 
@@ -69,18 +70,25 @@ def embedded(value: Json) -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, labels: int = 1) -> str:
-    """A table of cells that are HTML; the first ``labels`` cells of a row are its headings."""
+    """A table of cells that are HTML; the first ``labels`` cells of a row are its headings.
+
+    Of several labels the first is that of all the rows in sequence that share it.
+    """
     made = []
-    for row in rows:
-        headings = "".join(f'<th scope="row">{cell}</th>' for cell in row[:labels])
-        made.append(f"<tr>{headings}{''.join(f'<td>{cell}</td>' for cell in row[labels:])}</tr>")
-    columns = "".join(
-        f'<th scope="col">{escape(name)}</th>' if name else '<td aria-hidden="true"></td>' for name in head
-    )
+    for label, group in groupby(rows, key=lambda row: row[0]):
+        listed = list(group)
+        of_group = f'<th scope="rowgroup" rowspan="{len(listed)}">{label}</th>' if labels > 1 else ""
+        for number, row in enumerate(listed):
+            cells = [of_group if number == 0 else ""] if labels > 1 else []
+            cells += [f'<th scope="row">{cell}</th>' for cell in row[labels > 1 : labels]]
+            made.append(f"<tr>{''.join(cells)}{''.join(f'<td>{cell}</td>' for cell in row[labels:])}</tr>")
+        if labels > 1:
+            made.append("</tbody><tbody>")
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in head)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
         f"<caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead>"
-        f"<tbody>{''.join(made)}</tbody></table></div>"
+        f"<tbody>{''.join(made).removesuffix('</tbody><tbody>')}</tbody></table></div>"
     )
 
 
@@ -124,15 +132,17 @@ def _section(name: str, heading: str, parts: Iterable[str]) -> str:
 
 def _scores(runs: Sequence[Analysis], operation: Collection[str]) -> Iterator[str]:
     if len(runs) > 1:
+        varied = _varied(runs, operation)
         yield table(
             "All types",
-            ("run", *(differing := _differing(runs)), *_COUNTED, *_RATIOS, "tokens", "seconds"),
+            ("run", *_COUNTED, *_RATIOS, "ECE", "Brier", "tokens", "seconds", *varied),
             (
                 (
                     escape(run.name),
-                    *(escape(_told(_settings(run).get(name))) for name in differing),
                     *_cells(run.whole),
+                    *_trust(run),
                     *_cost(run),
+                    *(escape(_told(_settings(run)[name])) for name in varied),
                 )
                 for run in runs
             ),
@@ -150,10 +160,13 @@ def _scores(runs: Sequence[Analysis], operation: Collection[str]) -> Iterator[st
         yield f'<dl class="boxes">{"".join(boxes)}</dl>'
     yield "<p>Strict: both ends and the type are right. Intervals are bootstraps over texts.</p>"
     yield _grouped("By type", "type", runs, lambda run: {"all": run.whole, **run.types})
-    settings = _common(runs)
-    rows = ((escape(name), escape(_told(value))) for name, value in settings.items())
-    heading = "Settings" if len(runs) == 1 else "Settings that all runs share"
-    yield f"<details><summary>{heading}</summary>{table(heading, ('setting', 'value'), rows)}</details>"
+    names = dict.fromkeys(name for run in runs for name in _settings(run))
+    rows = ((escape(name), *(escape(_told(_settings(run).get(name))) for run in runs)) for name in names)
+    heads = [run.name for run in runs] if len(runs) > 1 else ["value"]
+    yield (
+        f'<details class="settings"><summary>Settings</summary>'
+        f"{table('Settings', ('setting', *heads), rows)}</details>"
+    )
 
 
 def _grouped(
@@ -193,15 +206,14 @@ def _settings(run: Analysis) -> Mapping[str, Json]:
     return config if isinstance(config, dict) else {}
 
 
-def _differing(runs: Sequence[Analysis]) -> list[str]:
-    """The settings in which runs differ, in their own order."""
-    names = dict.fromkeys(name for run in runs for name in _settings(run))
-    return [name for name in names if len({_told(_settings(run).get(name)) for run in runs}) > 1]
-
-
-def _common(runs: Sequence[Analysis]) -> dict[str, Json]:
-    differing = _differing(runs)
-    return {name: value for name, value in _settings(runs[0]).items() if name not in differing}
+def _varied(runs: Sequence[Analysis], operation: Collection[str]) -> list[str]:
+    """The settings that all runs have and in which they differ, in their own order, less ``operation``."""
+    shared = [name for name in _settings(runs[0]) if all(name in _settings(run) for run in runs)]
+    return [
+        name
+        for name in shared
+        if name not in operation and len({_told(_settings(run)[name]) for run in runs}) > 1
+    ]
 
 
 def _told(value: Json) -> str:
@@ -217,11 +229,12 @@ def _told(value: Json) -> str:
 
 def _curves(runs: Sequence[Analysis], operation: Collection[str]) -> Iterator[str]:
     yield '<div class="charts">'
-    for name in _differing(runs):
-        values = [_settings(run).get(name) for run in runs]
-        numbers = [value for value in values if isinstance(value, int | float) and value is not True]
-        if name not in {*operation, "seed"} and len(numbers) == len(runs) and False not in numbers:
-            yield _against(name, numbers, runs, operation)
+    varied = _varied(runs, operation)
+    for name in varied:
+        values = [_settings(run)[name] for run in runs]
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if name != "seed" and len(numbers) == len(runs):
+            yield _against(name, numbers, runs, [other for other in varied if other != name])
     yield lines(
         "Precision and recall over score",
         [Series(run.name, [(p.recall, p.precision) for p in run.curve], dots=False) for run in runs],
@@ -236,8 +249,10 @@ def _curves(runs: Sequence[Analysis], operation: Collection[str]) -> Iterator[st
         diagonal=True,
     )
     yield "</div>"
-    told = "; ".join(_trust(run) for run in runs)
-    yield f"<p>{escape(told)}.</p><details><summary>Figures of the curves</summary>"
+    if len(runs) == 1:
+        told = "Expected calibration error {}, Brier score {}.".format(*_trust(runs[0]))
+        yield f"<p>{escape(told)}{_unscored(runs[0])}</p>"
+    yield "<details><summary>Figures of the curves</summary>"
     rows = (
         (escape(run.name), f"{b.low:g}", f"{b.predicted:,}", *_bin(b.predicted, b.score, b.right), *ratios)
         for run in runs
@@ -252,20 +267,22 @@ def _bin(predicted: int, score: float, right: float) -> tuple[str, str]:
     return (f"{score:.3f}", f"{right:.3f}") if predicted else (_ABSENT, _ABSENT)
 
 
-def _trust(run: Analysis) -> str:
+def _trust(run: Analysis) -> tuple[str, str]:
+    """Expected calibration error and Brier score, where there are scores."""
     made = run.calibration
-    if not any(b.predicted for b in made.bins):
-        return f"{run.name} gives no scores"
-    unscored = f", {made.unscored:,} entities without a score" if made.unscored else ""
-    return f"{run.name}: expected calibration error {made.ece:.3f}, Brier score {made.brier:.3f}{unscored}"
+    return _bin(sum(b.predicted for b in made.bins), made.ece, made.brier)
 
 
-def _against(name: str, values: Sequence[float], runs: Sequence[Analysis], operation: Collection[str]) -> str:
+def _unscored(run: Analysis) -> str:
+    number = run.calibration.unscored
+    return f" {number:,} of {run.whole.counts.predicted:,} found entities have no score." if number else ""
+
+
+def _against(name: str, values: Sequence[float], runs: Sequence[Analysis], others: Sequence[str]) -> str:
     """F1 against an option: a line for each choice of the other settings in which the runs differ."""
-    others = [other for other in _differing(runs) if other != name and other not in operation]
     groups: dict[str, list[tuple[float, Figures]]] = {}
     for value, run in zip(values, runs, strict=True):
-        label = ", ".join(f"{other} {_told(_settings(run).get(other))}" for other in others)
+        label = ", ".join(f"{other} {_told(_settings(run)[other])}" for other in others)
         groups.setdefault(label, []).append((value, run.whole))
     series = [
         Series(
@@ -291,10 +308,12 @@ def _errors(runs: Sequence[Analysis]) -> Iterator[str]:
     several = len(runs) > 1
     rows = (
         (
-            f'<button type="button" data-kind="{kind}" data-run="{number}">{kind}</button>',
-            *([escape(run.name)] if several else []),
+            *([kind] if several else []),
+            f'<button type="button" data-kind="{kind}" data-run="{number}" '
+            f'aria-label="{escape(f"{kind}: {run.name}" if several else kind)}">'
+            f"{escape(run.name) if several else kind}</button>",
             *_sides(kind, run),
-            *([] if several else [escape(rule)]),
+            *([] if several else [f'<span class="rule">{escape(rule)}</span>']),
         )
         for kind, rule in KINDS.items()
         for number, run in enumerate(runs)
@@ -303,7 +322,7 @@ def _errors(runs: Sequence[Analysis]) -> Iterator[str]:
     head = ("kind", *(["run"] if several else []), *columns, *([] if several else ["rule"]))
     yield (
         "<p>Each gold and each predicted entity is of one kind. “Overlaps” is said of a gold and a predicted "
-        "entity neither of which is correct. A kind’s button shows its texts.</p>"
+        "entity neither of which is correct. A button shows the texts.</p>"
     )
     yield table("Entities by kind of error", head, rows, labels=1 + several)
     if several:
