@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dirag import fingerprint
-from dirag.errors import DiragError, InputError
+from dirag.cli.runs import report_of, types_of_both
+from dirag.cli.tag import writing
+from dirag.errors import DiragError
 
 if TYPE_CHECKING:
     from dirag.data import Json
@@ -46,57 +47,27 @@ def report(runs: tuple[Path, ...], output: Path, data_dir: str | None, offline: 
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
 
-    reports = [_report(run) for run in runs]
-    types = _one_gold(runs, reports)
+    types = list(dict.fromkeys(type for run in runs for type in types_of_both(runs[0], run)))
     gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
     notes: dict[str, None] = {}  # each once, in order
     analyses = []
-    for run, about in zip(runs, reports, strict=True):
+    for run in runs:
+        about = report_of(run)
         predicted = tuple(formats.read([str(run / "predictions.jsonl")], format="jsonl"))
         mentions = {entity.text for document in (*gold, *predicted) for entity in document.entities}
-        novelty = _novelty(about["config"], mentions, types, data_dir, offline, notes)
+        novelty = _novelty(about.get("config", {}), mentions, types, data_dir, offline, notes)
         analyses.append(analyse(str(run), gold, predicted, report=about, types=types, novelty=novelty))
     for note in notes:
         click.echo(f"dirag: {note}", err=True)
     made = page(analyses, gold, types=types, operation=assembly.OPERATION, notes=tuple(notes))
-    output.write_text(made, encoding="utf-8")
+    with writing(output):
+        output.write_text(made, encoding="utf-8")
     size = output.stat().st_size / 1e6
     click.echo(f"dirag: {output}: {len(runs)} runs, {len(gold):,} texts, {size:.1f} MB", err=True)
 
 
-def _report(run: Path) -> dict[str, Any]:
-    """The report of a run; InputError where the folder is none of a run that ended."""
-    import orjson
-
-    try:
-        about: dict[str, Any] = orjson.loads((run / "report.json").read_bytes())
-        for name in ("gold.jsonl", "predictions.jsonl"):
-            (run / name).open("rb").close()
-        if not isinstance(about["types"], list) or not isinstance(about["config"], dict):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{run} is no run of dirag eval --out that ended ({type(error).__name__})",
-            hint="run it again with --out",
-        ) from error
-    return about
-
-
-def _one_gold(runs: Sequence[Path], reports: Sequence[dict[str, Any]]) -> list[str]:
-    """The types that all runs were scored on; InputError where their gold standards differ."""
-    types = [list(dict.fromkeys(map(str, about["types"]))) for about in reports]
-    digests = [fingerprint.digest(run / "gold.jsonl") for run in runs]
-    for run, digest, wanted in zip(runs, digests, types, strict=True):
-        if digest != digests[0] or set(wanted) != set(types[0]):
-            raise InputError(
-                f"{runs[0]} and {run} were scored on different gold documents or types",
-                hint="show runs of one dataset, split, sample and choice of types on one page",
-            )
-    return types[0]
-
-
 def _novelty(
-    config: dict[str, Json],
+    config: Mapping[str, Json],
     mentions: Collection[str],
     types: Sequence[str],
     data_dir: str | None,
@@ -128,12 +99,20 @@ def _novelty(
 
 def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, name: str) -> Collection[str]:
     """Those mentions that are entities of a pool, compared in normal form."""
+    from dirag.knowledge import normalise
+
+    seen = _pool_names(name, data_dir, offline)
+    return {mention for mention in mentions if normalise.key(mention) in seen}
+
+
+@cache
+def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tuple[str, ...]]:
+    """The mentions of a pool in normal form, read once for all runs."""
     from dirag import assembly
     from dirag.knowledge import normalise
 
     examples = assembly.read_pool(name, data_dir=data_dir, offline=offline).examples
-    seen = {normalise.key(entity.text) for example in examples for entity in example.entities}
-    return {mention for mention in mentions if normalise.key(mention) in seen}
+    return frozenset(normalise.key(entity.text) for example in examples for entity in example.entities)
 
 
 def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, name: str) -> Collection[str]:

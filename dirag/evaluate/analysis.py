@@ -7,16 +7,17 @@ call correct.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
-from dirag.data import Document, Json
+from dirag.data import Document, Entity, Json
 from dirag.errors import InputError
-from dirag.evaluate.bootstrap import interval
+from dirag.evaluate.bootstrap import intervals
 from dirag.evaluate.calibration import Calibration, calibration
+from dirag.evaluate.counts import Counts, Table
 from dirag.evaluate.kinds import KINDS, Judged, Span, judge
-from dirag.evaluate.score import Counts, score
+from dirag.evaluate.score import matched, score
 
 #: Mentions of so many words or more are one group.
 LONG = 5
@@ -73,8 +74,8 @@ def analyse(
 
     Raises InputError where the figures of its report are not those of its files.
     """
-    answers = list(predicted)
-    scored = score(gold, answers, types=types)
+    answers, wanted = list(predicted), frozenset(types)
+    scored = score(gold, answers, types=wanted, tokens=False)
     counted = [report.get(name) for name in ("gold", "predicted", "correct")]
     micro = scored.micro
     if counted != [micro.gold, micro.predicted, micro.correct]:
@@ -83,29 +84,21 @@ def analyse(
             f"entities, its files {[micro.gold, micro.predicted, micro.correct]}",
             hint="run dirag eval --out again",
         )
-    judged, scores = [], []
-    for document, answer in _paired(gold, answers):
-        entities = [entity for entity in answer.entities if entity.type in types] if answer else []
-        judged.append(
-            judge(
-                [(e.start, e.end, e.type) for e in document.entities if e.type in types],
-                [(e.start, e.end, e.type) for e in entities],
-            )
-        )
-        best: dict[Span, float | None] = {}
-        for entity in entities:
-            span = (entity.start, entity.end, entity.type)
-            seen = best.get(span, 0.0)
-            best[span] = None if seen is None or entity.score is None else max(seen, entity.score)
-        scores.append(best)
-    texts = [document.text for document in gold]
+    scores: list[Mapping[Span, float | None]] = [{}] * len(gold)
+    for place, _, answer in matched(gold, answers, []):
+        scores[place] = _scores(answer.entities if answer else (), wanted)
+    judged = [
+        judge(_scores(document.entities, wanted), found) for document, found in zip(gold, scores, strict=True)
+    ]
+    texts, seed = [document.text for document in gold], _seed(report)
+    whole = _grouped(judged, texts, lambda span, text: "", seed)
     return Analysis(
         name,
         report,
-        whole=_grouped(judged, texts, lambda span, text: "").get("", Figures(Counts(), (0.0, 0.0))),
-        types=_grouped(judged, texts, lambda span, text: span[2]),
-        lengths=_grouped(judged, texts, lambda span, text: length(text)),
-        novelty=_grouped(judged, texts, lambda span, text: novelty(text)) if novelty else {},
+        whole=whole.get("", Figures(Counts(), (0.0, 0.0))),
+        types=_grouped(judged, texts, lambda span, text: span[2], seed),
+        lengths=_grouped(judged, texts, lambda span, text: length(text), seed),
+        novelty=_grouped(judged, texts, lambda span, text: novelty(text), seed) if novelty else {},
         kinds=_kinds(judged),
         calibration=calibration(scored),
         curve=_curve(judged, scores),
@@ -120,37 +113,39 @@ def length(mention: str) -> str:
     return "1 word" if words == 1 else f"{words} words" if words < LONG else f"{LONG} or more words"
 
 
-def _paired(
-    gold: Iterable[Document], predicted: Iterable[Document]
-) -> Iterator[tuple[Document, Document | None]]:
-    """Each gold document with its prediction: by id and text, in order where several share them."""
-    waiting: dict[tuple[str, str], deque[Document]] = defaultdict(deque)
-    for answer in predicted:
-        waiting[answer.id, answer.text].append(answer)
-    for document in gold:
-        answers = waiting[document.id, document.text]
-        yield document, answers.popleft() if answers else None
+def _scores(entities: Iterable[Entity], types: Collection[str]) -> dict[Span, float | None]:
+    """The spans of these types with their scores: of one listed twice the best, none being the best of all."""
+    best: dict[Span, float | None] = {}
+    for entity in entities:
+        if entity.type in types:
+            span = (entity.start, entity.end, entity.type)
+            seen = best.get(span, 0.0)
+            best[span] = None if seen is None or entity.score is None else max(seen, entity.score)
+    return best
+
+
+def _seed(report: Mapping[str, Json]) -> int:
+    """The seed with which a run drew its own intervals."""
+    config = report.get("config")
+    seed = config.get("seed") if isinstance(config, dict) else None
+    return seed if isinstance(seed, int) else 0
 
 
 def _grouped(
-    judged: Sequence[Judged], texts: Sequence[str], group: Callable[[Span, str], str]
+    judged: Sequence[Judged], texts: Sequence[str], group: Callable[[Span, str], str], seed: int
 ) -> dict[str, Figures]:
     """The figures of each group of entities, by name."""
-    gold: dict[str, Counter[int]] = defaultdict(Counter)  # by group, how many each document has
-    predicted: dict[str, Counter[int]] = defaultdict(Counter)
-    correct: dict[str, Counter[int]] = defaultdict(Counter)
+    import numpy as np
+
+    rows: dict[str, Table] = defaultdict(lambda: np.zeros((len(texts), len(fields(Counts))), np.int64))
     for place, (each, text) in enumerate(zip(judged, texts, strict=True)):
-        for spans, counted in ((each.gold, gold), (each.predicted, predicted)):
+        for column, spans in enumerate((each.gold, each.predicted)):
             for span in spans:
-                counted[group(span, text[span[0] : span[1]])][place] += 1
+                rows[group(span, text[span[0] : span[1]])][place, column] += 1
         for span, kind in each.gold.items():
-            if kind == "correct":
-                correct[group(span, text[span[0] : span[1]])][place] += 1
-    figures = {}
-    for name in sorted({*gold, *predicted}):
-        rows = [Counts(gold[name][i], predicted[name][i], correct[name][i]) for i in range(len(texts))]
-        figures[name] = Figures(sum(rows, Counts()), interval(rows))
-    return figures
+            rows[group(span, text[span[0] : span[1]])][place, 2] += kind == "correct"
+    bounds = intervals(rows, seed=seed) if rows else {}
+    return {name: Figures(Counts.of(rows[name]), bounds[name]) for name in sorted(rows)}
 
 
 def _kinds(judged: Iterable[Judged]) -> dict[str, tuple[int, int]]:

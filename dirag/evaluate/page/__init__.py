@@ -84,7 +84,10 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, l
             made.append(f"<tr>{''.join(cells)}{''.join(f'<td>{cell}</td>' for cell in row[labels:])}</tr>")
         if labels > 1:
             made.append("</tbody><tbody>")
-    columns = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in head)
+    columns = "".join(
+        f"<th scope=col{' class=name' if i < labels else ''}>{escape(name)}</th>" if name else "<td></td>"
+        for i, name in enumerate(head)
+    )
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
         f"<caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead>"
