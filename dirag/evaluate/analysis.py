@@ -114,7 +114,7 @@ def length(mention: str) -> str:
 
 
 def _scores(entities: Iterable[Entity], types: Collection[str]) -> dict[Span, float | None]:
-    """The spans of these types with their scores: of one listed twice the best, none being the best of all."""
+    """The spans of these types with their scores: of one listed twice the best, none being best of all."""
     best: dict[Span, float | None] = {}
     for entity in entities:
         if entity.type in types:
