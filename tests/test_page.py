@@ -23,6 +23,7 @@ from dirag.data import Document, Entity, Json
 from dirag.evaluate.analysis import Analysis, analyse
 from dirag.evaluate.kinds import KINDS
 from dirag.evaluate.page import embedded, page, table
+from dirag.evaluate.page.charts import around
 
 HOSTILE = "</script><script>alert(1)</script><img src=http://x.example/ onerror=alert(2)>&lt;\u2028'\"`"
 
@@ -170,6 +171,14 @@ def test_f1_is_drawn_against_a_number_in_which_runs_differ() -> None:
     assert "F1 against" not in page([several[0][0]], [several[0][1]], types=["disease"])
 
 
+@given(st.lists(st.floats(0, 1), min_size=1))
+def test_ticks_enclose_what_is_drawn_and_are_few(ratios: list[float]) -> None:
+    ticks = around(ratios)
+    assert ticks[0] <= min(ratios) + 1e-9
+    assert ticks[-1] >= max(ratios) - 1e-9
+    assert 2 <= len(ticks) <= 11
+
+
 # -- the command -----------------------------------------------------------------------------------------
 
 
@@ -206,7 +215,7 @@ def folder(ready: Path, tmp_path: Path) -> Path:
 def test_a_run_becomes_a_page(folder: Path) -> None:
     done = run(folder, "report", "run", "-o", "page.html")
     assert done.returncode == 0, done.stderr
-    assert "1 runs, 2 texts" in done.stderr
+    assert "page.html: 2 texts" in done.stderr
     parsed = Parsed((folder / "page.html").read_text(encoding="utf-8"))
     data = parsed.data()
     assert data["documents"] == [["gold:1", "asthma and salbutamol"], ["gold:2", HOSTILE]]

@@ -63,7 +63,7 @@ def report(runs: tuple[Path, ...], output: Path, data_dir: str | None, offline: 
     with writing(output):
         output.write_text(made, encoding="utf-8")
     size = output.stat().st_size / 1e6
-    click.echo(f"dirag: {output}: {len(runs)} runs, {len(gold):,} texts, {size:.1f} MB", err=True)
+    click.echo(f"dirag: {output}: {len(gold):,} texts, {size:.1f} MB", err=True)
 
 
 def _novelty(

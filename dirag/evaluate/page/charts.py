@@ -5,6 +5,7 @@ Colours come from the page's style sheet by class. Every text is escaped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -43,7 +44,7 @@ RATIO = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 def around(values: Sequence[float]) -> list[float]:
     """Ticks a tenth apart, or a half of that, from below the least of some ratios to above the largest."""
     step = 0.05 if max(values) - min(values) < 0.3 else 0.1
-    low, high = int(min(values) / step + 1e-9), -int(-max(values) / step + 1e-9)
+    low, high = math.floor(min(values) / step + 1e-9), math.ceil(max(values) / step - 1e-9)
     return [round(step * i, 2) for i in range(low, max(high, low + 1) + 1)]
 
 
