@@ -224,6 +224,19 @@ def test_a_run_becomes_a_page(folder: Path) -> None:
     assert "pool and knowledge base" in parsed.text
 
 
+def test_a_grid_becomes_a_page_of_its_runs_in_order(folder: Path) -> None:
+    for shots in (4, 16, 0):
+        at = shutil.copytree(folder / "run", folder / "grid" / f"shots={shots}")
+        report = orjson.loads((at / "report.json").read_bytes())
+        report["config"]["shots"] = shots
+        (at / "report.json").write_bytes(orjson.dumps(report))
+    done = run(folder, "report", "grid", "-o", "page.html")
+    assert done.returncode == 0, done.stderr
+    parsed = Parsed((folder / "page.html").read_text(encoding="utf-8"))
+    assert [shown["name"] for shown in parsed.data()["runs"]] == ["shots=0", "shots=4", "shots=16"]
+    assert "F1 against shots" in parsed.text
+
+
 def test_what_cannot_be_opened_is_told_and_the_rest_is_shown(folder: Path) -> None:
     (folder / "names.tsv").unlink()
     done = run(folder, "report", "run", "-o", "page.html")
@@ -240,6 +253,12 @@ def test_a_folder_that_is_no_whole_run_is_refused(folder: Path, lost: str) -> No
     assert "run is no run of dirag eval --out that ended" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "page.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told(folder: Path) -> None:
+    done = run(folder, "report", "run", "-o", "absent/page.html")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "dirag: cannot write absent/page.html: No such file or directory"
 
 
 def test_runs_over_other_gold_are_refused(folder: Path) -> None:

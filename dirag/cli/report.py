@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dirag.cli.runs import report_of, types_of_both
+from dirag.cli.runs import report_of, runs_in, types_of_both
 from dirag.cli.tag import writing
 from dirag.errors import DiragError
 
@@ -35,28 +35,30 @@ if TYPE_CHECKING:
 def report(runs: tuple[Path, ...], output: Path, data_dir: str | None, offline: bool) -> None:
     """Show runs as one page: scores, curves, errors by kind, and the texts with gold and predicted entities.
 
-    A run is a folder of eval --out; several are compared, over one gold standard. The page holds all that
-    it shows, the texts too, and asks for nothing from anywhere.
+    A run is a folder of eval --out, or one with such folders in it; several are compared, over one gold
+    standard. The page holds all that it shows, the texts too, and asks for nothing from anywhere.
 
     \b
-    dirag eval --dataset ncbi-disease --limit 100 --out runs/knn
-    dirag report runs/knn -o page.html
-    dirag report runs/shots-0 runs/shots-4 runs/shots-8 -o shots.html
+    dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --out grid
+    dirag report grid -o grid.html
+    dirag report grid/shots=4 grid/shots=8 -o page.html
     """
     from dirag import assembly, formats
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
 
+    runs = tuple(inner for run in runs for inner in runs_in(run))
+    names = [run.name if sum(run.name == other.name for other in runs) == 1 else str(run) for run in runs]
     types = list(dict.fromkeys(type for run in runs for type in types_of_both(runs[0], run)))
     gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
     notes: dict[str, None] = {}  # each once, in order
     analyses = []
-    for run in runs:
+    for name, run in zip(names, runs, strict=True):
         about = report_of(run)
         predicted = tuple(formats.read([str(run / "predictions.jsonl")], format="jsonl"))
         mentions = {entity.text for document in (*gold, *predicted) for entity in document.entities}
         novelty = _novelty(about.get("config", {}), mentions, types, data_dir, offline, notes)
-        analyses.append(analyse(str(run), gold, predicted, report=about, types=types, novelty=novelty))
+        analyses.append(analyse(name, gold, predicted, report=about, types=types, novelty=novelty))
     for note in notes:
         click.echo(f"dirag: {note}", err=True)
     made = page(analyses, gold, types=types, operation=assembly.OPERATION, notes=tuple(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,17 @@ def report_of(run: Path) -> dict[str, Any]:
             hint="run it again, or name the gold standard of JSONL predictions with --dataset",
         ) from error
     return report
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """A run by itself, or the runs of a grid: the folders in one that has no report itself."""
+    inside = [] if (folder / "report.json").exists() else [r.parent for r in folder.glob("*/report.json")]
+    return sorted(inside, key=lambda run: _in_order(run.name)) or [folder]
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """What sorts names with the numbers in them as numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def types_of_both(a: Path, b: Path) -> tuple[str, ...]:
