@@ -201,7 +201,7 @@ def test_two_runs_are_set_side_by_side(opened: Browser, folder: Path) -> None:
     headings = opened.run(
         "[...document.querySelector('.sides').querySelectorAll('h4')].map((h) => h.textContent)"
     )
-    assert headings == ["Gold", "knn", "<b>perfect</b>"]
+    assert headings == ["Gold, against knn", "knn", "<b>perfect</b>"]
     assert "t10" not in shown(opened)
     choose(opened, "kind", "error")
     choose(opened, "run", "1")

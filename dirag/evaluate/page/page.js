@@ -45,7 +45,7 @@
   const item = (number) => {
     const [id, text] = documents[number], characters = Array.from(text);
     const chosen = [runs[run ? run.value : 0], ...(beside && beside.value !== "" ? [runs[beside.value]] : [])];
-    const sides = [side("Gold", characters, chosen[0].gold[number])];
+    const sides = [side(runs.length > 1 ? `Gold, against ${chosen[0].name}` : "Gold", characters, chosen[0].gold[number])];
     for (const each of chosen) {
       sides.push(side(runs.length > 1 ? each.name : "Predicted", characters, each.found[number]));
     }
