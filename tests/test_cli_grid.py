@@ -82,6 +82,8 @@ def test_runs_that_nothing_tells_apart_are_shared(folder: Path) -> None:
     assert done.stderr.count("documents, ") == 1
     one, two = ((folder / "shared" / f"selector={name}") for name in ("knn", "random"))
     assert (one / "predictions.jsonl").read_bytes() == (two / "predictions.jsonl").read_bytes()
+    for run, selector in ((one, "knn"), (two, "random")):
+        assert json.loads((run / "report.json").read_bytes())["config"]["selector"] == selector
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,11 @@ def test_holds_every_data_file_as_it_is(wheel: Path) -> None:
 def test_holds_the_package_its_types_and_its_licence_and_no_more(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dirag").rglob("*.py")}
+    code = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "dirag").rglob("*")
+        if path.suffix in (".py", ".css", ".js")
+    }
     assert {*code, "dirag/py.typed"} <= names
     rest = {name for name in names if not name.startswith("dirag/")}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in rest)

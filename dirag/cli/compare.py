@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dirag.cli.options import dataset_options
-from dirag.errors import InputError
+from dirag.cli.runs import types_of_both
 
 if TYPE_CHECKING:
     from dirag.data import Document
@@ -50,7 +49,7 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
         )
         gold, types = dataset.documents, dataset.types
     else:
-        types = _one_gold(*runs)
+        types = types_of_both(*runs)
         gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
     predicted = [
         tuple(formats.read([str(run / "predictions.jsonl" if run.is_dir() else run)], format="jsonl"))
@@ -61,36 +60,6 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
         if missing:
             click.echo(f"dirag: {run} has no predictions for {missing:,} gold documents", err=True)
     click.echo(orjson.dumps(made.json()).decode() if values["as_json"] else _table(runs, made))
-
-
-def _one_gold(a: Path, b: Path) -> tuple[str, ...]:
-    """The types that both runs were scored on; InputError where their gold standards differ."""
-    import orjson
-
-    types = []
-    for run in (a, b):
-        try:
-            report = orjson.loads((run / "report.json").read_bytes())
-            types.append(tuple(report["types"]))
-            (run / "gold.jsonl").open("rb").close()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{run} is no run of dirag eval --out that ended ({type(error).__name__})",
-                hint="run it again, or name the gold standard of JSONL predictions with --dataset",
-            ) from error
-    with (a / "gold.jsonl").open("rb") as of_a, (b / "gold.jsonl").open("rb") as of_b:
-        for number, (one, other) in enumerate(zip_longest(of_a, of_b), start=1):
-            if one != other:
-                raise InputError(
-                    f"{a} and {b} were scored on different gold: document {number} is not the same in both",
-                    hint="compare runs of one dataset, split, sample and choice of types",
-                )
-    if set(types[0]) != set(types[1]):
-        raise InputError(
-            f"{a} and {b} were scored on different types: {', '.join(types[0])}; {', '.join(types[1])}",
-            hint="compare runs of one choice of types",
-        )
-    return types[0]
 
 
 def _table(runs: tuple[Path, Path], made: Comparison) -> str:

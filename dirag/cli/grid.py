@@ -83,6 +83,9 @@ def run(
             done[key] = cell, _finished(cell, folder, documents) or one(cell, folder)
         elif out and folder:
             shutil.copytree(out / done[key][0].name, folder, dirs_exist_ok=True)
+            config = {**done[key][1]["config"], "selector": cell.config.selector}
+            own = {**done[key][1], "config": config}
+            (folder / "report.json").write_bytes(orjson.dumps(own, option=orjson.OPT_INDENT_2) + b"\n")
         report = done[key][1]
         if as_json:
             told = {name: _short(value) for name, value in cell.varied.items()}

@@ -58,7 +58,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     _refuse_overwrite(values["output"], paths)
     summary = Summary(shown=not values["quiet"])
     base = assembly.knowledge_base(config)
-    with _writing(values["output"]):
+    with writing(values["output"]):
         whole = _journal(values, config, base)
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
@@ -144,12 +144,12 @@ def _sink(output: Path | None, form: str | None) -> Iterator[tuple[BinaryIO, Cal
     if output is None:
         yield sys.stdout.buffer, dumps
         return
-    with _writing(output), output.open("ab") as out:
+    with writing(output), output.open("ab") as out:
         yield out, dumps
 
 
 @contextmanager
-def _writing(output: Path | None) -> Iterator[None]:
+def writing(output: Path | None) -> Iterator[None]:
     """What goes wrong with the output file, as an error that names it."""
     try:
         yield

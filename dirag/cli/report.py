@@ -1,0 +1,127 @@
+"""``dirag report``: runs of ``eval --out`` as one page for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dirag.cli.runs import report_of, runs_in, types_of_both
+from dirag.cli.tag import writing
+from dirag.errors import DiragError
+
+if TYPE_CHECKING:
+    from dirag.data import Json
+
+
+@click.command(short_help="Show runs of eval as a page for a browser.")
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(exists=True, path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="HTML file to write.",
+)
+@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where the corpora of pools lie.")
+@click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch corpora or vocabularies.")
+def report(runs: tuple[Path, ...], output: Path, data_dir: str | None, offline: bool) -> None:
+    """Show runs as one page: scores, curves, errors by kind, and the texts with gold and predicted entities.
+
+    A run is a folder of eval --out, or one with such folders in it; several are compared, over one gold
+    standard. The page holds all that it shows, the texts too, and asks for nothing from anywhere.
+
+    \b
+    dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --out grid
+    dirag report grid -o grid.html
+    dirag report grid/shots=4 grid/shots=8 -o page.html
+    """
+    from dirag import assembly, formats
+    from dirag.evaluate.analysis import analyse
+    from dirag.evaluate.page import page
+
+    runs = tuple(inner for run in runs for inner in runs_in(run))
+    names = [run.name if sum(run.name == other.name for other in runs) == 1 else str(run) for run in runs]
+    types = list(dict.fromkeys(type for run in runs for type in types_of_both(runs[0], run)))
+    gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
+    notes: dict[str, None] = {}  # each once, in order
+    analyses = []
+    for name, run in zip(names, runs, strict=True):
+        about = report_of(run)
+        predicted = tuple(formats.read([str(run / "predictions.jsonl")], format="jsonl"))
+        mentions = {entity.text for document in (*gold, *predicted) for entity in document.entities}
+        novelty = _novelty(about.get("config", {}), mentions, types, data_dir, offline, notes)
+        analyses.append(analyse(name, gold, predicted, report=about, types=types, novelty=novelty))
+    for note in notes:
+        click.echo(f"dirag: {note}", err=True)
+    made = page(analyses, gold, types=types, operation=assembly.OPERATION, notes=tuple(notes))
+    with writing(output):
+        output.write_text(made, encoding="utf-8")
+    size = output.stat().st_size / 1e6
+    click.echo(f"dirag: {output}: {len(gold):,} texts, {size:.1f} MB", err=True)
+
+
+def _novelty(
+    config: Mapping[str, Json],
+    mentions: Collection[str],
+    types: Sequence[str],
+    data_dir: str | None,
+    offline: bool,
+    notes: dict[str, None],
+) -> Callable[[str], str] | None:
+    """What names the places where a mention was seen, None where the run tells neither pool nor base.
+
+    What cannot be opened adds to ``notes``.
+    """
+    places: dict[str, Collection[str]] = {}
+    for place, name, look in (
+        ("pool", config.get("pool"), partial(_in_pool, mentions, data_dir, offline)),
+        ("knowledge base", config.get("kb"), partial(_in_base, mentions, types, offline)),
+    ):
+        if isinstance(name, str) and name != "none":
+            try:
+                places[place] = look(name)
+            except DiragError as error:
+                notes[f"what was seen in the {place} is not told: {error}"] = None
+    if not places:
+        return None
+
+    def named(mention: str) -> str:
+        return " and ".join(place for place, seen in places.items() if mention in seen) or "neither"
+
+    return named
+
+
+def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, name: str) -> Collection[str]:
+    """Those mentions that are entities of a pool, compared in normal form."""
+    from dirag.knowledge import normalise
+
+    seen = _pool_names(name, data_dir, offline)
+    return {mention for mention in mentions if normalise.key(mention) in seen}
+
+
+@cache
+def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tuple[str, ...]]:
+    """The mentions of a pool in normal form, read once for all runs."""
+    from dirag import assembly
+    from dirag.knowledge import normalise
+
+    examples = assembly.read_pool(name, data_dir=data_dir, offline=offline).examples
+    return frozenset(normalise.key(entity.text) for example in examples for entity in example.entities)
+
+
+def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, name: str) -> Collection[str]:
+    """Those mentions that a knowledge base names: a concept that can be of one of the types."""
+    from dirag import assembly
+
+    with closing(assembly.read_base(name, offline=offline)) as base:
+        asked = sorted(mentions)
+        hits = base.index_for(types, how=["exact"], threshold=0.0).lookup(asked, k=1)
+        return {mention for mention, found in zip(asked, hits, strict=True) if found}
