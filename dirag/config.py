@@ -34,8 +34,11 @@ BACKENDS = {
 PARALLEL = {"llamacpp": 1, "openvino": 16, "openai": 32, "vllm": 256}
 SELECTORS = {
     "random": "dirag.selection:RandomSelector",
-    "bm25": "dirag.selection:Bm25Selector",
+    "bm25": "dirag.selection:LexicalSelector",
+    "tfidf": "dirag.selection:LexicalSelector",
     "knn": "dirag.selection:NearestSelector",
+    "mmr": "dirag.selection:MmrSelector",
+    "coverage": "dirag.selection:CoverageSelector",
 }
 RETRIEVALS = ("text", "llm")
 ANSWERS = {"mentions": "dirag.answers.mentions:Mentions", "inline": "dirag.answers.inline:Inline"}

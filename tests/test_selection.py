@@ -20,11 +20,15 @@ from dirag.errors import UsageError
 from dirag.pool import Pool
 from dirag.selection import (
     SELECTORS,
-    Bm25Selector,
+    CoverageSelector,
+    LexicalSelector,
+    MmrSelector,
     NearestSelector,
     RandomSelector,
+    bm25,
     make,
     near_copy,
+    tfidf,
 )
 
 WORDS = ["asthma", "cancer", "of", "the", "breast", "BRCA1", "p53", "renal", "failure", "without", "mg"]
@@ -74,7 +78,7 @@ def naive_bm25(texts: Sequence[list[str]], query: list[str]) -> list[float]:
     st.lists(sentences, min_size=1, max_size=12, unique_by=lambda s: s.replace(" ", "").lower()), sentences
 )
 def test_bm25_is_naive_bm25(pool: list[str], query: str) -> None:
-    selector = Bm25Selector([Document(str(i), text) for i, text in enumerate(pool)])
+    selector = LexicalSelector([Document(str(i), text) for i, text in enumerate(pool)], weigh=bm25)
     expected = naive_bm25([text.lower().split() for text in pool], query.lower().split())
     np.testing.assert_allclose(selector.scores(query), expected, rtol=1e-9)
     [found] = selector.select([query], k=len(pool))
@@ -173,7 +177,7 @@ def test_selection_on_ncbi_disease_leaks_nothing(shared_data: Path) -> None:
         assert all(len(found) == 8 for found in chosen)
         for text, found in zip(texts[::10], chosen[::10], strict=True):
             assert not any(near_copy(text, example.text) for example in found)
-    own = Bm25Selector(pool.examples).select([example.text for example in pool.examples[:50]], k=1)
+    own = LexicalSelector(pool.examples, weigh=bm25).select([example.text for example in pool.examples[:50]], k=1)
     assert all(found[0].text != example.text for found, example in zip(own, pool.examples, strict=False))
 
 
