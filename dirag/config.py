@@ -41,7 +41,12 @@ SELECTORS = {
     "coverage": "dirag.selection:CoverageSelector",
 }
 RETRIEVALS = ("text", "llm")
-ANSWERS = {"mentions": "dirag.answers.mentions:Mentions", "inline": "dirag.answers.inline:Inline"}
+ANSWERS = {
+    "mentions": "dirag.answers.mentions:Mentions",
+    "inline": "dirag.answers.inline:Inline",
+    "template": "dirag.answers.template:Template",
+    "json": "dirag.answers.objects:JsonObject",
+}
 
 
 @dataclass(frozen=True, slots=True)

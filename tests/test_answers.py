@@ -100,8 +100,8 @@ def test_every_gold_text_is_read_back_exactly(corpus: str, form: str, shared_dat
             entities = [replace(entity, concept=None) for entity in document.entities]
             answer = answers.render(document.text, entities)
             assert read_back(name, types, document.text, answer) == entities, document.id
-            # Building an automaton takes longer than all else here, so those of plain answers are sampled.
-            if number % 20 == 0 or "#" in answer:
+            # Building an automaton takes longer than all else here, so they are sampled.
+            if number % 20 == 0 or ("#" in answer and number % 8 == 0):
                 assert answers.constrain(document.text).accepts(answer), document.id
 
 
@@ -234,5 +234,5 @@ def test_types_that_cannot_be_written_are_refused(types: tuple[str, ...]) -> Non
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="inline, mentions"):
+    with pytest.raises(UsageError, match="inline, json, mentions, template"):
         make("mention", ["disease"])
