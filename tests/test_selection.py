@@ -177,7 +177,9 @@ def test_selection_on_ncbi_disease_leaks_nothing(shared_data: Path) -> None:
         assert all(len(found) == 8 for found in chosen)
         for text, found in zip(texts[::10], chosen[::10], strict=True):
             assert not any(near_copy(text, example.text) for example in found)
-    own = LexicalSelector(pool.examples, weigh=bm25).select([example.text for example in pool.examples[:50]], k=1)
+    own = LexicalSelector(pool.examples, weigh=bm25).select(
+        [example.text for example in pool.examples[:50]], k=1
+    )
     assert all(found[0].text != example.text for found, example in zip(own, pool.examples, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""Lists of mentions, as answers hold them: which items they have, how an item is spelled, and their automaton.
+"""Lists of mentions inside answers: which items they have, how an item is spelled, and their automaton.
 
 A listed mention means every place where its string stands between token boundaries and no longer listed
 mention does (``tests/benchmarks/repeats.py`` says what the other convention, one item a place, would cost).
@@ -83,7 +83,7 @@ def _ordinals(text: str, groups: Groups, marked: Set[Key]) -> list[tuple[int, Ke
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How a list is written: ``separator`` stands between its items, ``quote`` around each, with JSON's escapes."""
+    """How a list is written: ``separator`` stands between items, ``quote`` (then with JSON escapes) around each."""
 
     separator: str
     quote: str = ""
@@ -112,9 +112,9 @@ class Spelling:
     ) -> None:
         """Add the ways from ``start`` to ``done``: lists of strings of the flat text, then of marked ones.
 
-        These stand between token boundaries and in text order. A marked one may be any string of the text, for
-        ordinals reach inside words. States and edges are linear in the text: one chain waits for the next
-        start, one copies from boundary to boundary, and one, for the marked, from character to character.
+        These stand between token boundaries and in text order. A marked one may be any string of the text,
+        for ordinals reach inside words. States and edges are linear in the text: one chain waits for the
+        next start, one copies from boundary to boundary, one, for the marked, from character to character.
         """
         bounds = [i for i in range(len(view) + 1) if is_boundary(view, i)]
         gap, inside, ended = ([builder.state() for _ in bounds] for _ in range(3))

@@ -1,7 +1,7 @@
-"""The answer as a filled template, one line a type (DICE): its name, its description if there is one, its mentions.
+"""The answer as a filled template (DICE), one line a type: name, description if there is one, and mentions.
 
-``Entity type is gene. A stretch of DNA or its product. Entity is APC [SEP] BRCA1.``, with ``none`` where there
-is no mention. Repeats and odd mentions are written as :mod:`dirag.answers.listing` says.
+``Entity type is gene. A stretch of DNA or its product. Entity is APC [SEP] BRCA1.``, with ``none`` where
+there is no mention. Repeats and odd mentions are written as :mod:`dirag.answers.listing` says.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class Template:
             for type_ in self.types
         }
         names = "|".join(map(re.escape, self.types))
-        self._filled = re.compile(rf" *{_TYPE}({names}|[^.\n]{{1,80}})\..*?{_LISTED}\b", re.IGNORECASE | re.DOTALL)
+        self._filled = re.compile(
+            rf" *{_TYPE}({names}|[^.\n]{{1,80}})\..*?{_LISTED}\b", re.IGNORECASE | re.DOTALL
+        )
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
         """Fill in the entities; of those that overlap, the first and longest stays."""
@@ -70,7 +72,7 @@ class Template:
         return builder.build()
 
     def parse(self, text: str, answer: str) -> tuple[list[Mention], list[Issue]]:
-        """Read the lines, in any order; what stands before them is read as a list in the format ``mentions``."""
+        """Read the lines, in any order; what stands before them is read as in the format ``mentions``."""
         mentions: list[Mention] = []
         issues: list[Issue] = []
         offset = 0
@@ -83,7 +85,9 @@ class Template:
                 mentions += [replace(mention, after=offset + filled.end()) for mention in found]
             elif part.lstrip().startswith(_TYPE):
                 reader = ItemReader(self.types, text)
-                issues.append(Issue("unparsed", "", "a line without one of the wanted types, or without mentions"))
+                issues.append(
+                    Issue("unparsed", "", "a line without one of the wanted types, or without mentions")
+                )
             else:
                 reader = ItemReader(self.types, text)
                 mentions += reader.read(part)

@@ -1,4 +1,4 @@
-"""The examples that may be chosen for a text: each distinct one of a pool, without near copies of the text."""
+"""The examples that may be chosen for a text: each distinct one of a pool, but no near copy of the text."""
 
 from __future__ import annotations
 

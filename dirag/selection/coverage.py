@@ -1,9 +1,9 @@
 """Examples chosen for what the prompt lacks: labels, and the mentions that the pool or a vocabulary knows.
 
 A set of examples is worth its summed cosines to the text and the shares that it covers of what is wanted: of
-the labels (one example without any entity counts as a label too), and of the known names in the text. A name is
-covered by an example in which it, or a synonym of its concept, is annotated. Gains only shrink as the set
-grows, so choosing greedily comes near to the best set (Nemhauser et al. 1978).
+the labels (to have no entity at all counts as one), and of the known names in the text. A name is covered by an
+example in which it, or a synonym of its concept, is annotated. Gains only shrink as the set grows, so choosing
+greedily comes near to the best set (Nemhauser et al. 1978).
 """
 
 from __future__ import annotations
@@ -73,14 +73,12 @@ class CoverageSelector:
             for text, vector, near in zip(texts, vectors, found, strict=True)
         ]
 
-    def _chosen(
-        self, text: str, vector: NDArray[np.float32], near: Mapping[int, float], k: int
-    ) -> list[int]:
+    def _chosen(self, text: str, vector: NDArray[np.float32], near: Mapping[int, float], k: int) -> list[int]:
         known = self.known(text)
         cosines = {**self._of_names(text, vector, known), **near}
         shows = {at: self._shown(at, known) for at in cosines}
-        worth = {label: WEIGHT / len(self._wanted) for label in self._wanted}
-        lacking: dict[str | Known, float] = {**worth, **{name: WEIGHT / len(known) for name in known}}
+        lacking: dict[str | Known, float] = {label: WEIGHT / len(self._wanted) for label in self._wanted}
+        lacking.update({name: WEIGHT / len(known) for name in known})
         chosen: list[int] = []
         while len(chosen) < k and cosines:
             gains = {at: cosines[at] + sum(lacking.get(item, 0.0) for item in shows[at]) for at in cosines}
@@ -95,7 +93,9 @@ class CoverageSelector:
         """The known names in a text that some example covers, the longest where they overlap."""
         found = list(self._named_by_pool(text))
         for hit in self._scan(text) if self._scan else ():
-            examples = self._of_concept(hit.concept) | self._annotated.get(_key(text[hit.start : hit.end]), _NO)
+            examples = self._of_concept(hit.concept) | self._annotated.get(
+                _key(text[hit.start : hit.end]), _NO
+            )
             found.append(Known(hit.start, hit.end, examples))
         return longest(name for name in found if name.examples)
 
@@ -113,9 +113,7 @@ class CoverageSelector:
             self._concepts[concept.id] = _NO.union(*(self._annotated.get(_key(name), _NO) for name in names))
         return self._concepts[concept.id]
 
-    def _of_names(
-        self, text: str, vector: NDArray[np.float32], known: Sequence[Known]
-    ) -> dict[int, float]:
+    def _of_names(self, text: str, vector: NDArray[np.float32], known: Sequence[Known]) -> dict[int, float]:
         """The nearest examples of each known name, with their cosines."""
         found = {}
         for name in known:

@@ -120,7 +120,7 @@ def shortlisted(k: int) -> int:
 
 
 def _ranked(scores: NDArray[np.float32], positions: NDArray[np.int64]) -> dict[int, float]:
-    """Positions with their scores, best first, ties in pool order; FAISS pads with -1 where it has too few."""
+    """Positions and scores, best first, ties in pool order; FAISS pads with -1 where it has too few."""
     pairs = zip(scores.round(_DIGITS).tolist(), positions.tolist(), strict=True)
     ranked = sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
     return {position: round(score, _DIGITS) for score, position in ranked if position >= 0}
