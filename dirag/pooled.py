@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Pooled:
-    """``pooling`` is ``mean`` of all tokens of the last layer, ``cls`` the first of them, or ``pooler``, what the
-    model's own layer makes of the first. Of a text the tokens beyond ``limit`` are not read.
+    """The last layer's tokens as one vector: their ``mean``, the first (``cls``), or what the model's own
+    ``pooler`` makes of the first. Of a text the tokens beyond ``limit`` are not read.
     """
 
     def __init__(self, path: Path, *, pooling: str, device: str = "cpu") -> None:

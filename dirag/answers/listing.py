@@ -83,7 +83,7 @@ def _ordinals(text: str, groups: Groups, marked: Set[Key]) -> list[tuple[int, Ke
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How a list is written: ``separator`` stands between items, ``quote`` (then with JSON escapes) around each."""
+    """How a list is written: what stands between items, and around each, then with JSON's escapes."""
 
     separator: str
     quote: str = ""

@@ -20,7 +20,7 @@ from dirag.occurrences import flatten
 
 _LIST = Spelling(" [SEP] ")
 _TYPE, _LISTED = "Entity type is ", "Entity is"
-_LINE = re.compile(rf"^(?= *{_TYPE})", re.MULTILINE)
+_LINE = re.compile(rf"^(?= *{_TYPE})", re.MULTILINE | re.IGNORECASE)
 
 
 class Template:
@@ -34,15 +34,13 @@ class Template:
         self.types = check_types(types)
         known = descriptions or {}
         for type_, description in known.items():
-            if _LISTED in description or len(description.splitlines()) != 1:
+            if _LISTED.casefold() in description.casefold() or len(description.splitlines()) != 1:
                 raise UsageError(
                     f"the description of {type_!r} cannot be written in an answer",
                     hint=f"give one line, without the words {_LISTED!r}",
                 )
-        self._starts = {
-            type_: " ".join(filter(None, (f"{_TYPE}{type_}.", known.get(type_), f"{_LISTED} ")))
-            for type_ in self.types
-        }
+        about = {type_: f" {known[type_]}." if type_ in known else "" for type_ in self.types}
+        self._starts = {type_: f"{_TYPE}{type_}.{about[type_]} {_LISTED} " for type_ in self.types}
         names = "|".join(map(re.escape, self.types))
         self._filled = re.compile(
             rf" *{_TYPE}({names}|[^.\n]{{1,80}})\..*?{_LISTED}\b", re.IGNORECASE | re.DOTALL
@@ -83,7 +81,7 @@ class Template:
                 reader = ItemReader((type_,), text, separator=_LIST.separator)
                 found = reader.read(part[filled.end() :])
                 mentions += [replace(mention, after=offset + filled.end()) for mention in found]
-            elif part.lstrip().startswith(_TYPE):
+            elif _LINE.match(part):
                 reader = ItemReader(self.types, text)
                 issues.append(
                     Issue("unparsed", "", "a line without one of the wanted types, or without mentions")

@@ -1,9 +1,9 @@
 """Examples chosen for what the prompt lacks: labels, and the mentions that the pool or a vocabulary knows.
 
-A set of examples is worth its summed cosines to the text and the shares that it covers of what is wanted: of
-the labels (to have no entity at all counts as one), and of the known names in the text. A name is covered by an
-example in which it, or a synonym of its concept, is annotated. Gains only shrink as the set grows, so choosing
-greedily comes near to the best set (Nemhauser et al. 1978).
+A set of examples is worth its summed cosines to the text and the shares that it covers of what is wanted:
+of the labels (to have no entity at all counts as one), and of the known names in the text. A name is covered
+by an example in which it, or a synonym of its concept, is annotated. Gains only shrink as the set grows, so
+choosing greedily comes near to the best set (Nemhauser et al. 1978).
 """
 
 from __future__ import annotations
