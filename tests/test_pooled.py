@@ -88,8 +88,9 @@ def reference(folder: Path, pooling: str, texts: Sequence[str], limit: int) -> V
         hidden = output.last_hidden_state[0]
         row = {"mean": hidden.mean(0), "cls": hidden[0]}.get(pooling)
         rows.append((output.pooler_output[0] if row is None else row).numpy())
-    vectors: Vectors = np.array(rows, np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = np.array(rows, np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 @pytest.mark.parametrize(
