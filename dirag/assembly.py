@@ -17,14 +17,14 @@ from dirag.artifacts import locate
 from dirag.config import MODEL, PARALLEL, Config
 from dirag.data import Entity, Segment
 from dirag.embed import open_encoder
-from dirag.errors import ExamplesError, UsageError
+from dirag.errors import ExamplesError, PromptError, UsageError
 from dirag.evaluate import catalogue, datasets
 from dirag.formats import FORMATS
 from dirag.knowledge.base import KnowledgeBase, open_default, open_path
 from dirag.lexicon import Lexicon
 from dirag.pool import Pool
-from dirag.prompt import PromptBuilder, load_template, prompt_file
-from dirag.protocols import Backend, ExampleSelector, Tagger
+from dirag.prompt import PromptBuilder, load_template, prompt_file, sources
+from dirag.protocols import Backend, ExampleSelector, Index, Tagger
 from dirag.resources import private_folder
 from dirag.retrieval import Retriever
 from dirag.taggers.dictionary import DictionaryTagger
@@ -116,14 +116,25 @@ def corpus(
     return dataset, all(name.lower().endswith(FORMATS["conll"]) for name in dataset.sha256)
 
 
-def selector(config: Config, examples: Pool) -> ExampleSelector | None:
-    """The selector over a pool; None where a prompt takes no examples."""
+def selector(config: Config, examples: Pool, index: Index | None = None) -> ExampleSelector | None:
+    """The selector over a pool; None where a prompt takes no examples.
+
+    ``index`` finds the concepts that the selector ``coverage`` takes into account.
+    """
     if config.shots == 0:
         return None
-    embedder = open_encoder(config.encoder, offline=config.offline) if config.selector == "knn" else None
-    if embedder is not None:
+    embedder = None
+    if config.selector in selection.EMBEDDING:
+        embedder = open_encoder(config.encoder, offline=config.offline, pooling=config.pooling)
         examples = examples.embedded(embedder)
-    return selection.make(config.selector, examples, embedder=embedder, seed=config.seed)
+    scan = index.scan if index else None
+    return selection.make(config.selector, examples, embedder=embedder, seed=config.seed, scan=scan)
+
+
+def reads_base(config: Config) -> bool:
+    """Whether what a run predicts depends on its knowledge base."""
+    choosing = config.shots > 0 and config.selector == "coverage"
+    return config.tagger == "dictionary" or config.lexicon or config.concepts > 0 or choosing
 
 
 def backend(config: Config) -> Backend:
@@ -174,9 +185,9 @@ def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
         told["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
     if config.tagger == "llm":
         told["examples"] = pool(config).manifest.sha256
-        prompts = [config.answer, *(["candidates"] if config.retrieval == "llm" else [])]
-        told["prompt"] = fingerprint.of(*(prompt_file(name).read_bytes() for name in prompts))
-        if config.selector == "knn" and config.shots and config.encoder != "hash":
+        asked_first = sources("candidates") if config.retrieval == "llm" else []
+        told["prompt"] = fingerprint.of(*sources(config.answer, config.prompt), *asked_first)
+        if config.selector in selection.EMBEDDING and config.shots and config.encoder != "hash":
             told["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
         told |= _engine(config)
     return told
@@ -278,13 +289,23 @@ def builder(
     config: Config, types: Sequence[str], *, context: int, count: Callable[[str], int]
 ) -> PromptBuilder:
     """What makes the prompts of a run."""
+    template = load_template(config.answer, path=prompt_file(config.answer, config.prompt))
+    described = template.describe(types) if config.descriptions else {}
+    if described and not (template.describes or config.answer in answers.DESCRIBING):
+        raise PromptError(
+            f"--descriptions would change nothing: the prompt {config.prompt!r} has no $descriptions",
+            hint="write the field into its head",
+        )
     return PromptBuilder(
-        load_template(config.answer),
-        answers.make(config.answer, types),
+        template,
+        answers.make(config.answer, types, descriptions=described),
         tuple(types),
         context=context,
         count_tokens=count,
         constrain=config.constrain,
+        descriptions=described,
+        definitions=config.concept_lines == "definition",
+        best_last=config.example_order == "best-last",
     )
 
 
@@ -333,7 +354,7 @@ def tagger(
     return LlmTagger(
         engine,
         made,
-        selector(config, examples),
+        selector(config, examples, index),
         shots=config.shots,
         retriever=retrieving,
         candidates=candidates(config, made),

@@ -82,7 +82,7 @@ class Bert:
         encodings = self._tokenizer.encode_batch(list(texts))
         vectors = np.empty((len(texts), self.dimension), np.float32)
         request = self._compiled.create_infer_request()
-        for batch in _batches([len(encoding.ids) for encoding in encodings]):
+        for batch in batches([len(encoding.ids) for encoding in encodings]):
             vectors[batch] = request.infer(_padded([encodings[i] for i in batch]))[0]
         return vectors
 
@@ -162,7 +162,7 @@ def _graph(weights: Mapping[str, NDArray[np.float32]], shape: Shape) -> openvino
     return library.Model([vectors], [ids, mask], "bert")
 
 
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
+def batches(lengths: Sequence[int]) -> list[list[int]]:
     """Positions, longest first, in groups whose padded size is within the budget."""
     batches: list[list[int]] = []
     for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):

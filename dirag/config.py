@@ -34,11 +34,20 @@ BACKENDS = {
 PARALLEL = {"llamacpp": 1, "openvino": 16, "openai": 32, "vllm": 256}
 SELECTORS = {
     "random": "dirag.selection:RandomSelector",
-    "bm25": "dirag.selection:Bm25Selector",
+    "bm25": "dirag.selection:LexicalSelector",
+    "tfidf": "dirag.selection:LexicalSelector",
     "knn": "dirag.selection:NearestSelector",
+    "mmr": "dirag.selection:MmrSelector",
+    "coverage": "dirag.selection:CoverageSelector",
 }
 RETRIEVALS = ("text", "llm")
-ANSWERS = {"mentions": "dirag.answers.mentions:Mentions", "inline": "dirag.answers.inline:Inline"}
+POOLINGS = ("auto", "mean", "cls", "pooler")
+ANSWERS = {
+    "mentions": "dirag.answers.mentions:Mentions",
+    "inline": "dirag.answers.inline:Inline",
+    "template": "dirag.answers.template:Template",
+    "json": "dirag.answers.objects:JsonObject",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +119,20 @@ class Config:
     timeout: float = option(120.0, "Seconds that the server has for one request.", minimum=0.001)
     retries: int = option(5, "How often a request that the server fails is sent again.", minimum=0)
     encoder: str = option("all-minilm-l6-v2", "Sentence encoder: known name or path.", "NAME|PATH")
+    pooling: str = option(
+        "auto",
+        "What of its tokens makes a vector [auto: as its folder says, else mean].",
+        choices=[*POOLINGS],
+    )
     kb: str = option(
         "default", "Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH"
     )
     pool: str = option("default", "In-context examples: a pool, or any annotated corpus.", "default|POOL")
     shots: int = option(8, "In-context examples a prompt.", minimum=0)
     selector: str = option("knn", "How examples are chosen.", choices=[*SELECTORS])
+    example_order: str = option(
+        "best-last", "Where the most useful example stands.", choices=["best-last", "best-first"]
+    )
     concepts: int = option(0, "Lines of retrieved concepts a prompt, at most.", minimum=0)
     retrieval: str = option(
         "text",
@@ -128,7 +145,16 @@ class Config:
         "MATCHES",
         choices=("exact", "fuzzy", "dense"),
     )
+    concept_lines: str = option(
+        "type", "What each line tells: the semantic type, or the definition too.", choices=["type", "definition"]
+    )
     answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
+    prompt: str = option(
+        "auto",
+        "Words of the prompt: those of the answer format, a file of prompts/ (inline-chat.en), or your own.",
+        "auto|NAME|PATH",
+    )
+    descriptions: bool = option(False, "Say what each entity type is, in the prompt or its answers.")
     constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
     lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")
     samples: int = option(

@@ -193,7 +193,8 @@ class Mention:
     """A mention as an answer names it, before alignment.
 
     ``start`` is known (an offset into the segment) where the answer format tells it. ``occurrence`` is
-    the ordinal, from 1, among the string's occurrences where the answer tells that, else None.
+    the ordinal, from 1, among the string's occurrences where the answer tells that, else None. It is written
+    ``after`` this offset of the answer.
     """
 
     text: str
@@ -201,6 +202,7 @@ class Mention:
     start: int | None = None
     occurrence: int | None = None
     score: float | None = None
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,19 @@
 """Sentence encoders: texts in, unit vectors out.
 
-``SentenceEncoder`` runs any sentence-transformers folder, ``HashEmbedder`` needs no model. Nothing here
-reaches a network. A folder that holds no encoder is refused.
+``SentenceEncoder`` runs any sentence-transformers or transformers folder, ``HashEmbedder`` needs no model.
+Nothing here reaches a network. A folder that holds no encoder is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag import resources
-from dirag.errors import ArtifactError
+from dirag.errors import ArtifactError, UsageError
+from dirag.resources import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from dirag.bert import Bert
+    from dirag.pooled import Pooled
 
 ENCODERS: Mapping[str, str] = {
     "hash": "dirag.embed:HashEmbedder",
@@ -41,25 +42,35 @@ _CONTENT = (
 
 
 class SentenceEncoder:
-    """A sentence-transformers folder, or a plain transformers folder (then with mean pooling).
+    """A sentence-transformers folder, or a plain transformers folder.
 
-    Where the folder is a BERT that :mod:`dirag.bert` computes, sentence-transformers is loaded only for a
-    ``device`` that is not the CPU. Texts are read up to the encoder's own limit. ``name`` is
-    ``folder@identity``; the identity is of the content and does not change when the folder moves.
+    ``pooling`` "auto" is that of the folder, and the mean where it is a plain one. Where the folder is a
+    BERT that :mod:`dirag.bert` computes, sentence-transformers is loaded only for a ``device`` that is not
+    the CPU. Texts are read up to the encoder's own limit. ``name`` is ``folder@identity``; the identity is of
+    the content and of a pooling that is not the folder's own, and does not change when the folder moves.
     """
 
-    def __init__(self, path: Path, *, device: str = "cpu", batch_size: int = 32) -> None:
+    def __init__(
+        self, path: Path, *, device: str = "cpu", batch_size: int = 32, pooling: str = "auto"
+    ) -> None:
         from dirag.bert import Bert
+        from dirag.pooled import Pooled
 
         if not (path / "modules.json").is_file() and not (path / "config.json").is_file():
             raise ArtifactError(
                 f"{str(path)!r} is not a sentence-transformers model: no modules.json or config.json in it",
                 hint="give the folder of such a model, or a name that `dirag models list` shows",
             )
-        self.name = f"{path.resolve().name}@{_identity(path)}"
+        plain = not (path / "modules.json").is_file()
+        own_pooling = pooling == "auto" or (plain and pooling == "mean")
+        self.name = f"{path.resolve().name}@{_identity(path)}" + ("" if own_pooling else f"-{pooling}")
         self._batch_size = batch_size
-        own = Bert.open(path) if device == "cpu" else None
-        self._model: Bert | SentenceTransformer = own or load_model(path, device)
+        own: Bert | Pooled | None = None
+        if pooling != "auto" or plain:
+            own = Pooled(path, pooling="mean" if pooling == "auto" else pooling, device=device)
+        elif device == "cpu":
+            own = Bert.open(path)
+        self._model: Bert | Pooled | SentenceTransformer = own or load_model(path, device)
         # Asked by a probe: the method that tells it has another name in each major version.
         self.dimension = own.dimension if own else self.embed(["probe"]).shape[1]
 
@@ -67,10 +78,11 @@ class SentenceEncoder:
         import numpy as np
 
         from dirag.bert import Bert
+        from dirag.pooled import Pooled
 
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
-        if isinstance(self._model, Bert):
+        if isinstance(self._model, Bert | Pooled):
             return self._model.embed(texts)
         # encode() sorts by length itself.
         vectors: NDArray[np.float32] = self._model.encode(
@@ -122,14 +134,16 @@ class HashEmbedder:
 
 
 def open_encoder(
-    name_or_path: str, *, offline: bool = False, device: str = "cpu"
+    name_or_path: str, *, offline: bool = False, device: str = "cpu", pooling: str = "auto"
 ) -> HashEmbedder | SentenceEncoder:
-    """The encoder by name: ``hash``, a known artifact, or the path of a folder."""
+    """The encoder by name (``hash``, or a known artifact) or by the path of its folder."""
     if name_or_path == "hash":
+        if pooling != "auto":
+            raise UsageError(f"the encoder hash takes no --pooling {pooling}", hint="it pools no tokens")
         return HashEmbedder()
     from dirag.artifacts import locate
 
-    return SentenceEncoder(locate(name_or_path, offline=offline), device=device)
+    return SentenceEncoder(locate(name_or_path, offline=offline), device=device, pooling=pooling)
 
 
 def identity(name: str) -> str:
@@ -161,19 +175,3 @@ def load_model(path: Path, device: str) -> SentenceTransformer:
                 f"{str(path)!r} could not be loaded as a sentence encoder: {reason}",
                 hint="it must be a complete folder as sentence-transformers saves it",
             ) from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the loader's progress bar and its advice off standard error; errors are raised all the same."""
-    from transformers.utils import logging
-
-    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -81,3 +82,19 @@ def openvino(name: str = "openvino") -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise BackendError(f"{name} cannot be loaded: {error}", hint="install openvino-genai anew") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the loader's progress bar and its advice off standard error; errors are raised all the same."""
+    from transformers.utils import logging
+
+    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,8 +101,8 @@ def test_every_gold_text_is_read_back_exactly(corpus: str, form: str, shared_dat
             entities = [replace(entity, concept=None) for entity in document.entities]
             answer = answers.render(document.text, entities)
             assert read_back(name, types, document.text, answer) == entities, document.id
-            # Building an automaton takes longer than all else here, so those of plain answers are sampled.
-            if number % 20 == 0 or "#" in answer:
+            # Building an automaton takes longer than all else here, so they are sampled.
+            if number % 100 == 0 or ("#" in answer and number % 16 == 0):
                 assert answers.constrain(document.text).accepts(answer), document.id
 
 
@@ -204,6 +205,91 @@ def test_free_copies(answer: str, starts: list[int], issues: list[str]) -> None:
     assert [issue.code for issue in unread + unplaced] == issues
 
 
+@pytest.mark.parametrize(
+    ("answer", "found", "issues"),
+    [
+        (
+            "Entity type is disease. Entity is breast cancer.\nEntity type is gene. Entity is APC [SEP] NO.",
+            ["Breast cancer", "APC", "NO"],
+            [],
+        ),
+        ("Entity type is gene. Whatever it says. Entity is APC.", ["APC"], []),
+        ("entity TYPE is gene. Entity is APC", ["APC"], []),
+        ("Entity type is genes. entity is E. coli [SEP] none", ["E. coli"], []),
+        ("Entity type is protein. Entity is APC.", [], ["unparsed"]),
+        ("Entity type is gene. Entity", [], ["unparsed"]),
+        ("Entity type is gene. Entity is measles [SEP] APC", ["APC"], ["invented"]),
+        ("APC (gene)\nEntity type is disease. Entity is none.", ["APC"], []),
+        ("Entity type is gene. Entity is .", [], []),
+        ("none", [], []),
+    ],
+)
+def test_free_templates(answer: str, found: list[str], issues: list[str]) -> None:
+    mentions, unread = make("template", ["disease", "gene"]).parse(TEXT, answer)
+    entities, unplaced = place(TEXT, mentions)
+    assert [e.text for e in entities] == found
+    assert [issue.code for issue in unread + unplaced] == issues
+
+
+@pytest.mark.parametrize(
+    ("answer", "found", "issues"),
+    [
+        ('{"disease": ["breast cancer"], "gene": ["APC", "#1 NO"]}', ["Breast cancer", "APC", "NO"], []),
+        ('```json\n{\n  "Genes": [\n    "APC",\n    "NO"\n  ],\n  "disease": []\n}\n```', ["APC", "NO"], []),
+        ('{"gene": "APC", "disease": null}', ["APC"], []),
+        ('{"gene": ["APC", "E. co', ["APC"], ["invented"]),
+        ('{"gene": ["Sj\\u00f6gren", "APC\\q"]}', ["Sjögren"], ["invented"]),
+        ('{"protein": ["APC"], "gene": ["NO"]}', ["NO"], ["unparsed"]),
+        ('["APC"]', [], ["unparsed"]),
+        ('{"gene": ["APC"]} Note that "NO" is a gas.', ["APC"], ["unparsed"]),
+        ('Here it is: {"gene": ["measles", "APC"]}', ["APC"], ["invented"]),
+        ("{}", [], []),
+        ("APC (gene)", ["APC"], []),
+    ],
+)
+def test_free_objects(answer: str, found: list[str], issues: list[str]) -> None:
+    mentions, unread = make("json", ["disease", "gene"]).parse(TEXT, answer)
+    entities, unplaced = place(TEXT, mentions)
+    assert [e.text for e in entities] == found
+    assert [issue.code for issue in unread + unplaced] == issues
+
+
+@settings(deadline=None, max_examples=100)
+@given(marked_texts())
+def test_a_rendered_object_is_json(marked: Marked) -> None:
+    answer = json.loads(make("json", ["D", "cell line"]).render(*marked))
+    assert list(answer) == ["D", "cell line"]
+    assert sum(map(len, answer.values())) <= len(marked[1])
+
+
+def test_templates_hold_descriptions() -> None:
+    text, about = "APC and gout .", {"disease": "an illness", "gene": "a stretch of DNA"}
+    made = make("template", ["disease", "gene"], descriptions=about)
+    answer = made.render(text, [Entity(8, 12, "disease", "gout")])
+    assert answer.splitlines() == [
+        "Entity type is disease. an illness. Entity is gout.",
+        "Entity type is gene. a stretch of DNA. Entity is none.",
+    ]
+    assert made.constrain(text).accepts(answer)
+    mentions, issues = made.parse(text, answer)
+    assert [(m.text, m.type) for m in mentions] == [("gout", "disease")]
+    assert issues == []
+    for unfit in ("two\nlines", "What an Entity is", ""):
+        with pytest.raises(UsageError, match="description of 'gene'"):
+            make("template", ["gene"], descriptions={"gene": unfit})
+
+
+@pytest.mark.parametrize("name", ["template", "json"])
+def test_each_mention_is_written_after_the_name_of_its_type(name: str) -> None:
+    text = "One disease , asthma ."
+    made = make(name, ["disease"])
+    answer = made.render(text, [Entity(4, 11, "disease", "disease"), Entity(14, 20, "disease", "asthma")])
+    mentions, _ = made.parse(text, " " + answer)
+    assert [m.text for m in mentions] == ["disease", "asthma"]
+    for mention in mentions:
+        assert (" " + answer).index(mention.text, mention.after) > answer.index("disease") + len("disease")
+
+
 def test_a_list_marks_places_only_where_it_would_be_read_otherwise() -> None:
     text = "cancer of the colon, cancer of the breast"
     both = [Entity(0, 6, "disease", "cancer"), Entity(21, 27, "disease", "cancer")]
@@ -234,5 +320,5 @@ def test_types_that_cannot_be_written_are_refused(types: tuple[str, ...]) -> Non
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="inline, mentions"):
+    with pytest.raises(UsageError, match="inline, json, mentions, template"):
         make("mention", ["disease"])

@@ -14,7 +14,7 @@ from embedder_laws import check_embedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.bert import _BATCH_TOKENS, Bert, _batches
+from dirag.bert import _BATCH_TOKENS, Bert, batches
 from dirag.embed import ENCODERS, HashEmbedder, SentenceEncoder, identity, open_encoder
 from dirag.errors import ArtifactError
 
@@ -50,9 +50,9 @@ def test_hash_embedder_does_not_depend_on_the_process() -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 600)))
 def test_batches_hold_each_text_once(lengths: list[int]) -> None:
-    batches = _batches(lengths)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    for batch in batches:
+    made = batches(lengths)
+    assert sorted(i for batch in made for i in batch) == list(range(len(lengths)))
+    for batch in made:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= _BATCH_TOKENS
 
 

@@ -14,17 +14,23 @@ from hypothesis import strategies as st
 from selector_laws import check_selector
 
 from dirag import formats
-from dirag.data import Document
+from dirag.data import Concept, Document, Entity, Hit
 from dirag.embed import HashEmbedder, SentenceEncoder
 from dirag.errors import UsageError
 from dirag.pool import Pool
 from dirag.selection import (
+    EMBEDDING,
     SELECTORS,
-    Bm25Selector,
+    CoverageSelector,
+    LexicalSelector,
+    MmrSelector,
     NearestSelector,
     RandomSelector,
+    bm25,
+    lexical,
     make,
     near_copy,
+    tfidf,
 )
 
 WORDS = ["asthma", "cancer", "of", "the", "breast", "BRCA1", "p53", "renal", "failure", "without", "mg"]
@@ -74,12 +80,45 @@ def naive_bm25(texts: Sequence[list[str]], query: list[str]) -> list[float]:
     st.lists(sentences, min_size=1, max_size=12, unique_by=lambda s: s.replace(" ", "").lower()), sentences
 )
 def test_bm25_is_naive_bm25(pool: list[str], query: str) -> None:
-    selector = Bm25Selector([Document(str(i), text) for i, text in enumerate(pool)])
+    selector = LexicalSelector([Document(str(i), text) for i, text in enumerate(pool)], weigh=bm25)
     expected = naive_bm25([text.lower().split() for text in pool], query.lower().split())
     np.testing.assert_allclose(selector.scores(query), expected, rtol=1e-9)
     [found] = selector.select([query], k=len(pool))
     ranks = [expected[int(example.id)] for example in found]
     assert all(one >= other - 1e-9 for one, other in pairwise(ranks))
+
+
+def naive_tfidf(texts: Sequence[list[str]], query: list[str]) -> list[float]:
+    """Cosines of vectors that have a place for each word of the texts, as scikit-learn weighs them."""
+    words = sorted({word for text in texts for word in text})
+    idf = [math.log((1 + len(texts)) / (1 + sum(w in text for text in texts))) + 1 for w in words]
+
+    def vector(text: list[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        raw = np.array([text.count(word) * weight for word, weight in zip(words, idf, strict=True)])
+        return raw / (np.linalg.norm(raw) or 1)
+
+    return [float(vector(text) @ vector(query)) for text in texts]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(sentences, min_size=1, max_size=12, unique_by=lambda s: s.replace(" ", "").lower()), sentences
+)
+def test_tfidf_is_a_cosine_up_to_a_factor_of_the_text(pool: list[str], query: str) -> None:
+    selector = LexicalSelector([Document(str(i), text) for i, text in enumerate(pool)], weigh=tfidf)
+    expected = naive_tfidf([text.lower().split() for text in pool], query.lower().split())
+    scores = selector.scores(query)
+    np.testing.assert_allclose(scores * max(expected), np.array(expected) * max(scores), atol=1e-9)
+    [found] = selector.select([query], k=3)
+    ranks = [expected[int(example.id)] for example in found]
+    assert all(one >= other - 1e-9 for one, other in pairwise(ranks))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), max_size=30), st.integers(0, 40))
+def test_ranking_is_a_stable_sort_however_few_are_wanted(scores: list[float], k: int) -> None:
+    ranked = list(lexical._ranked(np.array(scores), k))
+    assert ranked == sorted(range(len(scores)), key=lambda i: (-scores[i], i))
 
 
 @settings(deadline=None)
@@ -104,6 +143,92 @@ def test_knn_finds_k_behind_many_near_copies() -> None:
     pool = pool_of([*copies, "Asthma was treated .", "No fever .", "Renal failure followed ."])
     [found] = NearestSelector(pool, HashEmbedder(dimension=64)).select([text], k=3)
     assert sorted(example.id for example in found) == ["60", "61", "62"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(sentences, min_size=1, max_size=20), sentences, st.integers(1, 6))
+def test_mmr_is_maximal_marginal_relevance(pool: list[str], query: str, k: int) -> None:
+    nearest = NearestSelector(pool_of(pool), HashEmbedder(dimension=64))
+    [found] = MmrSelector(nearest, relevance=0.6).select([query], k=k)
+    [ranked] = nearest.search([query], k=len(pool))
+    embed = HashEmbedder(dimension=64).embed
+    left = {example.text: cosine for example, cosine in ranked}
+    chosen: list[str] = []
+    for example in found:
+
+        def margin(text: str, chosen: Sequence[str] = tuple(chosen)) -> float:
+            likest = max((float(embed([text])[0] @ embed([other])[0]) for other in chosen), default=0)
+            return 0.6 * left[text] - 0.4 * likest
+
+        assert margin(example.text) >= max(map(margin, left)) - 5e-5
+        chosen.append(example.text)
+        del left[example.text]
+    assert len(found) == min(k, len(ranked))
+
+
+def annotated(text: str, *mentions: str, kind: str = "disease") -> Document:
+    found = tuple(Entity(text.index(m), text.index(m) + len(m), kind, m) for m in mentions)
+    return Document(text, text, found)
+
+
+COVERED = [
+    annotated("We report two families of patients with colon cancer .", "colon cancer"),
+    annotated("Gastric cancers are rare .", "Gastric cancers"),
+    annotated("Myocardial infarctions followed .", "Myocardial infarctions"),
+    annotated("The BRCA1 gene is large .", "BRCA1", kind="gene"),
+    annotated("WAS is rare .", "WAS"),
+    annotated("We report families ."),
+    annotated("We report that families of patients were seen ."),
+]
+
+
+def covering(scan: bool = False) -> CoverageSelector:
+    """A selector over ``COVERED``; ``scan`` knows a heart attack as a myocardial infarction."""
+    embedder = HashEmbedder(dimension=256)
+    pool = Pool.from_documents(COVERED, whole=True).embedded(embedder, cache=False)
+    concept = Concept("C1", "myocardial infarction", ("heart attack",))
+
+    def hits(text: str) -> list[Hit]:
+        at = text.find("heart attack")
+        return [Hit(concept, "heart attack", "exact", 1.0, at, at + 12)] if at >= 0 else []
+
+    return CoverageSelector(NearestSelector(pool, embedder), scan=hits if scan else None)
+
+
+def test_coverage_shows_the_labels_and_the_known_names_of_a_text() -> None:
+    text = "We report ten families of patients with colon cancer after a heart attack , that was BRCA1 ."
+    [found] = covering(scan=True).select([text], k=4)
+    shown = {tuple(entity.text for entity in example.entities) for example in found}
+    # The last of these is the label that an example without entities has.
+    assert shown == {("colon cancer",), ("Myocardial infarctions",), ("BRCA1",), ()}
+    # Not WAS, which is a name in capitals only; nor the infarction, without a vocabulary.
+    assert [text[name.start : name.end] for name in covering().known(text)] == ["colon cancer", "BRCA1"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.permutations(range(len(COVERED))), st.integers(1, 7), st.booleans())
+def test_coverage_takes_the_largest_gain_each_time(order: list[int], k: int, scan: bool) -> None:
+    text = "Patients with gastric cancer , myocardial infarction or heart attack : BRCA1 families"
+    selector = covering(scan)
+    known = selector.known(text)
+    [vector] = HashEmbedder(dimension=256).embed([text])
+    cosines = {
+        x.id: float(v @ vector)
+        for x, v in zip(COVERED, HashEmbedder(dimension=256).embed([x.text for x in COVERED]), strict=True)
+    }
+
+    def worth(examples: Sequence[Document]) -> float:
+        labels = {label for x in examples for label in ({e.type for e in x.entities} or {""})}
+        at = {i for i, x in enumerate(COVERED) if x in examples}
+        names = sum(bool(name.examples & at) for name in known)
+        return sum(cosines[x.id] for x in examples) + 0.5 * len(labels) / 3 + 0.5 * names / len(known)
+
+    [found] = selector.select([text], k=k)
+    assert len(known) == 2 + 1 + scan
+    for i, example in enumerate(found):
+        others = [COVERED[j] for j in order if COVERED[j] not in found[:i]]
+        best = max(worth([*found[:i], other]) for other in others)
+        assert worth([*found[:i], example]) >= best - 5e-5
 
 
 def test_random_depends_on_text_and_seed_alone_and_covers_the_pool() -> None:
@@ -154,8 +279,9 @@ def test_near_copy_is_symmetric_and_holds_of_a_text_and_itself(one: str, other: 
 def test_what_cannot_be_made_is_refused() -> None:
     with pytest.raises(UsageError, match="selector 'nearest'"):
         make("nearest", pool_of([]))
-    with pytest.raises(UsageError, match="encoder"):
-        make("knn", pool_of([]))
+    for name in EMBEDDING:
+        with pytest.raises(UsageError, match=f"{name} needs a sentence encoder"):
+            make(name, pool_of([]))
     for name in SELECTORS:
         with pytest.raises(UsageError, match="-1"):
             make(name, pool_of(["a"]), embedder=HashEmbedder(dimension=64)).select(["b"], k=-1)
@@ -173,7 +299,9 @@ def test_selection_on_ncbi_disease_leaks_nothing(shared_data: Path) -> None:
         assert all(len(found) == 8 for found in chosen)
         for text, found in zip(texts[::10], chosen[::10], strict=True):
             assert not any(near_copy(text, example.text) for example in found)
-    own = Bm25Selector(pool.examples).select([example.text for example in pool.examples[:50]], k=1)
+    own = LexicalSelector(pool.examples, weigh=bm25).select(
+        [example.text for example in pool.examples[:50]], k=1
+    )
     assert all(found[0].text != example.text for found, example in zip(own, pool.examples, strict=False))
 
 

@@ -7,7 +7,7 @@ constraint take its text with or without that space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from dirag.protocols import AnswerFormat
 
 
-def make(name: str, types: Sequence[str]) -> AnswerFormat:
-    """The named format for these entity types, in this order."""
+#: The formats whose answers hold the descriptions of the types.
+DESCRIBING = ("template",)
+
+
+def make(name: str, types: Sequence[str], *, descriptions: Mapping[str, str] | None = None) -> AnswerFormat:
+    """The named format for these entity types, in this order; those of ``DESCRIBING`` take descriptions."""
     if name not in ANSWERS:
         raise unknown("answer format", name, ANSWERS)
     module, _, attribute = ANSWERS[name].partition(":")
-    answer_format: AnswerFormat = getattr(import_module(module), attribute)(tuple(types))
+    described = (descriptions,) if name in DESCRIBING else ()
+    answer_format: AnswerFormat = getattr(import_module(module), attribute)(tuple(types), *described)
     return answer_format

@@ -15,7 +15,6 @@ from dirag.occurrences import fold
 
 NONE = "none"
 _AROUND = " .\"'*-"
-_ITEM = re.compile(r"(?:[^;\\]|\\.|\\$)+")
 _ORDINAL = re.compile(r"#(\d{1,9}) +(.+)")
 _TYPED = re.compile(r"(.*\S) ?\(([^()]*)\)")
 _LABEL = re.compile(r"([^:]{1,40}): *(.*)")
@@ -35,16 +34,18 @@ def reads_as_none(item: str) -> bool:
 class ItemReader:
     """Reads one answer about one text; ``issues`` holds what could not be read."""
 
-    def __init__(self, types: tuple[str, ...], text: str) -> None:
+    def __init__(self, types: tuple[str, ...], text: str, *, separator: str = ";") -> None:
         self.issues: list[Issue] = []
         self._types = types
+        between = re.escape(separator.strip())
+        self._item = re.compile(rf"((?:(?!{between})[^\\]|\\.|\\$)+)|{between}")
         self._text = text
         self._folded: str | None = None
         # The type of items that name none: the only one, or that of the label before them ("disease: a; b").
         self._type = types[0] if len(types) == 1 else None
 
     def read(self, answer: str) -> list[Mention]:
-        return [mention for item in self._items(answer) for mention in self._mentions(item)]
+        return [mention for item in self._items(answer) for mention in self.item(item)]
 
     def _items(self, answer: str) -> Iterator[str]:
         """The items of the first line, and of the lines after it that are bullets."""
@@ -53,14 +54,15 @@ class ItemReader:
             bullet = _BULLET.fullmatch(line)
             if number == 0:
                 introduction = len(lines) > 1 and line.rstrip().endswith(":")
-                yield from [] if introduction else map(str.strip, _ITEM.findall(line))
+                yield from [] if introduction else map(str.strip, self._item.findall(line))
             elif bullet:
-                yield from map(str.strip, _ITEM.findall(bullet[1]))
+                yield from map(str.strip, self._item.findall(bullet[1]))
             else:
                 self._unparsed("lines after the list")
                 return
 
-    def _mentions(self, item: str) -> Iterator[Mention]:
+    def item(self, item: str) -> Iterator[Mention]:
+        """The mentions of one item, one but for lists in another form."""
         if reads_as_none(item):
             return
         item = _without_full_stop(item)

@@ -194,7 +194,7 @@ def _knowledge_base(config: Config, gold: Sequence[Document], *, tagging: bool) 
 
     has_ids = any(entity.concept for document in gold for entity in document.entities)
     if tagging:
-        needed = config.tagger == "dictionary" or config.lexicon or config.concepts or has_ids
+        needed = assembly.reads_base(config) or has_ids
     else:
         needed = has_ids and config.kb != "default"
     return assembly.knowledge_base(config) if needed else None

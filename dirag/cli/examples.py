@@ -17,6 +17,7 @@ from dirag.cli.options import (
     encoder_option,
     folder_option,
     hand_down,
+    pooling_option,
     standard_lines,
 )
 from dirag.embed import open_encoder
@@ -50,8 +51,9 @@ def examples(ctx: click.Context) -> None:
 @click.argument("corpus")
 @folder_option("POOL")
 @encoder_option(f"{_ENCODER_HELP}.")
+@pooling_option()
 @_offline
-def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
+def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) -> None:
     """Make a pool of CORPUS: a dataset's name (its train split) or any annotated file or folder.
 
     Documents are cut into sentences; what cannot become an example is counted.
@@ -66,7 +68,7 @@ def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
     made = pools.build(
         dataset.documents,
         output,
-        embedder=open_encoder(encoder, offline=offline),
+        embedder=open_encoder(encoder, offline=offline, pooling=pooling),
         sources=[dataset.name, *dataset.sha256],
         licence=dataset.licence or None,
         whole=whole,
@@ -83,9 +85,16 @@ def build(corpus: str, output: Path, encoder: str, offline: bool) -> None:
 @click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="Examples a query.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
 @click.option("--encoder", metavar="NAME|PATH", help=f"{_ENCODER_HELP} [default: the pool's own].")
+@pooling_option()
 @_offline
 def search(
-    pool: str, queries: tuple[str, ...], k: int, as_json: bool, encoder: str | None, offline: bool
+    pool: str,
+    queries: tuple[str, ...],
+    k: int,
+    as_json: bool,
+    encoder: str | None,
+    pooling: str,
+    offline: bool,
 ) -> None:
     """Show the examples of POOL nearest to each QUERY, best first; - reads one query a line.
 
@@ -98,7 +107,7 @@ def search(
     from dirag.selection import NearestSelector
 
     opened = assembly.read_pool(pool, offline=offline)
-    embedder = open_encoder(encoder or _own_encoder(opened), offline=offline)
+    embedder = open_encoder(encoder or _own_encoder(opened), offline=offline, pooling=pooling)
     selector = NearestSelector(opened, embedder)
     for query, hits in _answers(selector, standard_lines() if queries == ("-",) else queries, k):
         click.echo(_json(query, hits) if as_json else _shown(query, hits))

@@ -108,6 +108,19 @@ def dataset_options(*, required: bool) -> Callable[[F], F]:
     return add
 
 
+def pooling_option() -> Callable[[F], F]:
+    """The flag ``--pooling`` beside ``--encoder``."""
+    shown = options()["pooling"]
+    return click.option(
+        "--pooling",
+        default=Config().pooling,
+        show_default=True,
+        envvar=variable("pooling"),
+        type=click.Choice(shown.choices),
+        help=shown.help,
+    )
+
+
 def folder_option(metavar: str) -> Callable[[F], F]:
     """The flag ``--output`` of the commands that make a folder."""
     return click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -32,9 +33,9 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     types = assembly.types_of(config)
     pieces = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = assembly.pool(config).restricted(types)
-    selector = assembly.selector(config, examples)
+    base = assembly.knowledge_base(config) if assembly.reads_base(replace(config, lexicon=False)) else None
+    selector = assembly.selector(config, examples, base.index_for(types) if base else None)
     chosen = selector.select(pieces, k=config.shots) if selector else [[] for _ in pieces]
-    base = assembly.knowledge_base(config) if config.concepts else None
     retriever = assembly.retriever(config, types, base)
     builder = assembly.builder(config, types, context=sys.maxsize, count=len)
     candidates = assembly.candidates(config, builder)

@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from dirag import artifacts, embed
+from dirag import artifacts, embed, resources
 from dirag.embed import SentenceEncoder, identity, open_encoder
 from dirag.errors import KnowledgeError, UsageError
 from dirag.knowledge import dense, encoding, fitting, recall, synonyms
@@ -198,7 +198,7 @@ def _fit(
 
 def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
     """Write the model, with the tokenizer's files as they were and the limit where every version reads it."""
-    with embed.quiet():
+    with resources.quiet():
         model.save(str(folder), create_model_card=False)
     for pattern in ("tokenizer*", "vocab*", "special_tokens_map.json"):
         for path in source.glob(pattern):

@@ -223,7 +223,7 @@ def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFo
         ends.append(len(written))
     result, cursor = [], 0
     for mention in mentions:
-        start = written.find(answer.opening + mention.text, cursor)
+        start = written.find(answer.opening + mention.text, max(cursor, mention.after))
         if start < 0:
             result.append(mention)
             continue

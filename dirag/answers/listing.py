@@ -1,0 +1,174 @@
+"""Lists of mentions inside answers: which items they have, how an item is spelled, and their automaton.
+
+A listed mention means every place where its string stands between token boundaries and no longer listed
+mention does (``tests/benchmarks/repeats.py`` says what the other convention, one item a place, would cost).
+Where that would be wrong, the places meant come last, each with its ordinal in
+:func:`dirag.align.occurrences`: ``APC; #2 cancer`` is the second "cancer" only.
+
+A mention has no blanks at its ends, and a line break inside it is a space. A backslash stands before
+``\\`` and the first sign of the separator, before a full stop at the end, and before the first character of a
+mention that begins with ``#`` or that would read as none. :class:`dirag.answers.items.ItemReader` reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from dirag.align import Span, occurrences, place
+from dirag.answers.items import reads_as_none
+from dirag.constraint import Builder
+from dirag.data import Entity, Mention
+from dirag.occurrences import flatten, is_boundary, trim
+
+_MAY_READ_AS_NONE = re.compile(r"[.\"'*-]|none", re.IGNORECASE)
+
+Key: TypeAlias = tuple[str, str]
+Groups: TypeAlias = Mapping[Key, Sequence[Span]]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A mention to be listed; with an ``ordinal`` it means one place alone."""
+
+    name: str
+    type: str
+    ordinal: int | None = None
+
+
+def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[Item]:
+    """The entities of these types as items in text order, those with an ordinal last.
+
+    Of entities that overlap, the first and longest stays.
+    """
+    groups: defaultdict[Key, list[Span]] = defaultdict(list)
+    end = 0
+    for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
+        span = trim(text, entity.start, entity.end)
+        if entity.type in types and end <= span[0] < span[1]:
+            groups[flatten(text[slice(*span)]), entity.type].append(span)
+            end = span[1]
+    marked = _ambiguous(text, groups)
+    plain = [Item(*key) for key in groups if key not in marked]
+    return plain + [Item(*key, ordinal) for ordinal, key in _ordinals(text, groups, marked)]
+
+
+def _ambiguous(text: str, groups: Groups) -> Set[Key]:
+    """The strings that must be listed place by place, because on their own they would be read otherwise."""
+    marked = _misread(text, groups, frozenset())
+    # What one wrong string no longer takes, another may take wrongly; then all are marked, which is exact.
+    return frozenset(groups) if marked and _misread(text, groups, marked) else marked
+
+
+def _misread(text: str, groups: Groups, marked: Set[Key]) -> Set[Key]:
+    mentions = [Mention(text[s:e], key[1], start=s) for key in marked for s, e in groups[key]]
+    mentions += [Mention(name, type_) for name, type_ in groups if (name, type_) not in marked]
+    read: defaultdict[Key, list[Span]] = defaultdict(list)
+    for entity in place(text, mentions)[0]:
+        read[flatten(entity.text), entity.type].append((entity.start, entity.end))
+    return {key for key, spans in groups.items() if read[key] != spans}
+
+
+def _ordinals(text: str, groups: Groups, marked: Set[Key]) -> list[tuple[int, Key]]:
+    """The ordinal of each marked place, in text order."""
+    spans = occurrences(text, [name for name, _ in marked])
+    number = {(name, span): n for name, found in spans.items() for n, span in enumerate(found, start=1)}
+    places = sorted((span, key) for key in marked for span in groups[key])
+    return [(number[key[0], span], key) for span, key in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a list is written: what stands between items, and around each, then with JSON's escapes."""
+
+    separator: str
+    quote: str = ""
+
+    def item(self, item: Item, suffix: str = "") -> str:
+        inner = self.inner(item.name)
+        if item.name != "." and item.name.endswith("."):
+            inner = inner[:-1] + self._written("\\.")
+        if item.name.startswith("#") or reads_as_none(item.name):
+            inner = self._written("\\") + inner
+        ordinal = f"#{item.ordinal} " if item.ordinal else ""
+        return f"{self.quote}{ordinal}{inner}{suffix}{self.quote}"
+
+    def inner(self, piece: str) -> str:
+        """A part of a mention as it stands in an item."""
+        sign = "" if self.quote else self.separator.strip()[0]
+        piece = piece.replace("\\", "\\\\")
+        return self._written(piece.replace(sign, "\\" + sign) if sign else piece)
+
+    def _written(self, item: str) -> str:
+        # A flat text has none of the other signs that JSON escapes.
+        return item.replace("\\", "\\\\").replace('"', '\\"') if self.quote else item
+
+    def add(
+        self, builder: Builder, view: str, start: int, done: int, suffixes: Iterable[str] = ("",)
+    ) -> None:
+        """Add the ways from ``start`` to ``done``: lists of strings of the flat text, then of marked ones.
+
+        These stand between token boundaries and in text order. A marked one may be any string of the text,
+        for ordinals reach inside words. States and edges are linear in the text: one chain waits for the
+        next start, one copies from boundary to boundary, one, for the marked, from character to character.
+        """
+        bounds = [i for i in range(len(view) + 1) if is_boundary(view, i)]
+        gap, inside, ended = ([builder.state() for _ in bounds] for _ in range(3))
+        endings = [suffix + self.quote for suffix in dict.fromkeys(suffixes)]
+        marker = self._add_marked(builder, view, done, endings)
+        builder.edge(start, "", gap[0])
+        builder.edge(start, f"{self.quote}#", marker)
+        for i, (at, end) in enumerate(pairwise(bounds)):
+            piece = view[at:end]
+            builder.edge(gap[i], "", gap[i + 1])
+            for literal in self._openings(view, at, end):
+                builder.edge(gap[i], self.quote + literal, inside[i + 1])
+            builder.edge(inside[i], self.inner(piece), inside[i + 1])
+            if piece == ".":
+                builder.edge(gap[i], self.quote + self._written("\\."), ended[i + 1])
+                builder.edge(inside[i], self._written("\\."), ended[i + 1])
+            elif piece != " ":
+                builder.edge(inside[i + 1], "", ended[i + 1])
+        for state, rest in zip(ended, gap, strict=True):
+            after = self._add_end(builder, state, done, endings)
+            builder.edge(after, self.separator + self.quote + "#", marker)
+            builder.edge(after, self.separator, rest)
+
+    def _add_marked(self, builder: Builder, view: str, done: int, endings: Sequence[str]) -> int:
+        marker, digits, start, ended = (builder.state() for _ in range(4))
+        for digit in "0123456789":
+            builder.edge(digits, digit, digits)
+            if digit != "0":
+                builder.edge(marker, digit, digits)
+        builder.edge(digits, " ", start)
+        inside = [builder.state() for _ in range(len(view) + 1)]
+        for i, char in enumerate(view):
+            for literal in self._openings(view, i, i + 1):
+                builder.edge(start, literal, inside[i + 1])
+            builder.edge(inside[i], self.inner(char), inside[i + 1])
+            if char == ".":
+                builder.edge(start, self._written("\\."), ended)
+                builder.edge(inside[i], self._written("\\."), ended)
+            elif char != " ":
+                builder.edge(inside[i + 1], "", ended)
+        after = self._add_end(builder, ended, done, endings)
+        builder.edge(after, self.separator + self.quote + "#", marker)
+        return marker
+
+    def _add_end(self, builder: Builder, state: int, done: int, endings: Sequence[str]) -> int:
+        after = builder.state()
+        builder.edge(after, "", done)
+        for ending in endings:
+            builder.edge(state, ending, after)
+        return after
+
+    def _openings(self, view: str, start: int, end: int) -> list[str]:
+        """The ways in which a mention that begins with ``view[start:end]`` may be written so far."""
+        piece, inner, escaped = view[start:end], self.inner(view[start:end]), self._written("\\")
+        if piece.startswith((" ", "#")):
+            return [] if piece[0] == " " else [escaped + inner]
+        return [inner, escaped + inner] if _MAY_READ_AS_NONE.match(view, start) else [inner]

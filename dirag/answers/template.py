@@ -1,0 +1,94 @@
+"""The answer as a filled template (DICE), one line a type: name, description if there is one, and mentions.
+
+``Entity type is gene. A stretch of DNA or its product. Entity is APC [SEP] BRCA1.``, with ``none`` where
+there is no mention. Repeats and odd mentions are written as :mod:`dirag.answers.listing` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dirag.answers.items import NONE, ItemReader
+from dirag.answers.labels import check_types, find_type
+from dirag.answers.listing import Spelling, items
+from dirag.constraint import Builder, Constraint
+from dirag.data import Entity, Issue, Mention
+from dirag.errors import UsageError
+from dirag.occurrences import flatten
+
+_LIST = Spelling(" [SEP] ")
+_TYPE, _LISTED = "Entity type is ", "Entity is"
+_LINE = re.compile(rf"^(?= *{_TYPE})", re.MULTILINE | re.IGNORECASE)
+
+
+class Template:
+    """A line for each of the given types, in their order; ``descriptions`` are by type."""
+
+    name = "template"
+    stop: tuple[str, ...] = ("\n\n",)
+    opening = ""
+
+    def __init__(self, types: tuple[str, ...], descriptions: Mapping[str, str] | None = None) -> None:
+        self.types = check_types(types)
+        known = descriptions or {}
+        for type_, description in known.items():
+            if _LISTED.casefold() in description.casefold() or len(description.splitlines()) != 1:
+                raise UsageError(
+                    f"the description of {type_!r} cannot be written in an answer",
+                    hint=f"give one line, without the words {_LISTED!r}",
+                )
+        about = {type_: f" {known[type_]}." if type_ in known else "" for type_ in self.types}
+        self._starts = {type_: f"{_TYPE}{type_}.{about[type_]} {_LISTED} " for type_ in self.types}
+        names = "|".join(map(re.escape, self.types))
+        self._filled = re.compile(
+            rf" *{_TYPE}({names}|[^.\n]{{1,80}})\..*?{_LISTED}\b", re.IGNORECASE | re.DOTALL
+        )
+
+    def render(self, text: str, entities: Sequence[Entity]) -> str:
+        """Fill in the entities; of those that overlap, the first and longest stays."""
+        listed = items(text, entities, self.types)
+        lines = []
+        for type_, start in self._starts.items():
+            written = [_LIST.item(item) for item in listed if item.type == type_]
+            lines.append(f"{start}{_LIST.separator.join(written) or NONE}.")
+        return "\n".join(lines)
+
+    def constrain(self, text: str) -> Constraint:
+        """Admit the lines of all types, each with a list of strings of the text or with ``none``."""
+        builder = Builder()
+        view, at = flatten(text).strip(), builder.body
+        for type_, start in self._starts.items():
+            last = type_ == self.types[-1]
+            opened, listed, done = builder.state(), builder.state(), builder.state(final=last)
+            builder.edge(at, start, opened)
+            builder.edge(opened, NONE, listed)
+            _LIST.add(builder, view, opened, listed)
+            builder.edge(listed, "." if last else ".\n", done)
+            at = done
+        return builder.build()
+
+    def parse(self, text: str, answer: str) -> tuple[list[Mention], list[Issue]]:
+        """Read the lines, in any order; what stands before them is read as in the format ``mentions``."""
+        mentions: list[Mention] = []
+        issues: list[Issue] = []
+        offset = 0
+        for part in _LINE.split(answer):
+            filled = self._filled.match(part)
+            type_ = find_type(self.types, filled[1]) if filled else None
+            if filled and type_:
+                reader = ItemReader((type_,), text, separator=_LIST.separator)
+                found = reader.read(part[filled.end() :])
+                mentions += [replace(mention, after=offset + filled.end()) for mention in found]
+            elif _LINE.match(part):
+                reader = ItemReader(self.types, text)
+                issues.append(
+                    Issue("unparsed", "", "a line without one of the wanted types, or without mentions")
+                )
+            else:
+                reader = ItemReader(self.types, text)
+                mentions += reader.read(part)
+            issues += reader.issues
+            offset += len(part)
+        return mentions, issues
