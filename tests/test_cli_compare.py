@@ -152,7 +152,11 @@ def test_runs_over_different_types_are_refused(run: Run, tmp_path: Path) -> None
 
 
 def test_a_run_that_did_not_end_is_refused_with_the_cure(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "theirs" / "report.json").unlink()
+    (tmp_path / "theirs.jsonl").write_bytes(
+        (tmp_path / "theirs.jsonl").read_bytes().replace(b"asthma", b"Asthma")
+    )
+    failed = run("eval", "--dataset", "gold.jsonl", "--predictions", "theirs.jsonl", "--out", "theirs")
+    assert b"made on another text" in failed.stderr
     done = run("compare", "mine", "theirs")
     assert done.returncode == 1
     assert b"theirs is no run of dirag eval --out that ended" in done.stderr

@@ -122,6 +122,8 @@ def _run(config: Config, dataset: Dataset, gold: Sequence[Document], values: Map
     """One run, whose records and report go to the folder ``out``, if there is one."""
     from dirag.evaluate import run
 
+    if values["out"]:  # a report beside files of another run would be taken for theirs
+        (values["out"] / "report.json").unlink(missing_ok=True)
     started = time.monotonic()
     base = _knowledge_base(config, gold, tagging=not values["predictions"])
     linked = base is not None and _holds(base, gold)
