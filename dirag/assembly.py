@@ -52,7 +52,16 @@ ENGINES = {
     "vllm": ("vllm", "torch", "transformers", "xgrammar"),
 }
 #: What retrieval and linking are made of.
-RETRIEVAL = ("faiss-cpu", "numpy", "openvino", "rapidfuzz", "sentence-transformers", "tokenizers")
+RETRIEVAL = (
+    "faiss-cpu",
+    "numpy",
+    "openvino",
+    "rapidfuzz",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
 
 
 def types_of(config: Config) -> tuple[str, ...]:

@@ -146,7 +146,9 @@ class Config:
         choices=("exact", "fuzzy", "dense"),
     )
     concept_lines: str = option(
-        "type", "What each line tells: the semantic type, or the definition too.", choices=["type", "definition"]
+        "type",
+        "What each line tells: the semantic type, or the definition too.",
+        choices=["type", "definition"],
     )
     answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
     prompt: str = option(

@@ -132,16 +132,15 @@ def test_another_encoder_under_the_same_path_is_refused(folder: Path, tmp_path: 
     assert [made_of(other, None) for other in unused] == without
 
 
-def test_other_examples_and_another_template_are_refused(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = config_in(folder, "openvino")
-    before = made_of(config, None)
+def test_other_examples_and_another_template_are_refused(folder: Path, tmp_path: Path) -> None:
     template = tmp_path / "prompt.toml"
-    template.write_bytes(prompt_file("mentions").read_bytes() + b"\n")
-    with monkeypatch.context() as patched:
-        patched.setattr(assembly, "prompt_file", lambda answer: template)
-        assert "made with prompt " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
+    words = prompt_file("mentions").read_bytes()
+    template.write_bytes(words)
+    config = replace(config_in(folder, "openvino"), prompt=str(template))
+    before = made_of(config, None)
+    template.write_bytes(words + b"\n")
+    assert "made with prompt " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
+    template.write_bytes(words)
     (folder / "pool.jsonl").write_text((folder / "pool.jsonl").read_text().replace("She", "He "))
     assembly.pool.cache_clear()
     assert "made with examples " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
@@ -166,13 +165,18 @@ OTHER: dict[str, Any] = {
     "engine_options": ("dtype=float32",),
     "api": "chat",
     "dialect": "none",
+    "pooling": "cls",
     "kb": "none",
     "shots": 3,
     "selector": "random",
+    "example_order": "best-first",
     "concepts": 2,
     "retrieval": "llm",
     "concept_matches": ("exact", "fuzzy"),
+    "concept_lines": "definition",
     "answer": "inline",
+    "prompt": "mentions-chat.en",
+    "descriptions": True,
     "constrain": False,
     "lexicon": False,
     "min_score": 0.5,

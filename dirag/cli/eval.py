@@ -195,10 +195,7 @@ def _knowledge_base(config: Config, gold: Sequence[Document], *, tagging: bool) 
     from dirag import assembly
 
     has_ids = any(entity.concept for document in gold for entity in document.entities)
-    if tagging:
-        needed = assembly.reads_base(config) or has_ids
-    else:
-        needed = has_ids and config.kb != "default"
+    needed = (tagging and assembly.reads_base(config)) or (has_ids and (tagging or config.kb != "default"))
     return assembly.knowledge_base(config) if needed else None
 
 
