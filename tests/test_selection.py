@@ -182,17 +182,17 @@ COVERED = [
 ]
 
 
-def covering(scan: bool = False) -> CoverageSelector:
-    """A selector over ``COVERED``; ``scan`` knows a heart attack as a myocardial infarction."""
+def covering(scan: bool = False, pool: Sequence[Document] = COVERED) -> CoverageSelector:
+    """A selector over a pool; ``scan`` knows a heart attack as a myocardial infarction."""
     embedder = HashEmbedder(dimension=256)
-    pool = Pool.from_documents(COVERED, whole=True).embedded(embedder, cache=False)
+    made = Pool.from_documents(pool, whole=True).embedded(embedder, cache=False)
     concept = Concept("C1", "myocardial infarction", ("heart attack",))
 
     def hits(text: str) -> list[Hit]:
         at = text.find("heart attack")
         return [Hit(concept, "heart attack", "exact", 1.0, at, at + 12)] if at >= 0 else []
 
-    return CoverageSelector(NearestSelector(pool, embedder), scan=hits if scan else None)
+    return CoverageSelector(NearestSelector(made, embedder), scan=hits if scan else None)
 
 
 def test_coverage_shows_the_labels_and_the_known_names_of_a_text() -> None:
@@ -201,6 +201,11 @@ def test_coverage_shows_the_labels_and_the_known_names_of_a_text() -> None:
     shown = {tuple(entity.text for entity in example.entities) for example in found}
     # The last of these is the label that an example without entities has.
     assert shown == {("colon cancer",), ("Myocardial infarctions",), ("BRCA1",), ()}
+    # A name of the pool has the synonyms of its concept too.
+    [infarction] = covering(scan=True).known("heart attack")
+    both = covering(scan=True, pool=[*COVERED, annotated("A heart attack .", "heart attack")])
+    [attack] = both.known("heart attack")
+    assert attack.examples == infarction.examples | {len(COVERED)}
     # Not WAS, which is a name in capitals only; nor the infarction, without a vocabulary.
     assert [text[name.start : name.end] for name in covering().known(text)] == ["colon cancer", "BRCA1"]
 

@@ -93,13 +93,14 @@ class CoverageSelector:
 
     def known(self, text: str) -> list[Known]:
         """The known names in a text that some example covers, the longest where they overlap."""
-        found = list(self._named_by_pool(text))
+        # Of equal spans the first stays: that of a concept has the examples of the pool's own name too.
+        return longest([*self._named_by_scan(text), *self._named_by_pool(text)])
+
+    def _named_by_scan(self, text: str) -> Iterator[Known]:
         for hit in self._scan(text) if self._scan else ():
-            examples = self._of_concept(hit.concept) | self._annotated.get(
-                _key(text[hit.start : hit.end]), _NO
-            )
-            found.append(Known(hit.start, hit.end, examples))
-        return longest(name for name in found if name.examples)
+            own = self._annotated.get(_key(text[hit.start : hit.end]), _NO)
+            if examples := own | self._of_concept(hit.concept):
+                yield Known(hit.start, hit.end, examples)
 
     def _named_by_pool(self, text: str) -> Iterator[Known]:
         words = list(normalise.words(text))
