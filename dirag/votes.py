@@ -56,4 +56,4 @@ def elect(ballots: Sequence[Sequence[Entity]]) -> list[Entity]:
             kind, _ = Counter(vote.type for vote in votes).most_common(1)[0]
             scores = [1.0 if vote.score is None else vote.score for vote in votes if vote.type == kind]
             elected.append(replace(votes[0], type=kind, score=sum(scores) / len(ballots)))
-    return longest(elected)
+    return longest(sorted(elected, key=lambda entity: entity.start))
