@@ -1,10 +1,13 @@
 """Speed of the embedded engines, with and without the copy constraint, as one table.
 
     python -m tests.benchmarks.engine WEIGHTS.gguf CORPUS [--limit N] [--shots N] [--threads N]
+        [--engines llamacpp:1,openvino:64,vllm:256] [--vllm FOLDER]
+
+An engine is named with the number of prompts it works on at a time; vLLM reads its weights from a folder.
 
 Prompts: each of the first N documents of the corpus (of at most 400 characters) after some of those that
 follow, as examples. Tokens a second are those computed: of prompts, less the cached ones, and of answers.
-``same`` is the share of answers equal to those that the engine gives to one prompt at a time.
+``same`` is the share of answers equal to those of the same engine where it is named first.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,16 +23,19 @@ from pathlib import Path
 from dirag.answers.mentions import Mentions
 from dirag.backends.llamacpp import LlamaCpp
 from dirag.backends.openvino_engine import OpenVino
+from dirag.backends.vllm_engine import Vllm
 from dirag.data import Completion, Document, Prompt, Usage
 from dirag.formats import read
 from dirag.protocols import Backend
 
-ENGINES: tuple[tuple[type[LlamaCpp] | type[OpenVino], int], ...] = (
-    (LlamaCpp, 1),
-    (OpenVino, 1),
-    (OpenVino, 16),
-    (OpenVino, 64),
-)
+DEFAULT = "llamacpp:1,openvino:1,openvino:16,openvino:64"
+
+
+def opened(name: str, slots: int, args: argparse.Namespace) -> Backend:
+    if name == "vllm":
+        return Vllm(args.vllm, context=2048, parallel=slots, options=["enforce_eager=true"])
+    kind = LlamaCpp if name == "llamacpp" else OpenVino
+    return kind(args.weights, context=2048, parallel=slots, threads=args.threads)
 
 
 def prompts(documents: Sequence[Document], *, limit: int, shots: int) -> list[Prompt]:
@@ -52,13 +59,11 @@ def prompts(documents: Sequence[Document], *, limit: int, shots: int) -> list[Pr
     ]
 
 
-def run(engine: Backend, work: Sequence[Prompt]) -> tuple[list[Completion], float]:
-    list(engine.generate(work[:1]))
+def measured(engine: Backend, work: Sequence[Prompt]) -> tuple[list[Completion], float]:
+    list(engine.generate(work[:8]))
     start = time.perf_counter()
     completions = list(engine.generate(work))
-    seconds = time.perf_counter() - start
-    engine.close()
-    return completions, seconds
+    return completions, time.perf_counter() - start
 
 
 def main() -> None:
@@ -68,6 +73,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=32)
     parser.add_argument("--shots", type=int, default=4)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--engines", default=DEFAULT)
+    parser.add_argument("--vllm", type=Path)
     args = parser.parse_args()
     short = (document for document in read([args.corpus]) if len(document.text) <= 400)
     documents = list(islice(short, args.limit + max(args.limit, args.shots)))
@@ -76,25 +83,25 @@ def main() -> None:
     constrained = prompts(documents, limit=args.limit, shots=args.shots)
     free = [replace(prompt, constraint=None) for prompt in constrained]
     print(
-        "constraint  engine    parallel  seconds  sentences/s  tokens/s  prompt  answer  cached  failed  same"
+        "engine    parallel  constraint  seconds  sentences/s  tokens/s  prompt  answer  cached  failed  same"
     )
     alone: dict[tuple[str, str], list[str]] = {}
-    for name, work in (("free", free), ("copy", constrained)):
-        for kind, slots in ENGINES:
-            engine = kind(args.weights, context=2048, parallel=slots, threads=args.threads)
-            completions, seconds = run(engine, work)
-            texts = [completion.text for completion in completions]
-            first = alone.setdefault((name, kind.__name__), texts)
-            usage = sum((completion.usage for completion in completions), Usage())
-            computed = usage.prompt - usage.cached + usage.completion
-            failed = sum(completion.finish == "failed" for completion in completions)
-            same = sum(a == b for a, b in zip(first, texts, strict=True)) / len(work)
-            print(
-                f"{name:10}  {kind.__name__:8}  {slots:8}  {seconds:7.1f}  {len(work) / seconds:11.2f}"
-                f"  {computed / seconds:8.0f}  {usage.prompt:6}  {usage.completion:6}  {usage.cached:6}"
-                f"  {failed:6}  {same:4.0%}",
-                flush=True,
-            )
+    for name, slots in (engine.split(":") for engine in args.engines.split(",")):
+        for constraint, work in (("free", free), ("copy", constrained)):
+            with closing(opened(name, int(slots), args)) as engine:  # with no prompt in its cache
+                completions, seconds = measured(engine, work)
+                texts = [completion.text for completion in completions]
+                first = alone.setdefault((constraint, name), texts)
+                usage = sum((completion.usage for completion in completions), Usage())
+                computed = usage.prompt - usage.cached + usage.completion
+                failed = sum(completion.finish == "failed" for completion in completions)
+                same = sum(a == b for a, b in zip(first, texts, strict=True)) / len(work)
+                print(
+                    f"{name:8}  {slots:>8}  {constraint:10}  {seconds:7.1f}  {len(work) / seconds:11.2f}"
+                    f"  {computed / seconds:8.0f}  {usage.prompt:6}  {usage.completion:6}  {usage.cached:6}"
+                    f"  {failed:6}  {same:4.0%}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
