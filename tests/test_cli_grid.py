@@ -100,3 +100,23 @@ def test_what_is_refused(folder: Path, options: tuple[str, ...], told: str) -> N
     done = dirag(folder, *EVAL, *options)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_report_has_a_row_for_each_run_with_the_figures_of_its_report(folder: Path) -> None:
+    dirag(folder, *EVAL, "--min-score", "0,1", "--out", "table")
+    done = dirag(folder, "report", "table")
+    head, *rows = [line.split() for line in done.stdout.splitlines()]
+    runs = sorted((folder / "table").iterdir())
+    assert head[:4] == ["run", "P", "R", "F1"]
+    assert [row[0] for row in rows] == [run.name for run in runs]
+    for row, run in zip(rows, runs, strict=True):
+        told = json.loads((run / "report.json").read_text())
+        figures = [told["precision"], told["recall"], told["f1"], *told["ci95"]]
+        assert [float(row[n]) for n in (1, 2, 3, 4, 6)] == pytest.approx(figures, abs=0.0005)
+
+
+def test_report_refuses_runs_over_different_gold(folder: Path) -> None:
+    dirag(folder, *EVAL[:-2], "--kb", "few.tsv", "--out", "all")
+    dirag(folder, *EVAL[:-2], "--kb", "few.tsv", "--limit", "2", "--out", "two")
+    done = dirag(folder, "report", "all", "two")
+    assert (done.returncode, "different gold" in done.stderr) == (1, True)

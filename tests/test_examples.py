@@ -16,13 +16,13 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 VOCABULARIES = ("icd10cm-2026", "hpo-2025-01-16")
 
 
-def run(*command: str, cwd: Path) -> str:
+def run(*command: str, cwd: Path, **variables: str) -> str:
     """What a command prints where ``dirag`` and ``python3`` are those of this environment."""
     places = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, "PATH": places, "DIRAG_OFFLINE": "1"},
+        env={**os.environ, "PATH": places, "DIRAG_OFFLINE": "1", **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -62,3 +62,21 @@ def test_python_example_prints_spans_of_its_sentence(weights: Callable[[str], Pa
     for start, end, type_, mention, _concept in rows:
         assert text[int(start) : int(end)] == mention
         assert type_ in ("disease", "chemical")
+
+
+def test_study_ends_in_a_table_and_a_page(tmp_path: Path) -> None:
+    (tmp_path / "gold.tsv").write_text(
+        "Gout\tB-disease\nand\tO\nasthma\tB-disease\n\nNo\tO\ngout\tB-disease\n"
+    )
+    (tmp_path / "names.tsv").write_text("id\tname\ttypes\nC:1\tgout\tdisease\n")
+    arguments = ("gold.tsv", "names.tsv", "out")
+    alone = {
+        "DIRAG_TAGGER": "dictionary",
+        "DIRAG_HOME": str(tmp_path / "home"),
+    }  # its commands, without a model
+    shown = run("sh", str(EXAMPLES / "study.sh"), *arguments, cwd=tmp_path, **alone)
+    _, _, table = shown.rpartition("\nrun ")
+    runs = {line.split()[0]: line.split()[1:4] for line in table.splitlines()[1:]}
+    assert len(runs) == 4 * 2 * 2 * 2 + 4 + 2
+    assert set(map(tuple, runs.values())) == {("1.000", "0.667", "0.800")}
+    assert "<html" in (tmp_path / "out" / "page.html").read_text("utf-8")

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dirag.cli.options import Values, flag
+from dirag.cli.scores import HEAD, row
 from dirag.config import Config, options
 from dirag.errors import UsageError
 
@@ -73,8 +74,7 @@ def run(
 
     widths = {name: max(len(name), *(len(_short(c.varied[name])) for c in grid)) for name in grid[0].varied}
     if not as_json:
-        head = f"{'P':>6} {'R':>6} {'F1':>6}  {'95% interval':14}  {'tokens':>11} {'seconds':>8}"
-        click.echo(f"{'  '.join(name.ljust(width) for name, width in widths.items())}  {head}")
+        click.echo(f"{'  '.join(name.ljust(width) for name, width in widths.items())}  {HEAD}")
     done: dict[Config, tuple[Cell, Mapping[str, Any]]] = {}
     for cell in grid:
         key = cell.config if cell.config.shots else replace(cell.config, selector="")
@@ -92,7 +92,7 @@ def run(
             click.echo(orjson.dumps({"cell": told, **report}))
         else:
             values = "  ".join(_short(cell.varied[name]).ljust(width) for name, width in widths.items())
-            click.echo(f"{values}  {_figures(report)}")
+            click.echo(f"{values}  {row(report)}")
     if out and not as_json:
         _differences(grid, out)
 
@@ -144,13 +144,6 @@ def _types(folder: Path) -> tuple[str, ...]:
     import orjson
 
     return tuple(orjson.loads((folder / "report.json").read_bytes())["types"])
-
-
-def _figures(report: Mapping[str, Any]) -> str:
-    low, high = report["ci95"]
-    tokens = report["tokens"]["prompt"] + report["tokens"]["completion"]
-    ratios = f"{report['precision']:6.3f} {report['recall']:6.3f} {report['f1']:6.3f}"
-    return f"{ratios}  {low:.3f} to {high:.3f}  {tokens:11,} {report['seconds']:8.1f}"
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""``dirag report``: runs of ``eval --out`` as one page for a browser."""
+"""``dirag report``: runs of ``eval --out`` as one table, and as one page for a browser."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dirag.cli.runs import report_of, runs_in, types_of_both
+from dirag.cli.scores import HEAD, row
 from dirag.cli.tag import writing
 from dirag.errors import DiragError
 
@@ -18,42 +19,55 @@ if TYPE_CHECKING:
     from dirag.data import Json
 
 
-@click.command(short_help="Show runs of eval as a page for a browser.")
+@click.command(short_help="Show runs of eval as a table, and as a page for a browser.")
 @click.argument(
     "runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(exists=True, path_type=Path)
 )
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    help="HTML file to write.",
+    help="HTML file to write, too.",
 )
 @click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where the corpora of pools lie.")
 @click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch corpora or vocabularies.")
-def report(runs: tuple[Path, ...], output: Path, data_dir: str | None, offline: bool) -> None:
-    """Show runs as one page: scores, curves, errors by kind, and the texts with gold and predicted entities.
+def report(runs: tuple[Path, ...], output: Path | None, data_dir: str | None, offline: bool) -> None:
+    """Show runs as a table, a row each, and as one page that has curves, errors by kind, and the texts with
+    gold and predicted entities too.
 
     A run is a folder of eval --out, or one with such folders in it; several are compared, over one gold
     standard. The page holds all that it shows, the texts too, and asks for nothing from anywhere.
 
     \b
     dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --out grid
+    dirag report grid
     dirag report grid -o grid.html
     dirag report grid/shots=4 grid/shots=8 -o page.html
     """
+    runs = tuple(inner for run in runs for inner in runs_in(run))
+    names = [run.name if sum(run.name == other.name for other in runs) == 1 else str(run) for run in runs]
+    width = max(map(len, names))
+    click.echo(f"{'run':{width}}  {HEAD}")
+    for name, run in zip(names, runs, strict=True):
+        types_of_both(runs[0], run)
+        click.echo(f"{name:{width}}  {row(report_of(run))}")
+    if output:
+        _page(output, dict(zip(names, runs, strict=True)), data_dir, offline)
+
+
+def _page(output: Path, runs: Mapping[str, Path], data_dir: str | None, offline: bool) -> None:
+    """Write the page of runs of one gold standard, by the names that they have on it."""
     from dirag import assembly, formats
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
 
-    runs = tuple(inner for run in runs for inner in runs_in(run))
-    names = [run.name if sum(run.name == other.name for other in runs) == 1 else str(run) for run in runs]
-    types = list(dict.fromkeys(type for run in runs for type in types_of_both(runs[0], run)))
-    gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
+    first, *_ = runs.values()
+    types = list(dict.fromkeys(type for run in runs.values() for type in types_of_both(first, run)))
+    gold = tuple(formats.read([str(first / "gold.jsonl")], format="jsonl"))
     notes: dict[str, None] = {}  # each once, in order
     analyses = []
-    for name, run in zip(names, runs, strict=True):
+    for name, run in runs.items():
         about = report_of(run)
         predicted = tuple(formats.read([str(run / "predictions.jsonl")], format="jsonl"))
         mentions = {entity.text for document in (*gold, *predicted) for entity in document.entities}

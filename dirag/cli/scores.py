@@ -1,11 +1,24 @@
-"""Scores for eyes, beyond the strict ones: every scheme in a table, concepts in a line."""
+"""Scores for eyes: runs as rows of a table, every scheme of one in a table, concepts in a line."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dirag.evaluate.run import Report
+
+
+#: What ``row`` tells of a run: strict micro scores, tokens of prompts and answers, seconds.
+HEAD = f"{'P':>6} {'R':>6} {'F1':>6}  {'95% interval':14}  {'tokens':>11} {'seconds':>8}"
+
+
+def row(report: Mapping[str, Any]) -> str:
+    """A run in one line, from its report as ``eval --json`` gives it."""
+    low, high = report["ci95"]
+    tokens = report["tokens"]["prompt"] + report["tokens"]["completion"]
+    ratios = f"{report['precision']:6.3f} {report['recall']:6.3f} {report['f1']:6.3f}"
+    return f"{ratios}  {low:.3f} to {high:.3f}  {tokens:11,} {report['seconds']:8.1f}"
 
 
 def concepts_line(report: Report) -> str:

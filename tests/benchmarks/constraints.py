@@ -24,7 +24,7 @@ from dirag.data import Document, Prompt
 from dirag.formats import read
 from dirag.protocols import AnswerFormat
 
-OPTIONS = ("enforce_eager=true",)
+OPTIONS = ("enforce_eager=true", f"kv_cache_memory_bytes={2 << 30}")
 
 
 class Xgrammar:
