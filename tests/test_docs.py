@@ -78,12 +78,12 @@ def calls(line: str) -> list[list[str]]:
 def refuse_what_is_unknown(arguments: Sequence[str]) -> None:
     """Raises where the tool has no such command or option, or an option takes no such value."""
     command: click.Command = cli
+    ctx = click.Context(cli, **cli.context_settings)
     rest = list(arguments)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        inner = command.get_command(click.Context(command), rest.pop(0))
+        inner = command.get_command(ctx, rest.pop(0))
         assert inner is not None, f"no command {' '.join(arguments)!r}"
-        command = inner
-    ctx = click.Context(command)
+        command, ctx = inner, click.Context(inner, ctx, **inner.context_settings)
     values, left, _ = command.make_parser(ctx).parse_args(rest)
     assert not left, f"too many arguments: {left}"
     for option in command.params:
