@@ -96,7 +96,7 @@ def test_wrong_options_are_refused() -> None:
         read(["-"], format="json")
     with pytest.raises(UsageError, match="named twice"):
         read(["-", "-"])
-    with pytest.raises(UsageError, match="BRAT cannot be read from standard input"):
+    with pytest.raises(UsageError, match="brat cannot be read from standard input"):
         read(["-"], format="brat")
 
 

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from dirag.data import Document, Issue
 from dirag.errors import InputError, UsageError, unknown
-from dirag.formats import brat, conll, jsonl, pubtator, text
+from dirag.formats import brat, conll, i2b2, jsonl, pubtator, text
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +31,10 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "pubtator": (".pubtator", ".pubtator.txt"),
     "conll": (".conll", ".bio", ".tsv"),
     "brat": (".ann",),
+    "i2b2": (".con",),
 }
-# All but BRAT, which has two files a document, are read from a stream of lines.
+# Those that have two files a document; the others are read from a stream of lines.
+_PAIRS: Mapping[str, Callable[..., Document]] = {"brat": brat.read_pair, "i2b2": i2b2.read_pair}
 _READERS: Mapping[str, Callable[..., Iterator[Document]]] = {
     "text": text.read,
     "jsonl": jsonl.read,
@@ -57,8 +59,11 @@ def read(
         raise unknown("format", format, FORMATS)
     if list(paths).count("-") > 1:
         raise UsageError("standard input (-) is named twice", hint="it can be read only once")
-    if "-" in paths and format == "brat":
-        raise UsageError("BRAT cannot be read from standard input", hint="name the folder or the .ann file")
+    if "-" in paths and format and format in _PAIRS:
+        raise UsageError(
+            f"{format} cannot be read from standard input",
+            hint=f"name the folder or the {FORMATS[format][0]} file",
+        )
     files = _without_covered([file for path in paths for file in _expand(path, format)], format)
     return _read_files(files, format=format, text_field=text_field, stdin=stdin)
 
@@ -76,8 +81,8 @@ def _read_files(
         stem = Path(name).stem if stems[Path(file).stem] == 1 else str(Path(name).with_suffix(""))
         kind = format or _format_of(file)
         try:
-            if kind == "brat":
-                yield brat.read_pair(Path(file), name=name, stem=stem)
+            if kind and kind in _PAIRS:
+                yield _PAIRS[kind](Path(file), name=name, stem=stem)
             else:
                 with Path(file).open("rb") as lines:
                     yield from _read_stream(lines, kind, name=name, stem=stem, text_field=text_field)
@@ -157,7 +162,7 @@ def _walk(folder: str, format: str | None) -> list[str]:
 def _is_wanted(name: str, format: str | None) -> bool:
     if format is None:
         return _format_of(name) is not None
-    # Corpora in PubTator and BIO often come as .txt, and a BRAT text may have no .ann.
+    # Corpora in PubTator and BIO often come as .txt, and a text of a pair may have no labels.
     endings = FORMATS[format] if format == "jsonl" else (*FORMATS[format], ".txt")
     return name.lower().endswith(endings)
 
@@ -173,15 +178,14 @@ def _format_of(file: str) -> str | None:
 
 
 def _without_covered(files: list[str], format: str | None) -> list[str]:
-    """Leaves out each ``.txt`` whose ``.ann`` is read too: the pair is one document."""
-    if format not in (None, "brat"):
-        return files
-    labels = {str(Path(file).with_suffix("")) for file in files if file.lower().endswith(".ann")}
-    return [
-        file
-        for file in files
-        if not (file.lower().endswith(".txt") and str(Path(file).with_suffix("")) in labels)
-    ]
+    """Leaves out each ``.txt`` whose labels are read too: the pair is one document."""
+    covered: set[Path] = set()
+    for file in files:
+        kind = format or _format_of(file)
+        if kind and kind in _PAIRS and file.lower().endswith(FORMATS[kind]):
+            text_file = i2b2.text_of(Path(file)) if kind == "i2b2" else Path(file).with_suffix(".txt")
+            covered.update([text_file.resolve()] if text_file else [])
+    return [file for file in files if not (file.lower().endswith(".txt") and Path(file).resolve() in covered)]
 
 
 def _shown(path: str) -> str:
