@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_a_jsonl_of_annotated_documents_is_a_corpus(tmp_path: Path) -> None:
     entity = {"start": 0, "end": 4, "type": "gene", "text": "TP53"}
     line = json.dumps({"id": "n1", "text": "TP53 is mutated", "entities": [entity]})
     dataset = load(str(put(tmp_path / "gold.jsonl", line + "\n")))
-    assert (dataset.documents[0].id, dataset.types) == ("n1", ("gene",))
+    assert (next(iter(dataset.documents)).id, dataset.types) == ("n1", ("gene",))
 
 
 def test_of_a_folder_the_files_named_after_the_split_are_read(tmp_path: Path) -> None:
@@ -189,6 +190,20 @@ def test_unknown_names_show_the_nearest() -> None:
 @pytest.mark.parametrize("ours, names", datasets.SPLITS.items())
 def test_split_names(ours: str, names: tuple[str, ...]) -> None:
     assert {split_name(name) for name in names} == {split_name(ours.upper())} == {ours}
+
+
+def test_documents_are_read_anew_and_what_is_passed_over_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path / "corpus" / "a.tsv")
+    put(tmp_path / "corpus" / "notes.pdf")
+    with caplog.at_level(logging.WARNING):
+        dataset = load(str(tmp_path / "corpus"))
+        first, second = list(dataset.documents), list(dataset.documents)
+    assert first == second
+    assert len(dataset.documents) == len(first) > 0
+    assert all(document in dataset.documents for document in first)
+    assert len(caplog.messages) == 1
 
 
 # Samples

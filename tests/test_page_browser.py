@@ -306,8 +306,9 @@ def test_the_page_of_a_whole_corpus_is_small_and_shows_few_texts_at_once(
     from dirag.evaluate import datasets
 
     dataset = datasets.load("bc5cdr", data_dir=str(shared_data), offline=True)
-    made = analysed("gold", dataset.documents, dataset.documents, 0)
-    written = page([made], dataset.documents, types=TYPES)
+    documents = tuple(dataset.documents)
+    made = analysed("gold", documents, documents, 0)
+    written = page([made], documents, types=TYPES)
     assert len(written.encode()) < 5_000_000
     (tmp_path / "corpus.html").write_text(written, "utf-8")
     opened.open(tmp_path / "corpus.html")

@@ -47,7 +47,7 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
             data_dir=values["data_dir"],
             offline=values["offline"],
         )
-        gold, types = dataset.documents, dataset.types
+        gold, types = tuple(dataset.documents), dataset.types
     else:
         types = types_of_both(*runs)
         gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))

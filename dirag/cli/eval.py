@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -87,14 +87,14 @@ def evaluate(**values: Any) -> None:
     dataset = replace(dataset, types=config.types or dataset.types)
     for note in dataset.notes:
         click.echo(f"dirag: {dataset.name}: {note}", err=True)
-    gold: Sequence[Document] = dataset.documents
+    gold: Collection[Document] = dataset.documents
     if values["limit"]:
-        gold = datasets.sample(gold, values["limit"], seed=config.seed)
+        gold = datasets.sample(dataset.documents, values["limit"], seed=config.seed)
     if values["perturb"]:
         if values["predictions"] or len(cells) > 1:
             hint = "leave out --predictions, and give each option one value"
             raise UsageError("--perturb tags edited texts, in one run", hint=hint)
-        _perturb(config, dataset, gold, values)
+        _perturb(config, dataset, tuple(gold), values)
         return
     if len(cells) > 1:
         if values["predictions"]:
@@ -118,7 +118,7 @@ def evaluate(**values: Any) -> None:
         click.echo(f"\n{schemes_table(report)}")
 
 
-def _run(config: Config, dataset: Dataset, gold: Sequence[Document], values: Mapping[str, Any]) -> Report:
+def _run(config: Config, dataset: Dataset, gold: Collection[Document], values: Mapping[str, Any]) -> Report:
     """One run, whose records and report go to the folder ``out``, if there is one."""
     from dirag.evaluate import run
 
@@ -190,7 +190,7 @@ def _settings(config: Config) -> dict[str, Json]:
     return settings | {"dirag": version("dirag")}
 
 
-def _knowledge_base(config: Config, gold: Sequence[Document], *, tagging: bool) -> KnowledgeBase | None:
+def _knowledge_base(config: Config, gold: Iterable[Document], *, tagging: bool) -> KnowledgeBase | None:
     """The one that tagging needs, or ids in the gold standard; without tagging, only one that was named."""
     from dirag import assembly
 
@@ -199,7 +199,7 @@ def _knowledge_base(config: Config, gold: Sequence[Document], *, tagging: bool) 
     return assembly.knowledge_base(config) if needed else None
 
 
-def _holds(base: KnowledgeBase, gold: Sequence[Document]) -> bool:
+def _holds(base: KnowledgeBase, gold: Iterable[Document]) -> bool:
     """Whether a knowledge base has any id of the gold standard; how many, is told."""
     from dirag.evaluate import concepts
 
@@ -224,7 +224,7 @@ def _same(base: KnowledgeBase | None, linked: bool) -> Same | None:
 def _tagged(
     config: Config,
     dataset: Dataset,
-    gold: Sequence[Document],
+    gold: Iterable[Document],
     base: KnowledgeBase | None,
     linked: bool,
     data_dir: str | None,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from dirag import formats
-from dirag.data import Document
+from dirag.data import Document, Issue
 from dirag.errors import DatasetError, UsageError, unknown
 from dirag.evaluate.catalogue import Known, Split, fetch, find, known, sha256
 
@@ -28,6 +29,23 @@ _FAR = 0.1  # a corpus this far from its figures on record is another one
 
 
 @dataclass(frozen=True, slots=True)
+class Documents(Collection[Document]):
+    """The documents of a corpus, read from its files anew whenever they are gone through; none is kept."""
+
+    read: Callable[[], Iterator[Document]]
+    number: int
+
+    def __iter__(self) -> Iterator[Document]:
+        return self.read()
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __contains__(self, document: object) -> bool:
+        return any(document == other for other in self)
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One split of a gold corpus; ``split`` is None where a path says nothing about splits.
 
@@ -37,7 +55,7 @@ class Dataset:
 
     name: str
     split: str | None
-    documents: tuple[Document, ...]
+    documents: Collection[Document]
     types: tuple[str, ...]
     sha256: Mapping[str, str]
     licence: str
@@ -81,13 +99,14 @@ def split_name(name: str) -> str:
     raise unknown("split", name, SPLITS)
 
 
-def sample(documents: Sequence[Document], limit: int, *, seed: int = 0) -> tuple[Document, ...]:
+def sample(documents: Collection[Document], limit: int, *, seed: int = 0) -> tuple[Document, ...]:
     """A seeded sample of documents, in corpus order; a larger one of the same seed holds the smaller."""
     if limit < 1:
         raise UsageError(f"--limit {limit} leaves nothing to score", hint="give at least 1")
     order = list(range(len(documents)))
     random.Random(seed).shuffle(order)
-    return tuple(documents[i] for i in sorted(order[:limit]))
+    drawn = frozenset(order[:limit])
+    return tuple(document for i, document in enumerate(documents) if i in drawn)
 
 
 def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) -> Dataset:
@@ -102,12 +121,13 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) 
         path = fetch(corpus, record, offline)
         notes.append(f"{corpus.name}: fetched {path.name} from {corpus.url}, licence: {corpus.licence}")
     digest = sha256(path)
-    documents = tuple(_relabelled(d, corpus.types) for d in formats.read([str(path)], format=corpus.format))
-    notes += [*_deviations(corpus, record, path, digest, documents), *_losses(documents)]
+    read = partial(_relabelled, path, corpus)
+    seen = _gone_through(read())
+    notes += [*_deviations(corpus, record, path, digest, seen), *seen.losses()]
     return Dataset(
         name=corpus.name,
         split=split,
-        documents=documents,
+        documents=Documents(read, seen.documents),
         types=tuple(dict.fromkeys(corpus.types.values())),
         sha256={path.name: digest},
         licence=corpus.licence,
@@ -119,26 +139,24 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) 
 
 def _load_path(path: Path, split: str, format: str | None) -> Dataset:
     paths, found = _entries(path, split)
-    documents = tuple(formats.read([str(entry) for entry in paths], format=format))
-    types = tuple(sorted({entity.type for document in documents for entity in document.entities}))
-    if not types:
+    read = partial(formats.read, formats.files([str(entry) for entry in paths], format=format), format=format)
+    seen = _gone_through(read())
+    if not seen.entities:
         raise DatasetError(
-            f"{str(path)!r} holds no annotated entities in its {len(documents)} documents",
-            hint=next(
-                _losses(documents), f"if it is annotated, name its format: {', '.join(formats.FORMATS)}"
-            ),
+            f"{str(path)!r} holds no annotated entities in its {seen.documents} documents",
+            hint=next(seen.losses(), f"if it is annotated, name its format: {', '.join(formats.FORMATS)}"),
         )
     files = [file for entry in paths for file in (entry, *sorted(entry.rglob("*"))) if file.is_file()]
     base = path if path.is_dir() else path.parent
     digests = {str(file.relative_to(base)): sha256(file) for file in files}
-    notes = list(_losses(documents))
+    notes = list(seen.losses())
     if path.is_dir() and found is None:
         notes.append(f"{str(path)!r} has no files named after splits, all of it was read")
     return Dataset(
         name=str(path),
         split=found,
-        documents=documents,
-        types=types,
+        documents=Documents(read, seen.documents),
+        types=tuple(sorted(seen.entities)),
         sha256=digests,
         licence="unknown",
         source=str(path),
@@ -157,32 +175,49 @@ def _entries(path: Path, split: str) -> tuple[list[Path], str | None]:
     return (named[split], split) if there else ([path], None)
 
 
-def _relabelled(document: Document, types: Mapping[str, str]) -> Document:
-    """The document with our type names; entities of other labels are left out."""
-    kept = (replace(e, type=types[e.type]) for e in document.entities if e.type in types)
-    return replace(document, entities=tuple(kept))
+def _relabelled(path: Path, corpus: Known) -> Iterator[Document]:
+    """The documents with our type names; entities of other labels are left out."""
+    types = corpus.types
+    for document in formats.read([str(path)], format=corpus.format):
+        kept = (replace(e, type=types[e.type]) for e in document.entities if e.type in types)
+        yield replace(document, entities=tuple(kept))
 
 
-def _deviations(
-    corpus: Known, record: Split, path: Path, digest: str, documents: Sequence[Document]
-) -> Iterator[str]:
+@dataclass(slots=True)
+class _Seen:
+    """What there is in a corpus: documents, entities by type, issues in reading."""
+
+    documents: int = 0
+    entities: Counter[str] = field(default_factory=Counter)
+    issues: int = 0
+    first: Issue | None = None
+
+    def losses(self) -> Iterator[str]:
+        if self.first:
+            where = f"the first at {self.first.where}: {self.first.code}"
+            yield f"{self.issues} issues in reading the gold standard, {where}"
+
+
+def _gone_through(documents: Iterable[Document]) -> _Seen:
+    seen = _Seen()
+    for document in documents:
+        seen.documents += 1
+        seen.entities.update(entity.type for entity in document.entities)
+        seen.issues += len(document.issues)
+        seen.first = seen.first or next(iter(document.issues), None)
+    return seen
+
+
+def _deviations(corpus: Known, record: Split, path: Path, digest: str, seen: _Seen) -> Iterator[str]:
     """A note for each figure that is not the one on record; far ones raise DatasetError."""
     if digest != record.sha256:
         yield f"{path} is another copy of {corpus.name} than the one on record (sha256 {digest})"
-    found = Counter(entity.type for document in documents for entity in document.entities)
-    figures = [("documents", len(documents), record.documents)]
+    figures = [("documents", seen.documents, record.documents)]
     kinds = dict.fromkeys(corpus.types.values())
-    figures += [(f"{kind} entities", found[kind], record.entities[kind]) for kind in kinds]
+    figures += [(f"{kind} entities", seen.entities[kind], record.entities[kind]) for kind in kinds]
     for what, number, expected in figures:
         told = f"{path} has {number:,} {what}, not {expected:,} as on record for {corpus.name}"
         if abs(number - expected) > _FAR * expected:
             raise DatasetError(told, hint=f"the corpus on record is {corpus.url}/{record.file}")
         if number != expected:
             yield told
-
-
-def _losses(documents: Sequence[Document]) -> Iterator[str]:
-    issues = [issue for document in documents for issue in document.issues]
-    if issues:
-        first = issues[0]
-        yield f"{len(issues)} issues in reading the gold standard, the first at {first.where}: {first.code}"

@@ -64,8 +64,12 @@ def read(
             f"{format} cannot be read from standard input",
             hint=f"name the folder or the {FORMATS[format][0]} file",
         )
-    files = _without_covered([file for path in paths for file in _expand(path, format)], format)
-    return _read_files(files, format=format, text_field=text_field, stdin=stdin)
+    return _read_files(files(paths, format=format), format=format, text_field=text_field, stdin=stdin)
+
+
+def files(paths: Sequence[str], *, format: str | None = None) -> list[str]:
+    """The files of all paths that ``read`` would read, one of each pair; what is passed over is warned of."""
+    return _without_covered([file for path in paths for file in _expand(path, format)], format)
 
 
 def _read_files(
