@@ -103,11 +103,13 @@ def test_what_is_refused(folder: Path, options: tuple[str, ...], told: str) -> N
 
 
 def test_report_has_a_row_for_each_run_with_the_figures_of_its_report(folder: Path) -> None:
-    dirag(folder, *EVAL, "--min-score", "0,1", "--out", "table")
+    priced = dirag(folder, *EVAL, "--min-score", "0,1", "--out", "table", "--price", "0.5", "2")
+    assert "cost" in priced.stdout
     done = dirag(folder, "report", "table")
     head, *rows = [line.split() for line in done.stdout.splitlines()]
     runs = sorted((folder / "table").iterdir())
-    assert head[:4] == ["run", "P", "R", "F1"]
+    assert (head[:4], head[-1]) == (["run", "P", "R", "F1"], "cost")
+    assert {row[-1] for row in rows} == {"0.0000"}  # no model, no tokens
     assert [row[0] for row in rows] == [run.name for run in runs]
     for row, run in zip(rows, runs, strict=True):
         told = json.loads((run / "report.json").read_text())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +76,8 @@ def test_cost_issues_and_origin_are_told() -> None:
     assert (shown["documents"], shown["sentences"], shown["seconds"]) == (3, 9, 1.23)
     assert shown["data"] == {"sha256": {"toy.txt": "00"}, "licence": "CC0"}
     assert shown["config"] == {"shots": 2}
+    assert shown["cost"] is None
+    assert replace(made(gold, results), price=(0.5, 2.0)).cost == pytest.approx((15 * 0.5 + 3 * 2.0) / 1e6)
 
 
 def test_the_report_is_json_with_the_promised_keys() -> None:

@@ -15,7 +15,7 @@ COMMANDS = {
     "tag": ("dirag.cli.tag:tag", "Tag text: files, folders, standard input."),
     "eval": ("dirag.cli.eval:evaluate", "Tag a gold corpus and score the result."),
     "compare": ("dirag.cli.compare:compare", "Compare two runs over the same gold corpus."),
-    "report": ("dirag.cli.report:report", "Show runs of eval as a page for a browser."),
+    "report": ("dirag.cli.report:report", "Show runs of eval as a table, and as a page for a browser."),
     "prompt": ("dirag.cli.prompt:prompt", "Print the exact prompt for a text; call no model."),
     "kb": ("dirag.cli.kb:kb", "Build and search knowledge bases of vocabularies."),
     "examples": ("dirag.cli.examples:examples", "Build and search pools of in-context examples."),

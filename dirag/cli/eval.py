@@ -47,6 +47,13 @@ T = TypeVar("T")
     help="What to show: strict scores, or every scheme too.",
 )
 @click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    nargs=2,
+    metavar="PROMPT ANSWER",
+    help="Price of a million tokens of prompts, and of answers: show what the run costs, too.",
+)
+@click.option(
     "--perturb",
     type=Names(),
     default=(),
@@ -104,6 +111,7 @@ def evaluate(**values: Any) -> None:
             lambda cell, out: _run(cell.config, dataset, gold, values | {"out": out}).json(),
             values["out"],
             documents=len(gold),
+            priced=bool(values["price"]),
             as_json=values["as_json"],
         )
         return
@@ -146,6 +154,7 @@ def _run(config: Config, dataset: Dataset, gold: Collection[Document], values: M
         config=settings,
         seed=config.seed,
         same=_same(base, linked),
+        price=values["price"],
     )
     if values["out"]:
         text = orjson.dumps(report.json(), option=orjson.OPT_INDENT_2).decode()
@@ -285,6 +294,7 @@ def _table(report: Report) -> str:
     lines.append(
         f"{report.seconds:.1f} s; {usage.requests:,} requests; "
         f"tokens: {usage.prompt:,} prompt ({usage.cached:,} cached), {usage.completion:,} answer"
+        + (f"; cost {report.cost:,.4f}" if report.cost is not None else "")
     )
     if report.score.concepts:
         lines.append(concepts_line(report))

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from dirag.cli.options import Values, flag
-from dirag.cli.scores import HEAD, row
+from dirag.cli.scores import head, row
 from dirag.config import Config, options
 from dirag.errors import UsageError
 
@@ -63,6 +63,7 @@ def run(
     out: Path | None,
     *,
     documents: int,
+    priced: bool,
     as_json: bool,
 ) -> None:
     """Runs each cell with ``one``, which gives its report, and prints its row; then what differs.
@@ -74,7 +75,7 @@ def run(
 
     widths = {name: max(len(name), *(len(_short(c.varied[name])) for c in grid)) for name in grid[0].varied}
     if not as_json:
-        click.echo(f"{'  '.join(name.ljust(width) for name, width in widths.items())}  {HEAD}")
+        click.echo(f"{'  '.join(name.ljust(width) for name, width in widths.items())}  {head(priced=priced)}")
     done: dict[Config, tuple[Cell, Mapping[str, Any]]] = {}
     for cell in grid:
         key = cell.config if cell.config.shots else replace(cell.config, selector="")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dirag.cli.runs import report_of, runs_in, types_of_both
-from dirag.cli.scores import HEAD, row
+from dirag.cli.scores import head, row
 from dirag.cli.tag import writing
 from dirag.errors import DiragError
 
@@ -48,10 +48,13 @@ def report(runs: tuple[Path, ...], output: Path | None, data_dir: str | None, of
     runs = tuple(inner for run in runs for inner in runs_in(run))
     names = [run.name if sum(run.name == other.name for other in runs) == 1 else str(run) for run in runs]
     width = max(map(len, names))
-    click.echo(f"{'run':{width}}  {HEAD}")
-    for name, run in zip(names, runs, strict=True):
+    for run in runs:
         types_of_both(runs[0], run)
-        click.echo(f"{name:{width}}  {row(report_of(run))}")
+    reports = [report_of(run) for run in runs]
+    priced = any(report.get("cost") is not None for report in reports)
+    click.echo(f"{'run':{width}}  {head(priced=priced)}")
+    for name, about in zip(names, reports, strict=True):
+        click.echo(f"{name:{width}}  {row(about)}")
     if output:
         _page(output, dict(zip(names, runs, strict=True)), data_dir, offline)
 

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from dirag.evaluate.run import Report
 
 
-#: What ``row`` tells of a run: strict micro scores, tokens of prompts and answers, seconds.
-HEAD = f"{'P':>6} {'R':>6} {'F1':>6}  {'95% interval':14}  {'tokens':>11} {'seconds':>8}"
+def head(*, priced: bool = False) -> str:
+    """What ``row`` tells of a run: strict micro scores, tokens of prompts and answers, seconds, the cost."""
+    cost = f" {'cost':>9}" if priced else ""
+    return f"{'P':>6} {'R':>6} {'F1':>6}  {'95% interval':14}  {'tokens':>11} {'seconds':>8}{cost}"
 
 
 def row(report: Mapping[str, Any]) -> str:
@@ -18,7 +20,8 @@ def row(report: Mapping[str, Any]) -> str:
     low, high = report["ci95"]
     tokens = report["tokens"]["prompt"] + report["tokens"]["completion"]
     ratios = f"{report['precision']:6.3f} {report['recall']:6.3f} {report['f1']:6.3f}"
-    return f"{ratios}  {low:.3f} to {high:.3f}  {tokens:11,} {report['seconds']:8.1f}"
+    cost = f" {report['cost']:9.4f}" if report.get("cost") is not None else ""
+    return f"{ratios}  {low:.3f} to {high:.3f}  {tokens:11,} {report['seconds']:8.1f}{cost}"
 
 
 def concepts_line(report: Report) -> str:

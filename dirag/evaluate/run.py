@@ -26,7 +26,8 @@ class Report:
     """The scores of one run, with what it cost and what made it.
 
     ``ci95`` is by scheme: those of ``score.SCHEMES`` and, where the gold standard has ids, of
-    ``concepts.SCHEMES``. ``unusable`` counts what the reader of the gold standard had to leave out.
+    ``concepts.SCHEMES``. ``unusable`` counts what the reader of the gold standard had to leave out. ``price``
+    is that of a million tokens of prompts, and of answers.
     """
 
     dataset: Dataset
@@ -39,6 +40,15 @@ class Report:
     usage: Usage
     seconds: float
     config: Mapping[str, Json]
+    price: tuple[float, float] | None = None
+
+    @property
+    def cost(self) -> float | None:
+        """What the tokens cost at the prices of a million of each kind; None where no price is known."""
+        if self.price is None:
+            return None
+        of_prompts, of_answers = self.price
+        return (of_prompts * self.usage.prompt + of_answers * self.usage.completion) / 1e6
 
     def json(self) -> dict[str, Json]:
         """The object that ``eval --json`` prints."""
@@ -68,6 +78,7 @@ class Report:
             },
             "requests": self.usage.requests,
             "cache": {"hits": self.usage.hits, "misses": self.usage.misses},
+            "cost": self.cost,
             "seconds": round(self.seconds, 2),
             "data": {"sha256": dict(self.dataset.sha256), "licence": self.dataset.licence},
             "config": dict(self.config),
@@ -97,6 +108,7 @@ def report(
     config: Mapping[str, Json],
     seed: int = 0,
     same: Same | None = str,
+    price: tuple[float, float] | None = None,
 ) -> Report:
     """The report of the results of these gold documents, of which none is kept; intervals resample documents.
 
@@ -125,7 +137,9 @@ def report(
     schemes = {scheme: scored.of(scheme) for scheme in SCHEMES} | dict(scored.concepts)
     ci95 = intervals({name: each.per_document for name, each in schemes.items()}, seed=seed)
     documents = len(scored.documents)
-    return Report(dataset, documents, sentences, scored, ci95, unusable, dict(issues), usage, took, config)
+    return Report(
+        dataset, documents, sentences, scored, ci95, unusable, dict(issues), usage, took, config, price
+    )
 
 
 def _bounds(ci95: tuple[float, float]) -> list[Json]:
