@@ -7,7 +7,7 @@ Log-probabilities are raw, before temperature and constraint.
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from dirag.backends.walker import Walker
@@ -84,16 +84,12 @@ class Answer:
         open_[list(self._walker.next_bytes(self._states))] = True
         open_[256] = self._walker.may_end(self._states)
         allowed = np.flatnonzero(open_[self._vocabulary.first_bytes])
-        likely = self._drawn(logits[allowed])
-        few = min(_FEW, len(allowed))
-        tried = np.argpartition(-likely, few - 1)[:few]
-        for order in (tried[np.argsort(-likely[tried], kind="stable")], np.argsort(-likely, kind="stable")):
-            for token in allowed[order].tolist():
-                piece = self._vocabulary.pieces[token]
-                states = self._walker.advance(self._states, piece)
-                if states:
-                    self._states = states
-                    return int(token)
+        for place in _falling(self._drawn(logits[allowed])):
+            token = int(allowed[place])
+            states = self._walker.advance(self._states, self._vocabulary.pieces[token])
+            if states:
+                self._states = states
+                return token
         raise AssertionError("a constraint that leads nowhere")  # Builder.build leaves no such state
 
     def _drawn(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -101,6 +97,16 @@ class Answer:
         if not self._temperature:
             return logits
         return logits / self._temperature + self._random.gumbel(size=logits.size)
+
+
+def _falling(values: NDArray[np.floating]) -> Iterator[int]:
+    """The places of values from the greatest on; of all of them only if the first few are not enough."""
+    import numpy as np
+
+    few = min(_FEW, len(values))
+    first = np.argpartition(-values, few - 1)[:few]
+    yield from first[np.argsort(-values[first], kind="stable")].tolist()
+    yield from np.argsort(-values, kind="stable").tolist()
 
 
 def before_stop(text: str, stops: Iterable[str]) -> str:

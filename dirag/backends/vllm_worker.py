@@ -1,7 +1,7 @@
 """Inside vLLM's workers: log-probabilities of what the model itself finds likely, whatever the constraint.
 
 vLLM masks the logits before its sampler reads "raw" log-probabilities from them. Here the sampler is given
-the logits as they were. ``Vllm`` tries at its start whether that came through.
+those of the logits as they were. ``Vllm`` tries at its start whether that came through.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class RawProbabilities:
         def masked(
             scheduled: SchedulerOutput, grammar: GrammarOutput, batch: InputBatch, logits: torch.Tensor
         ) -> None:
-            kept[:] = [(logits, logits.clone())]
+            kept[:] = [(logits, compute(logits))]  # the mask is laid over the logits in place
             mask(scheduled, grammar, batch, logits)
 
         def computed(logits: torch.Tensor) -> torch.Tensor:
-            raw = next((before for after, before in kept if after is logits), logits)
+            raw = next((before for after, before in kept if after is logits), None)
             kept.clear()
-            return compute(raw)
+            return compute(logits) if raw is None else raw
 
         gpu_model_runner.apply_grammar_bitmask = masked
         sampler.compute_logprobs = computed
