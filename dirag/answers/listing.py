@@ -2,8 +2,9 @@
 
 A listed mention means every place where its string stands between token boundaries and no longer listed
 mention does (``tests/benchmarks/repeats.py`` says what the other convention, one item a place, would cost).
-Where that would be wrong, the places meant come last, each with its ordinal in
-:func:`dirag.align.occurrences`: ``APC; #2 cancer`` is the second "cancer" only.
+Where that would be wrong, the places meant come last, in text order, each with its ordinal in
+:func:`dirag.align.occurrences`: ``APC; #2 cancer`` is the second "cancer" only. Of strings that stand there
+once this is never said, but for those with an end inside a word, which have no other way.
 
 A mention has no blanks at its ends, and a line break inside it is a space. A backslash stands before
 ``\\`` and the first sign of the separator, before a full stop at the end, and before the first character of a
@@ -13,18 +14,20 @@ mention that begins with ``#`` or that would read as none. :class:`dirag.answers
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TypeAlias
 
 from dirag.align import Span, occurrences, place
 from dirag.answers.items import reads_as_none
 from dirag.constraint import Builder
 from dirag.data import Entity, Mention
-from dirag.occurrences import flatten, is_boundary, trim
+from dirag.occurrences import flatten, is_boundary, is_bounded, trim
 
+_LONGEST = 16
 _MAY_READ_AS_NONE = re.compile(r"[.\"'*-]|none", re.IGNORECASE)
 
 Key: TypeAlias = tuple[str, str]
@@ -59,9 +62,14 @@ def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[I
 
 def _ambiguous(text: str, groups: Groups) -> Set[Key]:
     """The strings that must be listed place by place, because on their own they would be read otherwise."""
-    marked = _misread(text, groups, frozenset())
-    # What one wrong string no longer takes, another may take wrongly; then all are marked, which is exact.
-    return frozenset(groups) if marked and _misread(text, groups, marked) else marked
+    marked: Set[Key] = frozenset()
+    # What a wrong string no longer takes, another may take wrongly.
+    while wrong := _misread(text, groups, marked) - marked:
+        found = occurrences(text, [name for name, _ in wrong])
+        # Where a string lacks its only place, a longer one took it, which is wrong itself.
+        several = {key for key in wrong if len(found[key[0]]) > 1 or not is_bounded(text, *groups[key][0])}
+        marked |= several or wrong
+    return marked
 
 
 def _misread(text: str, groups: Groups, marked: Set[Key]) -> Set[Key]:
@@ -89,13 +97,17 @@ class Spelling:
     quote: str = ""
 
     def item(self, item: Item, suffix: str = "") -> str:
+        return f"{self._opened(item)}{suffix}{self.quote}"
+
+    def _opened(self, item: Item) -> str:
+        """An item without what may stand behind its mention."""
         inner = self.inner(item.name)
         if item.name != "." and item.name.endswith("."):
             inner = inner[:-1] + self._written("\\.")
         if item.name.startswith("#") or reads_as_none(item.name):
             inner = self._written("\\") + inner
         ordinal = f"#{item.ordinal} " if item.ordinal else ""
-        return f"{self.quote}{ordinal}{inner}{suffix}{self.quote}"
+        return f"{self.quote}{ordinal}{inner}"
 
     def inner(self, piece: str) -> str:
         """A part of a mention as it stands in an item."""
@@ -112,14 +124,14 @@ class Spelling:
     ) -> None:
         """Add the ways from ``start`` to ``done``: lists of strings of the flat text, then of marked ones.
 
-        These stand between token boundaries and in text order. A marked one may be any string of the text,
-        for ordinals reach inside words. States and edges are linear in the text: one chain waits for the
-        next start, one copies from boundary to boundary, one, for the marked, from character to character.
+        All stand between token boundaries and in text order; the marked ones are those of
+        :func:`_repeated`. States and edges are linear in the text: one chain waits for the next start, one
+        copies from boundary to boundary, one waits for the next of the marked.
         """
         bounds = [i for i in range(len(view) + 1) if is_boundary(view, i)]
         gap, inside, ended = ([builder.state() for _ in bounds] for _ in range(3))
         endings = [suffix + self.quote for suffix in dict.fromkeys(suffixes)]
-        marker = self._add_marked(builder, view, done, endings)
+        marker = self._add_marked(builder, view, bounds, done, endings)
         builder.edge(start, "", gap[0])
         builder.edge(start, f"{self.quote}#", marker)
         for i, (at, end) in enumerate(pairwise(bounds)):
@@ -138,26 +150,23 @@ class Spelling:
             builder.edge(after, self.separator + self.quote + "#", marker)
             builder.edge(after, self.separator, rest)
 
-    def _add_marked(self, builder: Builder, view: str, done: int, endings: Sequence[str]) -> int:
-        marker, digits, start, ended = (builder.state() for _ in range(4))
-        for digit in "0123456789":
-            builder.edge(digits, digit, digits)
-            if digit != "0":
-                builder.edge(marker, digit, digits)
-        builder.edge(digits, " ", start)
-        inside = [builder.state() for _ in range(len(view) + 1)]
-        for i, char in enumerate(view):
-            for literal in self._openings(view, i, i + 1):
-                builder.edge(start, literal, inside[i + 1])
-            builder.edge(inside[i], self.inner(char), inside[i + 1])
-            if char == ".":
-                builder.edge(start, self._written("\\."), ended)
-                builder.edge(inside[i], self._written("\\."), ended)
-            elif char != " ":
-                builder.edge(inside[i + 1], "", ended)
-        after = self._add_end(builder, ended, done, endings)
-        builder.edge(after, self.separator + self.quote + "#", marker)
-        return marker
+    def _add_marked(
+        self, builder: Builder, view: str, bounds: Sequence[int], done: int, endings: Sequence[str]
+    ) -> int:
+        """Add the lists of marked strings, from behind the sign of the first one."""
+        places = _repeated(view, bounds)
+        gap = [builder.state() for _ in range(len(places) + 1)]
+        ended: dict[int, int] = {}
+        for i, (start, end, ordinal) in enumerate(places):
+            rest = bisect_left(places, (end,))
+            if rest not in ended:
+                ended[rest] = builder.state()
+                after = self._add_end(builder, ended[rest], done, endings)
+                builder.edge(after, f"{self.separator}{self.quote}#", gap[rest])
+            written = self._opened(Item(view[start:end], "", ordinal))
+            builder.edge(gap[i], "", gap[i + 1])
+            builder.edge(gap[i], written.removeprefix(f"{self.quote}#"), ended[rest])
+        return gap[0]
 
     def _add_end(self, builder: Builder, state: int, done: int, endings: Sequence[str]) -> int:
         after = builder.state()
@@ -172,3 +181,23 @@ class Spelling:
         if piece.startswith((" ", "#")):
             return [] if piece[0] == " " else [escaped + inner]
         return [inner, escaped + inner] if _MAY_READ_AS_NONE.match(view, start) else [inner]
+
+
+def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Start, end and ordinal of strings that stand more than once between token boundaries, in text order.
+
+    They have a letter or a digit, no blank at an end, and at most ``_LONGEST`` tokens and blanks.
+    """
+    places: list[tuple[int, int, int]] = []
+    starts = [i for i, at in enumerate(bounds[:-1]) if view[at] != " "]
+    for size in range(1, _LONGEST + 1):
+        groups: defaultdict[str, list[int]] = defaultdict(list)
+        for i in starts:
+            if i + size < len(bounds):
+                groups[view[bounds[i] : bounds[i + size]]].append(i)
+        several = {string: found for string, found in groups.items() if len(found) > 1}
+        for string, found in several.items():
+            if string[-1] != " " and any(map(str.isalnum, string)):
+                places += [(bounds[i], bounds[i + size], n) for n, i in enumerate(found, start=1)]
+        starts = sorted(chain.from_iterable(several.values()))
+    return sorted(places)
