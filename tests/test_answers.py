@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from answer_laws import is_admissible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from dirag.answers.mentions import Mentions
 from dirag.data import Entity, Mention
 from dirag.errors import UsageError
 from dirag.formats import read
-from dirag.occurrences import is_bounded, trim
+from dirag.occurrences import trim
 
 GOLD = [("ncbi-disease-bio", "conll"), ("bc5cdr-bio", "conll"), ("bc2gm-bio", "conll")]
 GOLD += [("ncbi-disease", "pubtator"), ("bc5cdr-pubtator", "pubtator")]
@@ -50,12 +50,6 @@ def marked_texts(draw: st.DrawFn, types: tuple[str, ...] = ("D", "cell line")) -
         if first < last:
             entities.append(Entity(first, last, draw(st.sampled_from(types)), text[first:last]))
     return text, entities
-
-
-def is_admissible(name: str, text: str, entities: Sequence[Entity]) -> bool:
-    """Whether a list of the entities can be written under its constraint: a copy can mark anything."""
-    whole = all(is_bounded(text, e.start, e.end) and any(map(str.isalnum, e.text)) for e in entities)
-    return name == "inline" or whole
 
 
 def read_back(name: str, types: tuple[str, ...], text: str, answer: str) -> list[Entity]:
