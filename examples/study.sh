@@ -17,12 +17,12 @@ study() {
 
 study --shots 0,4,8,16 --selector random,knn --answer inline,mentions --concepts 0,8 --out "$out/runs"
 for selector in bm25 tfidf mmr coverage; do
-    study --selector "$selector" --out "$out/runs/shots=8,selector=$selector,answer=mentions,concepts=0"
+    study --selector "$selector" --out "$out/runs/shots=8,selector=$selector,concepts=0,answer=mentions"
 done
 for answer in template json; do
-    study --answer "$answer" --out "$out/runs/shots=8,selector=knn,answer=$answer,concepts=0"
+    study --answer "$answer" --out "$out/runs/shots=8,selector=knn,concepts=0,answer=$answer"
 done
 if [ "$model" ]; then
-    study --backend llamacpp --model "$model" --out "$out/runs/shots=8,selector=knn,answer=mentions,model=${model##*/}"
+    study --backend llamacpp --model "$model" --out "$out/runs/shots=8,selector=knn,concepts=0,answer=mentions,model=${model##*/}"
 fi
 dirag report "$out/runs" -o "$out/page.html"
