@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dirag.data import Document, Issue
 from dirag.errors import InputError, UsageError, unknown
@@ -33,8 +33,20 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "brat": (".ann",),
     "i2b2": (".con",),
 }
-# Those that have two files a document; the others are read from a stream of lines.
-_PAIRS: Mapping[str, Callable[..., Document]] = {"brat": brat.read_pair, "i2b2": i2b2.read_pair}
+
+
+class _Pair(NamedTuple):
+    """How a document of two files is read, and which text belongs to a file of labels."""
+
+    read: Callable[..., Document]
+    text_of: Callable[[Path], Path | None]
+
+
+# The other formats have one file, which is read from a stream of lines.
+_PAIRS: Mapping[str, _Pair] = {
+    "brat": _Pair(brat.read_pair, brat.text_of),
+    "i2b2": _Pair(i2b2.read_pair, i2b2.text_of),
+}
 _READERS: Mapping[str, Callable[..., Iterator[Document]]] = {
     "text": text.read,
     "jsonl": jsonl.read,
@@ -85,8 +97,8 @@ def _read_files(
         stem = Path(name).stem if stems[Path(file).stem] == 1 else str(Path(name).with_suffix(""))
         kind = format or _format_of(file)
         try:
-            if kind and kind in _PAIRS:
-                yield _PAIRS[kind](Path(file), name=name, stem=stem)
+            if pair := _PAIRS.get(kind or ""):
+                yield pair.read(Path(file), name=name, stem=stem)
             else:
                 with Path(file).open("rb") as lines:
                     yield from _read_stream(lines, kind, name=name, stem=stem, text_field=text_field)
@@ -187,8 +199,10 @@ def _without_covered(files: list[str], format: str | None) -> list[str]:
     for file in files:
         kind = format or _format_of(file)
         if kind and kind in _PAIRS and file.lower().endswith(FORMATS[kind]):
-            text_file = i2b2.text_of(Path(file)) if kind == "i2b2" else Path(file).with_suffix(".txt")
+            text_file = _PAIRS[kind].text_of(Path(file))
             covered.update([text_file.resolve()] if text_file else [])
+    if not covered:
+        return files
     return [file for file in files if not (file.lower().endswith(".txt") and Path(file).resolve() in covered)]
 
 

@@ -10,41 +10,35 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dirag.data import Document, Entity, Issue
+from dirag.data import Document, Entity
+from dirag.formats import standoff
 from dirag.formats import text as plain
 
 _SPAN = re.compile(r"(\S+) ([0-9]{1,9}) ([0-9]{1,9})")
 
 
+def text_of(labels: Path) -> Path:
+    """The ``.txt`` of an ``.ann``."""
+    return labels.with_suffix(".txt")
+
+
 def read_pair(path: Path, *, name: str, stem: str) -> Document:
     """The document of a pair, of which ``path`` names either file. Raises OSError."""
-    if not path.with_suffix(".txt").exists():
+    source = text_of(path)
+    if not source.exists():
         return plain.unreadable(stem, where=name, detail="no .txt file beside the .ann file")
-    with path.with_suffix(".txt").open("rb") as lines:
-        text_name = str(Path(name).with_suffix(".txt"))
-        (document,) = plain.read(lines, name=text_name, stem=stem)
+    with source.open("rb") as lines:
+        (document,) = plain.read(lines, name=str(text_of(Path(name))), stem=stem)
     labels = path.with_suffix(".ann")
-    if not labels.exists() or any(issue.code == "unreadable" for issue in document.issues):
+    if not labels.exists():
         return document
-    entities, issues = _labels(labels.read_bytes(), document.text, str(Path(name).with_suffix(".ann")))
-    return Document(document.id, document.text, tuple(entities), issues=(*document.issues, *issues))
-
-
-def _labels(data: bytes, text: str, name: str) -> tuple[list[Entity], list[Issue]]:
-    entities: list[Entity] = []
-    issues: list[Issue] = []
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not raw.startswith(b"T"):
-            continue
-        try:
-            label = _label(raw.decode("utf-8").rstrip("\r"), text)
-        except UnicodeDecodeError as error:
-            label = f"byte {error.start} of the line is not valid UTF-8"
-        if isinstance(label, Entity):
-            entities.append(label)
-        else:
-            issues.append(Issue("unusable-label", f"{name}:{number}", label))
-    return entities, issues
+    return standoff.labelled(
+        document,
+        labels,
+        name=str(Path(name).with_suffix(".ann")),
+        is_label=lambda line: line.startswith(b"T"),
+        read=lambda line: _label(line, document.text),
+    )
 
 
 def _label(line: str, text: str) -> Entity | str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dirag.data import Document, Entity, Issue
+from dirag.data import Document, Entity
+from dirag.formats import standoff
 from dirag.formats import text as plain
 
 _LABEL = re.compile(r'c="(.*)" ([0-9]{1,9}):([0-9]{1,9}) ([0-9]{1,9}):([0-9]{1,9})\|\|t="([^"]+)"')
@@ -33,28 +34,16 @@ def read_pair(path: Path, *, name: str, stem: str) -> Document:
         return plain.unreadable(stem, where=name, detail="no .txt file for the .con file")
     with source.open("rb") as lines:
         (document,) = plain.read(lines, name=name, stem=stem)
-    if not has_labels or any(issue.code == "unreadable" for issue in document.issues):
+    if not has_labels:
         return document
-    entities, issues = _labels(path.read_bytes(), document.text, name)
-    return Document(document.id, document.text, tuple(entities), issues=(*document.issues, *issues))
-
-
-def _labels(data: bytes, text: str, name: str) -> tuple[list[Entity], list[Issue]]:
-    tokens = _tokens(text)
-    entities: list[Entity] = []
-    issues: list[Issue] = []
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            label = _label(raw.decode("utf-8").strip(), text, tokens)
-        except UnicodeDecodeError as error:
-            label = f"byte {error.start} of the line is not valid UTF-8"
-        if isinstance(label, Entity):
-            entities.append(label)
-        else:
-            issues.append(Issue("unusable-label", f"{name}:{number}", label))
-    return entities, issues
+    tokens = _tokens(document.text)
+    return standoff.labelled(
+        document,
+        path,
+        name=name,
+        is_label=lambda line: bool(line.strip()),
+        read=lambda line: _label(line.strip(), document.text, tokens),
+    )
 
 
 def _tokens(text: str) -> list[list[tuple[int, int]]]:
