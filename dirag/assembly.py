@@ -118,7 +118,7 @@ def corpus(
     name_or_path: str, *, data_dir: str | None = None, offline: bool = False
 ) -> tuple[datasets.Dataset, bool]:
     """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
-    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline)
+    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline, kept=True)
     known = catalogue.known().get(name_or_path)
     if known is not None:
         return dataset, known.format == "conll"

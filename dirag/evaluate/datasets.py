@@ -71,8 +71,9 @@ def load(
     format: str | None = None,
     data_dir: str | None = None,
     offline: bool = False,
+    kept: bool = False,
 ) -> Dataset:
-    """A split of a corpus.
+    """A split of a corpus, whose documents are read once and ``kept``, or whenever they are gone through.
 
     A name is looked for in ``data_dir``, ``$DIRAG_DATA`` and the cache, else fetched unless ``offline``.
     Of a path to a folder with entries named after splits, the split's are read; of any other path, all;
@@ -80,10 +81,10 @@ def load(
     """
     wanted = split_name(split)
     if name_or_path in known():
-        return _load_known(known()[name_or_path], wanted, data_dir, offline)
+        return _load_known(known()[name_or_path], wanted, data_dir, offline, kept=kept)
     path = Path(name_or_path).expanduser()
     if path.exists():
-        return _load_path(path, wanted, format)
+        return _load_path(path, wanted, format, kept=kept)
     if path.suffix or len(path.parts) > 1:
         raise DatasetError(
             f"no file or folder {name_or_path!r}", hint=f"known datasets: {', '.join(sorted(known()))}"
@@ -109,7 +110,7 @@ def sample(documents: Collection[Document], limit: int, *, seed: int = 0) -> tup
     return tuple(document for i, document in enumerate(documents) if i in drawn)
 
 
-def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) -> Dataset:
+def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool, *, kept: bool) -> Dataset:
     if split not in corpus.splits:
         raise DatasetError(
             f"no split {split!r} of {corpus.name} is on record, only {', '.join(corpus.splits)}",
@@ -121,13 +122,12 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) 
         path = fetch(corpus, record, offline)
         notes.append(f"{corpus.name}: fetched {path.name} from {corpus.url}, licence: {corpus.licence}")
     digest = sha256(path)
-    read = partial(_relabelled, path, corpus)
-    seen = _gone_through(read())
+    documents, seen = _surveyed(partial(_relabelled, path, corpus), kept=kept)
     notes += [*_deviations(corpus, record, path, digest, seen), *seen.losses()]
     return Dataset(
         name=corpus.name,
         split=split,
-        documents=Documents(read, seen.documents),
+        documents=documents,
         types=tuple(dict.fromkeys(corpus.types.values())),
         sha256={path.name: digest},
         licence=corpus.licence,
@@ -137,25 +137,25 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool) 
     )
 
 
-def _load_path(path: Path, split: str, format: str | None) -> Dataset:
+def _load_path(path: Path, split: str, format: str | None, *, kept: bool) -> Dataset:
     paths, found = _entries(path, split)
-    read = partial(formats.read, formats.files([str(entry) for entry in paths], format=format), format=format)
-    seen = _gone_through(read())
+    files = formats.files([str(entry) for entry in paths], format=format)
+    documents, seen = _surveyed(partial(formats.read, files, format=format), kept=kept)
     if not seen.entities:
         raise DatasetError(
             f"{str(path)!r} holds no annotated entities in its {seen.documents} documents",
             hint=next(seen.losses(), f"if it is annotated, name its format: {', '.join(formats.FORMATS)}"),
         )
-    files = [file for entry in paths for file in (entry, *sorted(entry.rglob("*"))) if file.is_file()]
+    whole = [file for entry in paths for file in (entry, *sorted(entry.rglob("*"))) if file.is_file()]
     base = path if path.is_dir() else path.parent
-    digests = {str(file.relative_to(base)): sha256(file) for file in files}
+    digests = {str(file.relative_to(base)): sha256(file) for file in whole}
     notes = list(seen.losses())
     if path.is_dir() and found is None:
         notes.append(f"{str(path)!r} has no files named after splits, all of it was read")
     return Dataset(
         name=str(path),
         split=found,
-        documents=Documents(read, seen.documents),
+        documents=documents,
         types=tuple(sorted(seen.entities)),
         sha256=digests,
         licence="unknown",
@@ -196,6 +196,15 @@ class _Seen:
         if self.first:
             where = f"the first at {self.first.where}: {self.first.code}"
             yield f"{self.issues} issues in reading the gold standard, {where}"
+
+
+def _surveyed(read: Callable[[], Iterator[Document]], *, kept: bool) -> tuple[Collection[Document], _Seen]:
+    """The documents, and what there is in them."""
+    if kept:
+        documents = tuple(read())
+        return documents, _gone_through(documents)
+    seen = _gone_through(read())
+    return Documents(read, seen.documents), seen
 
 
 def _gone_through(documents: Iterable[Document]) -> _Seen:
