@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,22 +56,27 @@ def report(runs: tuple[Path, ...], output: Path | None, data_dir: str | None, of
     for name, about in zip(names, reports, strict=True):
         click.echo(f"{name:{width}}  {row(about)}")
     if output:
-        _page(output, dict(zip(names, runs, strict=True)), data_dir, offline)
+        _page(output, names, runs, reports, data_dir, offline)
 
 
-def _page(output: Path, runs: Mapping[str, Path], data_dir: str | None, offline: bool) -> None:
+def _page(
+    output: Path,
+    names: Sequence[str],
+    runs: Sequence[Path],
+    reports: Sequence[Mapping[str, Any]],
+    data_dir: str | None,
+    offline: bool,
+) -> None:
     """Write the page of runs of one gold standard, by the names that they have on it."""
     from dirag import assembly, formats
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
 
-    first, *_ = runs.values()
-    types = list(dict.fromkeys(type for run in runs.values() for type in types_of_both(first, run)))
-    gold = tuple(formats.read([str(first / "gold.jsonl")], format="jsonl"))
+    types = list(dict.fromkeys(reports[0]["types"]))
+    gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
     notes: dict[str, None] = {}  # each once, in order
     analyses = []
-    for name, run in runs.items():
-        about = report_of(run)
+    for name, run, about in zip(names, runs, reports, strict=True):
         predicted = tuple(formats.read([str(run / "predictions.jsonl")], format="jsonl"))
         mentions = {entity.text for document in (*gold, *predicted) for entity in document.entities}
         novelty = _novelty(about.get("config", {}), mentions, types, data_dir, offline, notes)
