@@ -49,6 +49,16 @@ def test_a_text_without_labels_is_a_document_and_labels_without_text_are_none(tm
     assert [(issue.code, issue.where) for issue in lost.issues] == [("unreadable", f"{tmp_path}/b.con")]
 
 
+def test_a_text_that_cannot_be_read_is_told_by_its_own_name(tmp_path: Path) -> None:
+    put(tmp_path / "concept" / "a.con", LABELS)
+    put(tmp_path / "txt" / "a.txt", TEXT)
+    (tmp_path / "txt" / "a.txt").write_bytes(b"one\n\xff")
+    (document,) = read([str(tmp_path / "concept")])
+    assert [(issue.code, issue.where) for issue in document.issues] == [
+        ("unreadable", f"{tmp_path}/concept/../txt/a.txt:2")
+    ]
+
+
 @pytest.mark.parametrize(
     "label, told",
     [

@@ -27,7 +27,7 @@ from dirag.constraint import Builder
 from dirag.data import Entity, Mention
 from dirag.occurrences import flatten, is_boundary, is_bounded, trim
 
-_LONGEST = 16
+_LONGEST = 16  # tokens and blanks of a marked string that may be written under the constraint
 _MAY_READ_AS_NONE = re.compile(r"[.\"'*-]|none", re.IGNORECASE)
 
 Key: TypeAlias = tuple[str, str]

@@ -33,7 +33,8 @@ def read_pair(path: Path, *, name: str, stem: str) -> Document:
     if source is None:
         return plain.unreadable(stem, where=name, detail="no .txt file for the .con file")
     with source.open("rb") as lines:
-        (document,) = plain.read(lines, name=name, stem=stem)
+        text_name = str(Path(name).parent / source.relative_to(path.parent))
+        (document,) = plain.read(lines, name=text_name, stem=stem)
     if not has_labels:
         return document
     tokens = _tokens(document.text)
