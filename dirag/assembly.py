@@ -40,6 +40,8 @@ DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", 
 
 #: The engines that can run a model with an adapter.
 ADAPTING = ("llamacpp", "openvino", "vllm")
+#: The adapter as GGUF in a folder of `dirag train adapter`.
+ADAPTER_FILE = "adapter.gguf"
 #: Options that change how a run goes, not what it says.
 OPERATION = (
     *("threads", "parallel", "offline", "record", "cache", "cache_size"),
@@ -102,6 +104,13 @@ def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool =
     path = Path(name_or_path).expanduser()
     if pools.is_pool(path):
         return pools.open(path)
+    return corpus_pool(name_or_path, data_dir=data_dir, offline=offline)[1]
+
+
+def corpus_pool(
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False
+) -> tuple[datasets.Dataset, Pool]:
+    """An annotated corpus and the pool of its sentences."""
     dataset, whole = corpus(name_or_path, data_dir=data_dir, offline=offline)
     made = Pool.from_documents(
         dataset.documents,
@@ -111,7 +120,7 @@ def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool =
     )
     if not made.examples:
         raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
-    return made
+    return dataset, made
 
 
 def corpus(
@@ -267,7 +276,11 @@ def _parallel(config: Config) -> int:
 
 
 def _adapter(config: Config) -> Path | None:
-    return None if config.adapter == "none" else Path(config.adapter).expanduser()
+    """The adapter in the form that the engine reads."""
+    if config.adapter == "none":
+        return None
+    path = Path(config.adapter).expanduser()
+    return path / ADAPTER_FILE if path.is_dir() and config.backend != "vllm" else path
 
 
 def _remote(config: Config) -> Remote:
@@ -356,7 +369,6 @@ def tagger(
         _check_types(base, types)
         return DictionaryTagger(index, types)
     examples = (examples or pool(config)).restricted(types)
-    names = partial(_named, DictionaryTagger(index, types)) if index else None
     retrieving = retriever(config, types, base)
     engine = backend(config)
     made = builder(config, types, context=engine.context, count=engine.count_tokens)
@@ -367,9 +379,15 @@ def tagger(
         shots=config.shots,
         retriever=retrieving,
         candidates=candidates(config, made),
-        lexicon=Lexicon(examples.examples, names=names) if config.lexicon else None,
+        lexicon=lexicon(config, types, examples, index),
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )
+
+
+def lexicon(config: Config, types: Sequence[str], examples: Pool, index: Index | None) -> Lexicon | None:
+    """What is known of names from a pool and from the knowledge base; None where it is switched off."""
+    names = partial(_named, DictionaryTagger(index, types)) if index else None
+    return Lexicon(examples.examples, names=names) if config.lexicon else None
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:

@@ -92,7 +92,10 @@ class Config:
         "NAME|PATH",
     )
     adapter: str = option(
-        "none", "LoRA adapter of the model: a folder for vllm, a GGUF file for the others.", "none|PATH"
+        "none",
+        "LoRA adapter of the model: a folder of `dirag train adapter`, for vllm any of PEFT, for the others "
+        "a GGUF file.",
+        "none|PATH",
     )
     engine_options: tuple[str, ...] = option(
         (),

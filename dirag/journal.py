@@ -68,10 +68,15 @@ def _compare(path: Path, output: Path, made_of: Mapping[str, str]) -> None:
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the journal {path}: {error}", hint=_ANEW) from error
+    compare(before, made_of, output, hint=_ANEW)
+
+
+def compare(before: Mapping[str, str], made_of: Mapping[str, str], output: Path, *, hint: str) -> None:
+    """Raises UsageError where the output was made of something else before."""
     for name in sorted(before.keys() | made_of.keys()):
         old, new = before.get(name, "none"), made_of.get(name, "none")
         if old != new:
-            raise UsageError(f"{output} was made with {name} {old!r}, not {new!r}", hint=_ANEW)
+            raise UsageError(f"{output} was made with {name} {old!r}, not {new!r}", hint=hint)
 
 
 def _whole(output: Path) -> int:

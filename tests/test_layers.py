@@ -45,6 +45,7 @@ LAYERS = (
     ("pipeline", "journal"),
     ("evaluate",),
     ("assembly",),
+    ("training",),
     ("cli", "__main__", ""),  # "" is dirag/__init__.py, the door for users of the library
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
@@ -61,6 +62,7 @@ HEAVY = {
     "numpy",
     "rapidfuzz",
     "huggingface_hub",
+    "peft",
     "vllm",
 }
 

@@ -10,6 +10,7 @@ avoided: a prompt's token that is computed alone, and a call with one token in a
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,15 +103,9 @@ class OpenVinoModel:
 
 def converted(path: Path, adapter: Path | None = None) -> Path:
     """The folder in the cache with the model of a GGUF file and an adapter, made when first asked for."""
-    weights.check(path, "weights")
-    digest = fingerprint.digest(path)
-    if adapter is not None:
-        weights.check(adapter, "adapter")
-        digest = fingerprint.of(f"{digest} {fingerprint.digest(adapter)}".encode())
-    parent = resources.private_folder("openvino")
-    folder = parent / f"{digest[:32]}-{version('openvino')}-{_LAYOUT}"
+    folder = _folder(path, adapter)
     if not folder.is_dir():
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".part-") as work:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as work:
             part = Path(work) / "model"
             part.mkdir()
             _convert(path, adapter, part)
@@ -120,6 +115,20 @@ def converted(path: Path, adapter: Path | None = None) -> Path:
                 if not folder.is_dir():  # else another run was faster
                     raise
     return folder
+
+
+def discard(path: Path, adapter: Path) -> None:
+    """Removes from the cache what was made of an adapter that was only tried."""
+    shutil.rmtree(_folder(path, adapter), ignore_errors=True)
+
+
+def _folder(path: Path, adapter: Path | None) -> Path:
+    weights.check(path, "weights")
+    digest = fingerprint.digest(path)
+    if adapter is not None:
+        weights.check(adapter, "adapter")
+        digest = fingerprint.of(f"{digest} {fingerprint.digest(adapter)}".encode())
+    return resources.private_folder("openvino") / f"{digest[:32]}-{version('openvino')}-{_LAYOUT}"
 
 
 def _convert(path: Path, adapter: Path | None, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,14 +144,23 @@ def config_options(command: F) -> F:
     return _with_options(command, lambda plain: plain)
 
 
+def config_options_but(*others: str) -> Callable[[F], F]:
+    """Adds the options of ``Config`` but these, which keep their defaults."""
+    return lambda command: _with_options(command, lambda plain: plain, others)
+
+
 def several_config_options(command: F) -> F:
     """The same where most options may have several values."""
     return _with_options(command, lambda plain: plain if isinstance(plain, Names) else Several(plain))
 
 
-def _with_options(command: F, wrapped: Callable[[click.ParamType[Any]], click.ParamType[Any]]) -> F:
-    defaults = {f.name: f.default for f in fields(Config)}
-    for name, shown in reversed(options().items()):
+def _with_options(
+    command: F,
+    wrapped: Callable[[click.ParamType[Any]], click.ParamType[Any]],
+    without: Collection[str] = (),
+) -> F:
+    defaults = {f.name: f.default for f in fields(Config) if f.name not in without}
+    for name, shown in reversed([(n, o) for n, o in options().items() if n in defaults]):
         default = defaults[name]
         if isinstance(default, bool):
             declaration = f"{flag(name)}/--no-{name.replace('_', '-')}"
@@ -183,5 +192,5 @@ def standard_lines() -> Iterator[str]:
 
 
 def config_of(values: dict[str, Any]) -> Config:
-    """Takes the options of ``Config`` out of a command's values."""
-    return Config(**{name: values.pop(name) for name in options()})
+    """Takes the options of ``Config`` that a command has out of its values."""
+    return Config(**{name: values.pop(name) for name in options() if name in values})

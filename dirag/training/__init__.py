@@ -1,0 +1,1 @@
+"""Training of adapters: what the tagger asks and what it should have answered, learnt by a causal LM."""

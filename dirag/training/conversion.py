@@ -1,0 +1,67 @@
+"""A LoRA adapter of PEFT as the GGUF file that llama.cpp reads, and ``dirag.backends.weights`` with it.
+
+llama.cpp turns the two halves of each attention head of Llama models into pairs that stand side by side, and
+so the rows of what an adapter adds to q and k.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dirag.errors import BackendError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Kinds of model: llama.cpp's name of each, and whether the rows of q and k have another order there.
+KINDS = {
+    "llama": ("llama", True),
+    "mistral": ("llama", True),
+    "qwen2": ("qwen2", False),
+    "qwen3": ("qwen3", False),
+}
+_NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+
+
+def write(target: Path, tensors: Mapping[str, NDArray[np.floating]], config: Any, *, alpha: float) -> None:
+    """Write the tensors of an adapter, by their names in PEFT's file; ``config`` is that of its base model.
+
+    Raises BackendError for a kind of model or a tensor that has no place in such a file.
+    """
+    from gguf import MODEL_ARCH_NAMES, GGUFWriter, get_tensor_name_map
+
+    if config.model_type not in KINDS:
+        raise BackendError(
+            f"an adapter of a {config.model_type} model cannot be written as GGUF",
+            hint=f"these can: {', '.join(KINDS)}",
+        )
+    architecture, turned = KINDS[config.model_type]
+    arch = next(arch for arch, name in MODEL_ARCH_NAMES.items() if name == architecture)
+    names = get_tensor_name_map(arch, config.num_hidden_layers)
+    writer = GGUFWriter(target, architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", alpha)
+    for name, values in sorted(tensors.items()):
+        found = _NAME.fullmatch(name)
+        ours = names.get_name(found[1]) if found else None
+        if not found or ours is None:
+            raise BackendError(f"the adapter's tensor {name} has no name in a GGUF file")
+        if turned and found[2] == "B" and ours.endswith(("attn_q", "attn_k")):
+            heads = config.num_attention_heads if ours.endswith("q") else config.num_key_value_heads
+            values = interleaved(values, heads)
+        writer.add_tensor(f"{ours}.weight.lora_{found[2].lower()}", values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def interleaved(rows: NDArray[np.floating], heads: int) -> NDArray[np.floating]:
+    """The rows of each head with its two halves in turn: 0, n, 1, n + 1, … of 2n."""
+    parts = rows.reshape(heads, 2, len(rows) // heads // 2, -1)
+    return parts.swapaxes(1, 2).reshape(rows.shape)
