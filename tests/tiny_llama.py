@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gguf
+import gguf.quants
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -74,24 +78,48 @@ def _write_gguf(path: Path, model: LlamaForCausalLM) -> None:
     writer.add_bos_token_id(len(tokens()) - 1)
     writer.add_eos_token_id(len(tokens()) - 1)
     writer.add_add_bos_token(False)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, LAYERS)
-    for name, tensor in model.state_dict().items():
-        values = tensor.float().numpy()
-        if name == "lm_head.weight":
-            continue
-        if "q_proj" in name:
-            values = _permuted(values, HEADS)
-        if "k_proj" in name:
-            values = _permuted(values, KV_HEADS)
-        kind = np.float16 if values.ndim == 2 else np.float32
-        writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), values.astype(kind))
+    for name, values in gguf_tensors(model.state_dict()).items():
+        writer.add_tensor(name, values.astype(np.float16 if values.ndim == 2 else np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def _permuted(rows: np.ndarray, heads: int) -> np.ndarray:
+def cut(path: Path, target: Path, *, blocks: int) -> None:
+    """Write the first blocks of the model in a GGUF file, its weights as float32."""
+    reader = gguf.GGUFReader(path)
+    writer = gguf.GGUFWriter(target, "llama")
+    for name, field in reader.fields.items():
+        if not name.startswith("GGUF.") and name != "general.architecture":
+            value = blocks if name == "llama.block_count" else field.contents()
+            part = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(name, value, field.types[0], part)
+    for tensor in reader.tensors:
+        _, _, rest = tensor.name.rpartition("blk.")
+        if not tensor.name.startswith("blk.") or int(rest.partition(".")[0]) < blocks:
+            writer.add_tensor(tensor.name, gguf.quants.dequantize(tensor.data, tensor.tensor_type))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def gguf_tensors(state: Mapping[str, torch.Tensor]) -> dict[str, NDArray[np.float32]]:
+    """The tensors of the model as llama.cpp names and orders them."""
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, LAYERS)
+    made: dict[str, NDArray[np.float32]] = {}
+    for name, tensor in state.items():
+        if name != "lm_head.weight":  # which is the embedding
+            heads = HEADS if "q_proj" in name else KV_HEADS if "k_proj" in name else 0
+            values = tensor.float().numpy()
+            made[str(names.get_name(name, try_suffixes=(".weight",)))] = (
+                permuted(values, heads) if heads else values
+            )
+    return made
+
+
+def permuted(rows: NDArray[Any], heads: int) -> NDArray[Any]:
     """Row by row as llama.cpp's rotary embedding wants them: pairs side by side, not half a head apart."""
     size = len(rows) // heads
     half = size // 2

@@ -61,7 +61,7 @@ def write(target: Path, tensors: Mapping[str, NDArray[np.floating]], config: Any
     writer.close()
 
 
-def interleaved(rows: NDArray[np.floating], heads: int) -> NDArray[np.floating]:
+def interleaved(rows: NDArray[Any], heads: int) -> NDArray[Any]:
     """The rows of each head with its two halves in turn: 0, n, 1, n + 1, … of 2n."""
     parts = rows.reshape(heads, 2, len(rows) // heads // 2, -1)
     return parts.swapaxes(1, 2).reshape(rows.shape)

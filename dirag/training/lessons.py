@@ -75,7 +75,7 @@ class _Task:
 class Lessons:
     """The lessons of some corpora; ``len`` is the number of sentences, the lessons of an epoch.
 
-    ``left_out`` counts the sentences whose prompt does not fit the context, or that no token can spell.
+    ``left_out`` counts the sentences whose prompt does not fit the context.
     """
 
     def __init__(
@@ -146,10 +146,6 @@ class Lessons:
         return retriever.named(task.document.text) if retriever else []
 
     def _fits(self, types: tuple[str, ...], text: str) -> bool:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return False
         return self.builder(types).build(text, examples=())[0] is not None
 
     def _builder(self, types: tuple[str, ...]) -> PromptBuilder:

@@ -1,0 +1,208 @@
+"""Training text: that of inference, drawn by place, in batches that lose and double nothing."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import Scripted
+
+from dirag import assembly
+from dirag.config import Config
+from dirag.data import Concept, Document, Entity, Segment
+from dirag.errors import DatasetError
+from dirag.evaluate.datasets import Dataset
+from dirag.knowledge import writer
+from dirag.knowledge.base import KnowledgeBase
+from dirag.pool import Pool
+from dirag.taggers.llm import LlmTagger
+from dirag.training import batches
+from dirag.training.batches import Position, Row
+from dirag.training.lessons import Corpus, Lesson, Lessons
+from dirag.training.model import padded
+
+NAMES = {"disease": ("gout", "severe asthma", "CKD"), "chemical": ("aspirin", "NaCl"), "gene": ("APC",)}
+WORDS = ("the", "patient", "had", "no", "sign", "of", "after", "old", "and", "in", "rats", "treated", "with")
+
+
+def documents(seed: int, *, number: int) -> Iterator[Document]:
+    """Sentences of words with names in them, no two near copies of each other."""
+    chance = random.Random(seed)
+    for n in range(number):
+        text, entities = f"Case {chance.randrange(10**9)}:", []
+        for _ in range(chance.randrange(6, 14)):
+            kind = chance.choice([*NAMES, "", "", ""])
+            word = chance.choice(NAMES.get(kind, WORDS))
+            if kind:
+                entities.append(Entity(len(text) + 1, len(text) + 1 + len(word), kind, word))
+            text += f" {word}"
+        yield Document(str(n), text, tuple(entities))
+
+
+def corpus(types: tuple[str, ...], *, seed: int = 0, number: int = 40) -> Corpus:
+    made = tuple(documents(seed, number=number))
+    dataset = Dataset(f"made-{seed}", "train", made, types, {}, "", "", sentences=True)
+    return Corpus(dataset, Pool.from_documents(made, whole=True), types)
+
+
+CONFIG = Config(selector="random", shots=3, concepts=4, context=1024)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
+    folder = tmp_path_factory.mktemp("names") / "base"
+    named = [(kind, name) for kind, names in NAMES.items() for name in names]
+    writer.write([Concept(f"X:{n}", name, (), (kind,)) for n, (kind, name) in enumerate(named)], folder)
+    opened = KnowledgeBase(folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def lessons(base: KnowledgeBase) -> Lessons:
+    corpora = [corpus(("disease",), seed=1), corpus(("disease", "chemical", "gene"), seed=2)]
+    return Lessons(corpora, CONFIG, base, count_tokens=len)
+
+
+def everything(lessons: Lessons, epochs: int = 3) -> list[tuple[int, int]]:
+    return [(epoch, place) for epoch in range(epochs) for place in range(len(lessons))]
+
+
+def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: Lessons, base: KnowledgeBase) -> None:
+    """The tagger is put together as for a run that asks for the types, the shots and the concepts drawn."""
+    drawn = everything(lessons)
+    for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
+        task = lessons._task(*at)
+        config = replace(CONFIG, shots=task.shots, concepts=CONFIG.concepts if task.told else 0)
+        pool = lessons._corpora[task.corpus].pool.restricted(task.types)
+        engine = Scripted({}, context=CONFIG.context)
+        tagger = LlmTagger(
+            engine,
+            assembly.builder(config, task.types, context=engine.context, count=len),
+            assembly.selector(config, pool),
+            shots=config.shots,
+            retriever=assembly.retriever(config, task.types, base),
+        )
+        list(tagger.tag([Segment(0, task.document.text)]))
+        [prompt] = engine.prompts
+        assert prompt.text == lesson.prompt
+        assert lesson.answer.endswith(prompt.stop)
+
+
+def test_an_answer_holds_the_gold_entities_of_the_types_asked_for(lessons: Lessons) -> None:
+    drawn = everything(lessons)
+    for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
+        task = lessons._task(*at)
+        answer = lessons.builder(task.types).answer
+        mentions, issues = answer.parse(task.document.text, lesson.answer.removesuffix("\n"))
+        wanted = {(e.text, e.type) for e in task.document.entities if e.type in task.types}
+        assert ({(m.text, m.type) for m in mentions}, issues) == (wanted, [])
+
+
+def test_everything_is_drawn_with_and_without(lessons: Lessons) -> None:
+    tasks = [lessons._task(*at) for at in everything(lessons, epochs=9)]
+    assert {task.shots for task in tasks} == {0, 1, 2, 3}
+    assert {task.told for task in tasks} == {True, False}
+    asked = Counter(task.types for task in tasks if task.corpus == 1)
+    assert len(asked) == 15  # every subset, in every order
+    assert asked["disease", "chemical", "gene"] > sum(asked.values()) / 2
+    assert {task.types for task in tasks if task.corpus == 0} == {("disease",)}
+
+
+def test_no_sentence_is_its_own_example(lessons: Lessons) -> None:
+    drawn = everything(lessons)
+    for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
+        assert lesson.prompt.count(lessons._task(*at).document.text) == 1
+
+
+def test_a_lesson_does_not_depend_on_others(lessons: Lessons) -> None:
+    drawn = everything(lessons, epochs=2)
+    together = lessons.draw(drawn)
+    assert together == [lesson for at in drawn for lesson in lessons.draw([at])]
+    assert together != lessons.draw([(epoch + 2, place) for epoch, place in drawn])
+
+
+def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
+    made = corpus(("disease",))
+    long = Document("long", "gout " * 400)
+    pool = Pool.from_documents([*made.pool.examples, long], whole=True)
+    lessons = Lessons([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
+    assert (lessons.left_out, len(lessons)) == (1, len(made.pool.examples))
+    alone = replace(made, pool=Pool.from_documents([long], whole=True))
+    with pytest.raises(DatasetError, match="none of the 1 sentences fits a context of 1024 tokens"):
+        Lessons([alone], CONFIG, None, count_tokens=len)
+
+
+def test_a_corpus_is_asked_for_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "made.tsv"
+    path.write_text("He O\nhad O\ngout B-disease\n\nAspirin B-chemical\n".replace(" ", "\t"), "utf-8")
+    assert Corpus.load(str(path), Config()).types == ("chemical", "disease")
+    assert Corpus.load(str(path), Config(types=("gene", "disease"))).types == ("disease",)
+    with pytest.raises(DatasetError, match=r"has no entities of type gene; its types: chemical, disease"):
+        Corpus.load(str(path), Config(types=("gene",)))
+
+
+rows = st.builds(
+    Row,
+    st.lists(st.integers(1, 99), min_size=1, max_size=9),
+    st.lists(st.integers(1, 99), min_size=1, max_size=5),
+)
+
+
+@given(st.lists(rows, min_size=1, max_size=6))
+def test_the_loss_is_that_of_the_answers_and_of_nothing_else(batch: list[Row]) -> None:
+    tokens, places, answers = padded(batch)
+    width = len(tokens[0])
+    foretold: list[list[int]] = [[] for _ in batch]
+    for place, answer in zip(places, answers, strict=True):
+        number, at = divmod(place, width)
+        assert tokens[number][: at + 1] == [*batch[number].prompt, *foretold[number]]
+        foretold[number].append(answer)
+    assert foretold == [list(row.answer) for row in batch]
+    assert {len(row) for row in tokens} == {max(len(row) for row in batch)}
+
+
+@pytest.fixture(scope="module")
+def small_chunks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "CHUNK", 32)
+        yield
+
+
+def spell(lesson: Lesson) -> Row:
+    return Row([*lesson.prompt.encode()], [*lesson.answer.encode()])
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.floats(0.1, 2.5), st.integers(200, 3000), st.integers(0, 2))
+def test_batches_hold_every_lesson_once_an_epoch(
+    lessons: Lessons, small_chunks: None, epochs: float, tokens: int, seed: int
+) -> None:
+    total = round(epochs * len(lessons))
+    made = list(batches.batches(lessons, spell, total=total, tokens=tokens, seed=seed))
+    seen = Counter(tuple(row.prompt) for batch, _ in made for row in batch)
+    whole, part = divmod(total, len(lessons))
+    every = [(epoch, place) for epoch in range(whole) for place in range(len(lessons))]
+    least = Counter(tuple(spell(lesson).prompt) for lesson in lessons.draw(every))
+    assert least <= seen
+    assert (seen - least).total() == part
+    for batch, _ in made:
+        assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= tokens
+    assert made[-1][1].seen == total
+    for number, (_, position) in enumerate(made[:-1]):
+        following = batches.batches(lessons, spell, total=total, tokens=tokens, seed=seed, start=position)
+        assert next(following) == made[number + 1]
+
+
+def test_another_seed_is_another_order(lessons: Lessons) -> None:
+    one, other = (
+        next(batches.batches(lessons, spell, total=40, tokens=2000, seed=seed, start=Position()))
+        for seed in (0, 1)
+    )
+    assert one != other
