@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -219,12 +220,21 @@ def test_the_card_tells_what_made_it_and_no_text(reference: Path, corpus: Path) 
     assert not any(name in card for _, names in TEXTS for name in names)
 
 
-def test_what_is_trained_on_is_not_validated_on(corpus: Path) -> None:
+def test_what_is_trained_on_is_not_validated_on(corpus: Path, tmp_path: Path) -> None:
     made = Corpus.load(str(corpus), CONFIG)
     [held] = validation.held_out([made], CONFIG, None, limit=10)
-    assert [document.id for document in held.documents] == ["9"]
-    [without] = [Corpus.load(str(corpus / "train.jsonl"), CONFIG)]
-    assert list(validation.held_out([without], CONFIG, None, limit=10)) == []
+    assert [sentence.id for sentence in held.sentences] == ["9"]
+    told: list[str] = []
+    only = tmp_path / "only"
+    only.mkdir()
+    shutil.copy(corpus / "train.jsonl", only)
+    for path in (corpus / "train.jsonl", only):
+        without = Corpus.load(str(path), CONFIG)
+        assert list(validation.held_out([without], CONFIG, None, limit=10, tell=told.append)) == []
+    assert [line.partition(" is not validated on: ")[2] for line in told] == [
+        "it has no splits",
+        f"the folder {str(only)!r} has no split 'devel', only train",
+    ]
 
 
 @pytest.fixture

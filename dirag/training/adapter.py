@@ -26,6 +26,7 @@ from dirag.training.card import Made
 from dirag.training.course import Course, Progress, Settings
 from dirag.training.lessons import Corpus, Lessons
 from dirag.training.model import Adapted
+from dirag.training.validation import HeldOut
 
 CHECKPOINT = ".checkpoint.safetensors"
 CARD = "README.md"
@@ -67,8 +68,9 @@ def train(
         for note in corpus.dataset.notes:
             tell(f"{corpus.dataset.name}: {note}")
     lessons = Lessons(corpora, config, base, count_tokens=lambda text: len(spelling.prompt(text)))
-    limit = settings.validate
-    held = list(validation.held_out(corpora, config, base, limit=limit, data_dir=data_dir)) if limit else []
+    held: list[HeldOut] = []
+    if limit := settings.validate:
+        held += validation.held_out(corpora, config, base, limit=limit, data_dir=data_dir, tell=tell)
     made = Made(
         base=base_model or config.model or MODEL,
         sha256=fingerprint.digest(path),
@@ -147,7 +149,7 @@ def _made_of(made: Made, base: KnowledgeBase | None) -> dict[str, str]:
         told[f"corpus {corpus.dataset.name}"] = f"{corpus.pool.manifest.sha256} {', '.join(corpus.types)}"
     for held in made.held:
         told[f"held-out sentences of {held.name}"] = fingerprint.of(
-            *(repr(d).encode() for d in held.documents)
+            *(repr(d).encode() for d in held.sentences)
         )
     return told
 

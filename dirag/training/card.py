@@ -74,7 +74,7 @@ def _row(corpus: Corpus) -> str:
 
 
 def _validations(held: Sequence[HeldOut], progress: Progress) -> Iterator[str]:
-    numbers = _list({f"{each.name} devel": len(each.documents) for each in held})
+    numbers = _list({f"{each.name} devel": len(each.sentences) for each in held})
     yield f"\nStrict F1 on held-out sentences ({numbers}), in prompts without examples and concept lines:\n"
     names = [each.name for each in held]
     yield _table("lessons", "loss", *names, "mean", "")

@@ -6,7 +6,7 @@ and soon.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from dirag.evaluate.score import score
 from dirag.knowledge.base import KnowledgeBase
 from dirag.lexicon import Lexicon
 from dirag.pipeline import tag
-from dirag.pool import restrict
+from dirag.pool import Pool, restrict
 from dirag.selection import comparison_form
 from dirag.taggers.llm import LlmTagger
 from dirag.training.lessons import Corpus
@@ -34,9 +34,8 @@ class HeldOut:
     """Sentences of the development split of a corpus, with the names that its training split knows."""
 
     name: str
-    documents: tuple[Document, ...]
+    sentences: tuple[Document, ...]
     types: tuple[str, ...]
-    whole: bool
     lexicon: Lexicon | None
 
 
@@ -47,29 +46,34 @@ def held_out(
     *,
     limit: int,
     data_dir: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[HeldOut]:
-    """The development splits, together at most ``limit`` documents; a corpus without one has none.
+    """Sentences of the development splits, together at most ``limit``; none of them is trained on.
 
-    What is trained on is left out.
+    A corpus without such a split is told.
     """
     seen = {comparison_form(e.text) for corpus in corpora for e in corpus.pool.examples}
-    found = [(corpus, devel) for corpus in corpora if (devel := _devel(corpus, config, data_dir))]
+    found = []
+    for corpus in corpora:
+        name = corpus.dataset.name
+        try:
+            dataset = datasets.load(name, split="devel", data_dir=data_dir, offline=config.offline)
+        except DatasetError as error:
+            tell(f"{name} is not validated on: {error.message}")
+            continue
+        if dataset.split:  # else it is the whole file, which is trained on
+            found.append((corpus, dataset))
+        else:
+            tell(f"{name} is not validated on: it has no splits")
     for corpus, dataset in found:
         types = corpus.types
-        fresh = [restrict(d, types) for d in dataset.documents if comparison_form(d.text) not in seen]
-        documents = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
+        devel = Pool.from_documents(dataset.documents, whole=dataset.sentences)
+        fresh = [restrict(s, types) for s in devel.examples if comparison_form(s.text) not in seen]
+        sentences = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
         examples = corpus.pool.restricted(types)
         index = base.index_for(types) if base else None
         lexicon = assembly.lexicon(config, types, examples, index)
-        yield HeldOut(dataset.name, documents, types, dataset.sentences, lexicon)
-
-
-def _devel(corpus: Corpus, config: Config, data_dir: str | None) -> datasets.Dataset | None:
-    try:
-        split = datasets.load(corpus.dataset.name, split="devel", data_dir=data_dir, offline=config.offline)
-    except DatasetError:
-        return None
-    return split if split.split == "devel" else None  # else it is the whole file, which is trained on
+        yield HeldOut(dataset.name, sentences, types, lexicon)
 
 
 def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
@@ -80,10 +84,10 @@ def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, floa
         for each in held:
             builder = assembly.builder(config, each.types, context=engine.context, count=engine.count_tokens)
             tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon)
-            bare = (replace(document, entities=()) for document in each.documents)
-            results = tag(bare, tagger, whole=each.whole)
+            bare = (replace(sentence, entities=()) for sentence in each.sentences)
+            results = tag(bare, tagger, whole=True)
             predicted = (replace(result.document, entities=result.entities) for result in results)
-            found[each.name] = score(each.documents, predicted, types=each.types, tokens=False).micro.f1
+            found[each.name] = score(each.sentences, predicted, types=each.types, tokens=False).micro.f1
     if config.backend == "openvino":
         openvino_model.discard(locate(config.model or MODEL, offline=config.offline), adapter / ADAPTER_FILE)
     return found
