@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from dirag.training import conversion, course, model, validation
 from dirag.training.batches import Position, Row
 from dirag.training.course import Course, Progress, Settings, Validation
 from dirag.training.lessons import Corpus, Lesson
+from dirag.training.recipe import Recipe
 
 peft = pytest.importorskip("peft", reason="the extra dirag[train] is not installed")
 import tiny_llama  # noqa: E402 - it needs torch
@@ -76,16 +78,20 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(corpus: Path, tiny: tuple[Path, Path], output: Path, **options: object) -> Progress | None:
-    config = replace(CONFIG, model=str(tiny[1]))
-    return training.train([str(corpus)], output, config, SMALL, **options)  # type: ignore[arg-type]
+def recipe(corpus: Path, tiny: tuple[Path, Path], made: Settings = SMALL, **options: Any) -> Recipe:
+    config = replace(CONFIG, model=str(tiny[1]), **options)
+    return Recipe(corpora=[str(corpus)], config=config, settings=made, command="dirag train adapter …")
+
+
+def trained(corpus: Path, tiny: tuple[Path, Path], output: Path, **options: Any) -> Progress | None:
+    return training.train(recipe(corpus, tiny), output, **options)
 
 
 @pytest.fixture(scope="module")
 def reference(corpus: Path, tiny: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The adapter of a course that nothing disturbed."""
     output = tmp_path_factory.mktemp("reference") / "adapter"
-    trained(corpus, tiny, output, command="dirag train adapter …")
+    trained(corpus, tiny, output)
     return output
 
 
@@ -98,8 +104,7 @@ def test_one_seed_gives_one_adapter(
 ) -> None:
     trained(corpus, tiny, tmp_path / "again")
     assert content(tmp_path / "again") == content(reference)
-    config = replace(CONFIG, model=str(tiny[1]), seed=1)
-    training.train([str(corpus)], tmp_path / "other", config, SMALL)
+    training.train(recipe(corpus, tiny, seed=1), tmp_path / "other")
     assert content(tmp_path / "other")["adapter.gguf"] != content(reference)["adapter.gguf"]
 
 
@@ -192,14 +197,13 @@ def test_other_settings_are_refused(
         patch.setattr(validation, "f1", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             trained(corpus, tiny, output)
-    config = replace(CONFIG, model=str(tiny[1]))
-    for other, changed, told in (
-        (config, replace(SMALL, rate=1e-3), r"made with --rate '0\.0005', not '0\.001'"),
-        (replace(config, shots=1), SMALL, "made with --shots '2', not '1'"),
-        (replace(config, threads=2), SMALL, "made with --threads '1', not '2'"),
+    for changed, told in (
+        (recipe(corpus, tiny, replace(SMALL, rate=1e-3)), r"made with --rate '0\.0005', not '0\.001'"),
+        (recipe(corpus, tiny, shots=1), "made with --shots '2', not '1'"),
+        (recipe(corpus, tiny, threads=2), "made with --threads '1', not '2'"),
     ):
         with pytest.raises(UsageError, match=told):
-            training.train([str(corpus)], output, other, changed, resume=True)
+            training.train(changed, output, resume=True)
     torch.set_num_threads(1)
     with pytest.raises(UsageError, match="--resume goes on with it"):
         trained(corpus, tiny, output)
@@ -448,14 +452,15 @@ def test_progress_survives_its_checkpoint() -> None:
 
 
 def test_wrong_use_is_told(corpus: Path, tiny: tuple[Path, Path], tmp_path: Path) -> None:
-    for config, made, told in (
-        (replace(CONFIG, backend="openai"), SMALL, "--backend openai takes no adapter; these do"),
-        (replace(CONFIG, model=str(tiny[1])), replace(SMALL, targets=("z_proj",)), "no adapter on z_proj"),
-        (replace(CONFIG, model=str(corpus)), SMALL, "could not be loaded as a causal language model"),
-        (replace(CONFIG, model=str(corpus / "train.jsonl")), SMALL, "are no GGUF file"),
+    made = recipe(corpus, tiny)
+    for wrong, told in (
+        (recipe(corpus, tiny, backend="openai"), "--backend openai takes no adapter; these do"),
+        (recipe(corpus, tiny, replace(SMALL, targets=("z_proj",))), "no adapter on z_proj"),
+        (replace(made, base=str(corpus)), "could not be loaded as a causal language model"),
+        (replace(made, base=str(corpus / "train.jsonl")), "are no GGUF file"),
     ):
         with pytest.raises(DiragError, match=told):
-            training.train([str(corpus)], tmp_path / "adapter", config, made)
+            training.train(wrong, tmp_path / "adapter")
 
 
 def test_without_the_extra_its_name_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -86,22 +86,27 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
       dirag tag notes.txt --types disease --adapter adapter --shots 0
     """
     from dirag.training import adapter as training
+    from dirag.training.recipe import Recipe
 
-    config = config_of(values)
-    base_model, data_dir, resume = (values.pop(name) for name in ("base", "data_dir", "resume"))
-    progress = training.train(
-        dataset,
-        output,
-        config,
-        Settings(**values),
-        base_model=base_model,
-        data_dir=data_dir,
-        resume=resume,
+    def tell(line: str) -> None:
+        click.echo(f"dirag: {line}", err=True)
+
+    config, resume = config_of(values), values.pop("resume")
+    recipe = Recipe(
+        corpora=dataset,
+        config=config,
+        base=values.pop("base"),
+        data_dir=values.pop("data_dir"),
+        settings=Settings(**values),
         command=shlex.join(["dirag", *sys.argv[1:]]),
-        tell=lambda line: click.echo(f"dirag: {line}", err=True),
     )
+    try:
+        progress = training.train(recipe, output, resume=resume, tell=tell)
+    except KeyboardInterrupt:
+        tell("stopped; the same command with --resume goes on")
+        raise
     if progress is None:
-        click.echo(f"dirag: {output} is done already", err=True)
+        tell(f"{output} is done already")
         return
     best = progress.best
     click.echo(f"{output}: {progress.steps:,} steps, {progress.tokens:,} tokens in {progress.seconds:,.0f} s")

@@ -8,115 +8,94 @@ one that was begun with other settings.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dirag import assembly, fingerprint, resources
-from dirag.artifacts import locate
 from dirag.assembly import ADAPTER_FILE
-from dirag.config import MODEL, Config
 from dirag.errors import UsageError
-from dirag.knowledge.base import KnowledgeBase
-from dirag.training import batches, card, conversion, model, validation
-from dirag.training.card import Made
-from dirag.training.course import Course, Progress, Settings
-from dirag.training.lessons import Corpus, Lessons
+from dirag.training import card, conversion, model, validation
+from dirag.training.batches import Position, Row, batches
+from dirag.training.course import Course, Progress
 from dirag.training.model import Adapted
-from dirag.training.validation import HeldOut
+from dirag.training.recipe import Made, Recipe, gather, made_of
 
 CHECKPOINT = ".checkpoint.safetensors"
 CARD = "README.md"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_TRIAL = ".trial-"
 _PAUSE = 20.0  # seconds between two lines of progress
 
 
 def train(
-    names: Sequence[str],
+    recipe: Recipe,
     output: Path,
-    config: Config,
-    settings: Settings,
     *,
-    base_model: str = "",
-    data_dir: str | None = None,
     resume: bool = False,
-    command: str = "",
     tell: Callable[[str], None] = lambda line: None,
 ) -> Progress | None:
-    """Train an adapter on the corpora of these names for the run that ``config`` describes.
+    """Train an adapter by a recipe, or go on with it; None where there was nothing left to do.
 
-    ``base_model`` is the name or path of the weights to train on, by default those of the run. None where
-    there was nothing left to do.
+    ``tell`` is told how it goes, line by line.
     """
     model.needed()
+    config, settings = recipe.config, recipe.settings
     if config.backend not in assembly.ADAPTING:
         hint = f"these do: {', '.join(assembly.ADAPTING)}"
         raise UsageError(f"--backend {config.backend} takes no adapter", hint=hint)
     if _is_done(output, resume=resume):
         return None
-    import torch
-
-    torch.set_num_threads(config.threads or resources.cores())
-    path = locate(base_model or config.model or MODEL, offline=config.offline)
-    spelling = model.spelling(path)
-    base = assembly.knowledge_base(config) if assembly.reads_base(config) else None
-    corpora = [Corpus.load(name, config, data_dir=data_dir) for name in names]
-    for corpus in corpora:
-        for note in corpus.dataset.notes:
-            tell(f"{corpus.dataset.name}: {note}")
-    lessons = Lessons(corpora, config, base, count_tokens=lambda text: len(spelling.prompt(text)))
-    held: list[HeldOut] = []
-    if limit := settings.validate:
-        held += validation.held_out(corpora, config, base, limit=limit, data_dir=data_dir, tell=tell)
-    made = Made(
-        base=base_model or config.model or MODEL,
-        sha256=fingerprint.digest(path),
-        corpora=corpora,
-        held=held,
-        left_out=lessons.left_out,
-        config=config,
-        settings=settings,
-        versions=fingerprint.versions("dirag", "torch", "transformers", "peft"),
-        command=command,
-    )
-    loaded = model.load(path, precision=settings.precision, device=_device())
-    adapted = Adapted(
-        loaded, rank=settings.rank, alpha=settings.alpha, targets=settings.targets, seed=config.seed
-    )
-    course = Course(
-        adapted,
-        settings,
-        total=max(1, round(settings.epochs * len(lessons))),
-        checkpoint=output / CHECKPOINT,
-        made_of=_made_of(made, base),
-    )
+    made = gather(recipe, tell)
+    course = _course(made, output / CHECKPOINT)
     _begin(course, output, tell)
 
-    def following(position: batches.Position) -> Iterator[tuple[list[batches.Row], batches.Position]]:
-        total, tokens = course.total, settings.batch
-        return batches.batches(
-            lessons, spelling.row, total=total, tokens=tokens, seed=config.seed, start=position
+    def following(position: Position) -> Iterator[tuple[list[Row], Position]]:
+        return batches(
+            made.lessons,
+            made.spelling.row,
+            total=course.total,
+            tokens=settings.batch,
+            seed=config.seed,
+            start=position,
         )
 
     def validate(progress: Progress) -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(dir=output, prefix=".trial-") as folder:
-            _write(Path(folder), adapted, made)
-            found = validation.f1(held, config, Path(folder))
+        with tempfile.TemporaryDirectory(dir=output, prefix=_TRIAL) as folder:
+            _write(Path(folder), course.adapted, made)
+            found = validation.f1(made.held, config, Path(folder))
         figures = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
         tell(f"after {progress.position.seen:,} lessons strict F1: {figures}")
         return found
 
     def improved() -> None:
-        _write(output, adapted, made)
+        _write(output, course.adapted, made)
         _describe(output, made, course)
 
-    course.run(following, validate if held else None, improved, report=_Report(course, tell))
+    course.run(following, validate if made.held else None, improved, report=_Report(course, tell))
     _describe(output, made, course)
     (output / CHECKPOINT).unlink()
     return course.progress
+
+
+def _course(made: Made, checkpoint: Path) -> Course:
+    import torch
+
+    config, settings = made.recipe.config, made.recipe.settings
+    torch.set_num_threads(config.threads or resources.cores())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    adapted = Adapted(
+        model.load(made.path, precision=settings.precision, device=device),
+        rank=settings.rank,
+        alpha=settings.alpha,
+        targets=settings.targets,
+        seed=config.seed,
+    )
+    total = max(1, round(settings.epochs * len(made.lessons)))
+    return Course(adapted, settings, total=total, checkpoint=checkpoint, made_of=made_of(made, device=device))
 
 
 def _is_done(output: Path, *, resume: bool) -> bool:
@@ -130,32 +109,10 @@ def _is_done(output: Path, *, resume: bool) -> bool:
     raise UsageError(f"{output} exists and is not empty", hint=hint)
 
 
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _made_of(made: Made, base: KnowledgeBase | None) -> dict[str, str]:
-    """Everything that decides the adapter, by the name under which a user knows it."""
-    import torch
-
-    told = assembly.made_of(made.config, base) | dict(made.versions)
-    told |= {f"--{name}": str(value) for name, value in asdict(made.settings).items()}
-    told |= {"base model": made.sha256, "processor": fingerprint.processor(), "device": _device()}
-    told["--threads"] = str(torch.get_num_threads())
-    told["--dataset"] = ",".join(corpus.dataset.name for corpus in made.corpora)
-    for corpus in made.corpora:
-        told[f"corpus {corpus.dataset.name}"] = f"{corpus.pool.manifest.sha256} {', '.join(corpus.types)}"
-    for held in made.held:
-        told[f"held-out sentences of {held.name}"] = fingerprint.of(
-            *(repr(d).encode() for d in held.sentences)
-        )
-    return told
-
-
 def _begin(course: Course, output: Path, tell: Callable[[str], None]) -> None:
     """Goes on with what was begun in the folder, else begins."""
+    for leftover in output.glob(f"{_TRIAL}*"):  # of a run that was killed
+        shutil.rmtree(leftover)
     if (output / CHECKPOINT).exists():
         course.restore()
         tell(f"goes on after {course.progress.position.seen:,} of {course.total:,} lessons")
@@ -171,12 +128,12 @@ def _write(folder: Path, adapted: Adapted, made: Made) -> None:
 
     tensors = adapted.tensors()
     about = {name: _plain(value) for name, value in adapted.config.to_dict().items()}
-    about |= {"base_model_name_or_path": made.base, "inference_mode": True}
+    about |= {"base_model_name_or_path": made.recipe.model, "inference_mode": True}
     parts = {name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE)}
     parts[_CONFIG].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
     save_file(tensors, parts[_WEIGHTS], metadata={"format": "pt"})
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    conversion.write(parts[ADAPTER_FILE], arrays, adapted.base_config, alpha=made.settings.alpha)
+    conversion.write(parts[ADAPTER_FILE], arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
     for name, part in parts.items():
         part.replace(folder / name)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from dirag.config import Config
-from dirag.training.course import Progress, Settings
+from dirag.training.course import Progress
 from dirag.training.lessons import Corpus
+from dirag.training.recipe import Made
 from dirag.training.validation import HeldOut
 
 _HEAD = """---
@@ -21,21 +22,6 @@ tags: [lora, named-entity-recognition, biomedical]
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What an adapter is made of; ``base`` names the base model, ``left_out`` counts sentences."""
-
-    base: str
-    sha256: str
-    corpora: Sequence[Corpus]
-    held: Sequence[HeldOut]
-    left_out: int
-    config: Config
-    settings: Settings
-    versions: Mapping[str, str]
-    command: str
-
-
 def text(made: Made, progress: Progress, *, total: int, files: Mapping[str, str]) -> str:
     """The card in Markdown; ``files`` are those of the adapter with their sha256."""
     return "\n".join(_lines(made, progress, total, files)) + "\n"
@@ -43,9 +29,10 @@ def text(made: Made, progress: Progress, *, total: int, files: Mapping[str, str]
 
 def _lines(made: Made, progress: Progress, total: int, files: Mapping[str, str]) -> Iterator[str]:
     types = dict.fromkeys(t for corpus in made.corpora for t in corpus.types)
-    yield _HEAD.format(base=made.base)
-    yield f"Finds {', '.join(types)}. Made with `{made.command}` by {_list(made.versions)}."
-    yield f"\n## Base model\n\n{made.base}, sha256 {made.sha256}"
+    recipe = made.recipe
+    yield _HEAD.format(base=recipe.model)
+    yield f"Finds {', '.join(types)}. Made with `{recipe.command}` by {_list(made.versions())}."
+    yield f"\n## Base model\n\n{recipe.model}, sha256 {made.sha256}"
     yield "\n## Training data\n"
     yield _table("corpus", "split", "sentences", "entities", "licence", "files, sha256")
     yield "|---" * 6 + "|"
@@ -53,9 +40,9 @@ def _lines(made: Made, progress: Progress, total: int, files: Mapping[str, str])
     for corpus in made.corpora:
         if lost := corpus.pool.manifest.left_out:
             yield f"\nLeft out of {corpus.dataset.name}: {_list(lost)}."
-    yield f"\n{made.left_out:,} sentences were left out because their prompt would not fit."
-    chosen = {k: v for k, v in asdict(made.config).items() if v != getattr(Config(), k)}
-    told = json.dumps(chosen | asdict(made.settings), indent=1)
+    yield f"\n{made.lessons.left_out:,} sentences were left out because their prompt would not fit."
+    chosen = {k: v for k, v in asdict(recipe.config).items() if v != getattr(Config(), k)}
+    told = json.dumps(chosen | asdict(recipe.settings), indent=1)
     yield f"\n## Settings\n\n```json\n{told}\n```"
     yield "\n## Course\n"
     seen = f"{progress.position.seen:,} of {total:,} lessons"
