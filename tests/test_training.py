@@ -198,7 +198,7 @@ def test_other_settings_are_refused(
         with pytest.raises(Killed):
             trained(corpus, tiny, output)
     for changed, told in (
-        (recipe(corpus, tiny, replace(SMALL, rate=1e-3)), r"made with --rate '0\.0005', not '0\.001'"),
+        (recipe(corpus, tiny, replace(SMALL, rate=5e-4)), r"made with --rate '0\.001', not '0\.0005'"),
         (recipe(corpus, tiny, shots=1), "made with --shots '2', not '1'"),
         (recipe(corpus, tiny, threads=2), "made with --threads '1', not '2'"),
     ):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from dirag.cli.options import Names, config_of, config_options_but, folder_option, hand_down
+from dirag.cli.options import Names, config_of, config_options_but, hand_down
 from dirag.training.course import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: The options of a run that say nothing about training for it.
 _OTHER = (
@@ -21,6 +24,13 @@ _OTHER = (
     *("base_url", "key_env", "api", "dialect", "timeout", "retries", "record", "cache", "cache_size"),
 )
 _DEFAULT = Settings()
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+_COUNT = click.IntRange(min=1)
+
+
+def _number(name: str, kind: click.ParamType[Any], help: str) -> Callable[[F], F]:
+    """The flag of a number of ``Settings``."""
+    return click.option(f"--{name}", type=kind, default=getattr(_DEFAULT, name), show_default=True, help=help)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,17 +53,23 @@ def train(ctx: click.Context) -> None:
     metavar="NAME|PATH,…",
     help="Corpora to learn from: their train splits.",
 )
-@folder_option("DIR")
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder to make.",
+)
 @click.option(
     "--base", default="", metavar="NAME|PATH", help="Weights to train on [default: those of --model]."
 )
-@click.option("--epochs", default=_DEFAULT.epochs, show_default=True, help="Passes over the sentences.")
-@click.option("--rate", default=_DEFAULT.rate, show_default=True, help="Highest rate of learning.")
-@click.option("--batch", default=_DEFAULT.batch, show_default=True, help="Tokens a step, padding included.")
-@click.option("--rank", default=_DEFAULT.rank, show_default=True, help="Rank of the adapter.")
-@click.option(
-    "--alpha", default=_DEFAULT.alpha, show_default=True, help="Scale of what it adds, times the rank."
-)
+@_number("epochs", _POSITIVE, "Passes over the sentences.")
+@_number("rate", _POSITIVE, "Highest rate of learning.")
+@_number("batch", _COUNT, "Tokens a step, padding included.")
+@_number("rank", _COUNT, "Rank of the adapter.")
+@_number("alpha", _POSITIVE, "Scale of what it adds, times the rank.")
 @click.option("--targets", type=Names(), default=(), help="Layers that it adapts [default: all linear ones].")
 @click.option(
     "--precision",
@@ -62,13 +78,9 @@ def train(ctx: click.Context) -> None:
     show_default=True,
     help="Of the model's weights.",
 )
-@click.option(
-    "--validate", default=_DEFAULT.validate, show_default=True, help="Sentences of devel splits; 0: none."
-)
-@click.option("--every", default=_DEFAULT.every, show_default=True, help="Epochs between validations.")
-@click.option(
-    "--patience", default=_DEFAULT.patience, show_default=True, help="Validations without gain that end it."
-)
+@_number("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none.")
+@_number("every", _POSITIVE, "Epochs between two validations.")
+@_number("patience", _COUNT, "Validations without gain that end it.")
 @click.option("--resume", is_flag=True, help="Go on where a run that was stopped or killed was.")
 @click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
 @config_options_but(*_OTHER)

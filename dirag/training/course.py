@@ -39,7 +39,7 @@ class Settings:
     """
 
     epochs: float = 2.0
-    rate: float = 5e-4
+    rate: float = 1e-3
     batch: int = 1024
     rank: int = 16
     alpha: float = 32.0
