@@ -158,8 +158,7 @@ def to_result(document: Document, segments: Sequence[Segment], taggings: Sequenc
     issues = list(document.issues)
     usage = Usage()
     for segment, tagging in zip(segments, taggings, strict=True):
-        place = f"characters {segment.start}-{segment.end}"
-        issues += [issue if issue.where else replace(issue, where=place) for issue in tagging.issues]
+        issues += [issue if issue.where else replace(issue, where=segment.where) for issue in tagging.issues]
         usage += tagging.usage
     entities = merge(segments, [tagging.entities for tagging in taggings])
     return Result(document, tuple(entities), tuple(issues), usage)

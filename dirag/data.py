@@ -119,6 +119,11 @@ class Segment:
     def end(self) -> int:
         return self.start + len(self.text)
 
+    @property
+    def where(self) -> str:
+        """Its place in the document, as issues say it."""
+        return f"characters {self.start}-{self.end}"
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

@@ -15,9 +15,10 @@ from scripted import Scripted
 
 from dirag import assembly
 from dirag.config import Config
-from dirag.data import Concept, Document, Entity, Segment
+from dirag.data import Concept, Document, Entity, Result, Segment
 from dirag.errors import DatasetError
 from dirag.evaluate.datasets import Dataset
+from dirag.formats import jsonl
 from dirag.knowledge import writer
 from dirag.knowledge.base import KnowledgeBase
 from dirag.pool import Pool
@@ -135,7 +136,7 @@ def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
     lessons = Lessons([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
     assert (lessons.left_out, len(lessons)) == (1, len(made.pool.examples))
     alone = replace(made, pool=Pool.from_documents([long], whole=True))
-    with pytest.raises(DatasetError, match="none of the 1 sentences fits a context of 1024 tokens"):
+    with pytest.raises(DatasetError, match="none of 1 lessons fits a context of 1024 tokens"):
         Lessons([alone], CONFIG, None, count_tokens=len)
 
 
@@ -206,3 +207,14 @@ def test_another_seed_is_another_order(lessons: Lessons) -> None:
         for seed in (0, 1)
     )
     assert one != other
+
+
+def test_a_corpus_may_be_learnt_several_times_an_epoch(tmp_path: Path) -> None:
+    made = corpus(("disease", "gene"))
+    once = Lessons([made], CONFIG, None, count_tokens=len)
+    lessons = Lessons([made, replace(made, times=3)], CONFIG, None, count_tokens=len)
+    assert len(lessons) == 4 * len(once)
+    path = tmp_path / "a:3.jsonl"
+    path.write_bytes(b"".join(jsonl.dumps(Result(d, d.entities)) for d in made.dataset.documents))
+    loaded = [Corpus.load(name, Config()) for name in (str(path), f"{path}:2")]
+    assert [(c.dataset.name, c.times) for c in loaded] == [(str(path), 1), (str(path), 2)]

@@ -55,7 +55,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
             raise click.UsageError("no PATH, and nothing on standard input; see dirag tag --help")
         paths = ("-",)
     documents = formats.read(paths, format=values["input_format"], text_field=values["text_field"])
-    _refuse_overwrite(values["output"], paths)
+    refuse_overwrite(values["output"], paths)
     summary = Summary(shown=not values["quiet"])
     base = assembly.knowledge_base(config)
     with writing(values["output"]):
@@ -169,7 +169,7 @@ def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | No
     return journal.begin(output, assembly.made_of(config, base), resume=resume)
 
 
-def _refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
+def refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
     """An output file that is also an input would be emptied before it is read."""
     if output is None or not output.is_file():
         return

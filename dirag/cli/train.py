@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,12 +47,60 @@ def train(ctx: click.Context) -> None:
 
 
 @train.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File to write, as JSONL.",
+)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Score that each mention of a sentence has at least.",
+)
+@click.option("--linked", is_flag=True, help="Each mention has a concept.")
+def silver(paths: tuple[str, ...], output: Path, min_score: float, linked: bool) -> None:
+    """Choose, of what dirag tag has written, the sentences of which it was sure, to train on.
+
+    A sentence stays or goes as a whole. What goes is counted on standard error.
+
+    \b
+    Example:
+      dirag tag abstracts/ --types disease --samples 5 -o tagged.jsonl
+      dirag train silver tagged.jsonl -o silver.jsonl
+      dirag train adapter --dataset silver.jsonl -o student
+      dirag tag others/ --types disease --adapter student -o others.jsonl
+    """
+    from dirag import formats
+    from dirag.cli.tag import refuse_overwrite, writing
+    from dirag.data import Result
+    from dirag.formats import jsonl
+    from dirag.training.silver import sentences
+
+    refuse_overwrite(output, paths)
+    left_out: Counter[str] = Counter()
+    chosen = sentences(formats.read(paths), left_out, min_score=min_score, linked=linked)
+    taken = mentions = 0
+    with writing(output), output.open("wb") as out:
+        for sentence in chosen:
+            out.write(jsonl.dumps(Result(sentence, sentence.entities)))
+            taken, mentions = taken + 1, mentions + len(sentence.entities)
+    lost = "".join(f"; {reason} {count:,}" for reason, count in left_out.most_common())
+    click.echo(f"dirag: {taken:,} sentences with {mentions:,} mentions{lost}", err=True)
+
+
+@train.command()
 @click.option(
     "--dataset",
     type=Names(),
     required=True,
-    metavar="NAME|PATH,…",
-    help="Corpora to learn from: their train splits.",
+    metavar="NAME|PATH[:TIMES],…",
+    help="Corpora to learn from: their train splits, each perhaps several times an epoch.",
 )
 @click.option(
     "-o",

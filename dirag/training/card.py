@@ -34,13 +34,13 @@ def _lines(made: Made, progress: Progress, total: int, files: Mapping[str, str])
     yield f"Finds {', '.join(types)}. Made with `{recipe.command}` by {_list(made.versions())}."
     yield f"\n## Base model\n\n{recipe.model}, sha256 {made.sha256}"
     yield "\n## Training data\n"
-    yield _table("corpus", "split", "sentences", "entities", "licence", "files, sha256")
-    yield "|---" * 6 + "|"
+    yield _table("corpus", "split", "sentences", "lessons of each", "entities", "licence", "files, sha256")
+    yield "|---" * 7 + "|"
     yield from map(_row, made.corpora)
     for corpus in made.corpora:
         if lost := corpus.pool.manifest.left_out:
             yield f"\nLeft out of {corpus.dataset.name}: {_list(lost)}."
-    yield f"\n{made.lessons.left_out:,} sentences were left out because their prompt would not fit."
+    yield f"\n{made.lessons.left_out:,} lessons were left out because their prompt would not fit."
     chosen = {k: v for k, v in asdict(recipe.config).items() if v != getattr(Config(), k)}
     told = json.dumps(chosen | asdict(recipe.settings), indent=1)
     yield f"\n## Settings\n\n```json\n{told}\n```"
@@ -57,7 +57,8 @@ def _row(corpus: Corpus) -> str:
     dataset, manifest = corpus.dataset, corpus.pool.manifest
     entities = _list({t: manifest.types[t] for t in corpus.types})
     split, sentences, files = dataset.split or "all", f"{manifest.examples:,}", _list(dataset.sha256)
-    return _table(dataset.name, split, sentences, entities, dataset.licence, files)
+    times = str(corpus.times)
+    return _table(dataset.name, split, sentences, times, entities, dataset.licence, files)
 
 
 def _validations(held: Sequence[HeldOut], progress: Progress) -> Iterator[str]:

@@ -32,7 +32,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 class Settings:
     """What decides a course, beside the lessons and the base model.
 
-    ``epochs`` over the sentences, in batches of at most ``batch`` tokens, with ``rate`` the highest rate of
+    ``epochs`` over the lessons, in batches of at most ``batch`` tokens, with ``rate`` the highest rate of
     learning. The adapter has a ``rank``, is scaled by ``alpha`` / rank, and stands on the linear layers named
     in ``targets``, or on all. Every ``every`` epochs ``validate`` held-out sentences are tagged; when
     ``patience`` validations have brought no better F1, the course ends.

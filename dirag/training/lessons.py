@@ -42,15 +42,25 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The training split of a dataset, cut into sentences; ``types`` are those to learn."""
+    """The training split of a dataset, cut into sentences; ``types`` are those to learn.
+
+    Each sentence makes ``times`` lessons an epoch.
+    """
 
     dataset: Dataset
     pool: Pool
     types: tuple[str, ...]
+    times: int = 1
 
     @classmethod
-    def load(cls, name: str, config: Config, *, data_dir: str | None = None) -> Corpus:
-        """The corpus of this name or path, with the types asked for, else all that it has."""
+    def load(cls, named: str, config: Config, *, data_dir: str | None = None) -> Corpus:
+        """The corpus of this name or path, perhaps with ``:times`` behind it.
+
+        Its types are those asked for, else all that it has.
+        """
+        name, _, times = named.rpartition(":")
+        if not (name and times.isdecimal() and int(times)):
+            name, times = named, "1"
         dataset, pool = assembly.corpus_pool(name, data_dir=data_dir, offline=config.offline)
         types = tuple(t for t in config.types or dataset.types if t in pool.manifest.types)
         if not types:
@@ -58,7 +68,7 @@ class Corpus:
                 f"the corpus {name} has no entities of type {', '.join(config.types)}",
                 hint=f"its types: {', '.join(pool.manifest.types) or 'none'}",
             )
-        return cls(dataset, pool, types)
+        return cls(dataset, pool, types, int(times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,9 @@ class _Task:
 
 
 class Lessons:
-    """The lessons of some corpora; ``len`` is the number of sentences, the lessons of an epoch.
+    """The lessons of some corpora; ``len`` is their number in an epoch.
 
-    ``left_out`` counts the sentences whose prompt does not fit the context.
+    ``left_out`` counts those whose prompt does not fit the context.
     """
 
     def __init__(
@@ -91,12 +101,12 @@ class Lessons:
         self.builder = cache(self._builder)
         self._retriever = cache(self._opened_retriever)
         self._selectors = [self._selector(corpus) for corpus in corpora]
-        places = [(n, d) for n, corpus in enumerate(corpora) for d in corpus.pool.examples]
+        places = [(n, d) for n, corpus in enumerate(corpora) for d in corpus.pool.examples * corpus.times]
         self._places = [(n, d) for n, d in places if self._fits(corpora[n].types, d.text)]
         self.left_out = len(places) - len(self._places)
         if not self._places:
             raise DatasetError(
-                f"none of the {len(places)} sentences fits a context of {config.context} tokens",
+                f"none of {len(places)} lessons fits a context of {config.context} tokens",
                 hint="give a longer --context",
             )
 
