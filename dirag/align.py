@@ -39,13 +39,15 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
     of a word, where cut-off answers and chance would match. Where mentions compete, the ones with a
     ``start`` or ``occurrence`` come first, then exact before tolerant, then the longer, then the
     one named first. A mention that another covers everywhere is an "unparsed" issue, for answers do not
-    nest. Time is linear in the text, the mentions and their occurrences.
+    nest; one that only repeats what others name is none. Time is linear in the text, the mentions and their
+    occurrences.
     """
     found = _Found(text, mentions)
     free = _Free(text)
     issues: list[Issue] = []
     entities: list[Entity] = []
     seen: set[tuple[str, str]] = set()
+    placed: set[tuple[Span, str]] = set()
     for mention in sorted(mentions, key=found.rank):
         spans = found.spans(mention)
         plain = mention.start is None and mention.occurrence is None
@@ -55,10 +57,11 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
         if plain:
             seen.add(key)
         taken = [span for span in spans if free.take(span)]
+        placed |= {(span, mention.type) for span in taken}
         entities += [Entity(s, e, mention.type, text[s:e], mention.score) for s, e in taken]
         if not spans:
             issues.append(Issue("invented", "", f"a mention of type {mention.type}"))
-        elif not taken:
+        elif not taken and any((span, mention.type) not in placed for span in spans):
             issues.append(Issue("unparsed", "", f"a mention of type {mention.type} lies on another one"))
     return sorted(entities, key=lambda e: e.start), issues
 

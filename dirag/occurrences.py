@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from dirag import resources
+
 # Controls, NUL among them, and lone surrogates go with the spaces: no model can write them.
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _BLANKS = re.compile(_BLANK.pattern[:-1] + "{2,}")
@@ -43,6 +45,16 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and _BLANK.match(text[end - 1]):
         end -= 1
     return start, end
+
+
+def may_begin_name(word: str) -> bool:
+    """Whether a name may begin with this word; function words do not, nor at the beginning of a sentence."""
+    return word[:1].lower() + word[1:] not in resources.words("function-words.txt")
+
+
+def may_end_name(word: str) -> bool:
+    """Whether a name may end with this word, in its own case: the A of hepatitis A is no function word."""
+    return word not in resources.words("function-words.txt")
 
 
 def flat_view(text: str) -> View:

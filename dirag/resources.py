@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,13 @@ def path(*parts: str) -> Path:
             hint="install dirag anew, or run it from a complete source checkout",
         )
     return found
+
+
+@cache
+def words(file: str) -> frozenset[str]:
+    """A word list of ``kb/``."""
+    lines = path("kb", file).read_text("utf-8").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
 def home() -> Path:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 
 from dirag.data import Hit, Match
-from dirag.knowledge.scanning import read_stopwords
+from dirag.occurrences import may_begin_name, may_end_name
 from dirag.protocols import Index
 
 #: Hits by spelling or meaning that are less probable are left out: most of them would be wrong. Chosen on
@@ -66,18 +65,12 @@ def windows(text: str) -> Iterator[tuple[int, int]]:
     """The spans of a few words that may be a name: in one phrase, without function words at their ends."""
     words = [match.span() for match in _WORD.finditer(text)]
     for first, (start, after) in enumerate(words):
-        if text[start].lower() + text[start + 1 : after] in _function_words():
+        if not may_begin_name(text[start:after]):
             continue
         end = start
         for begin, stop in words[first : first + LONGEST]:
             if not _GAP.fullmatch(text, end, begin):
                 break
             end = stop
-            # In their own case here: the A of hepatitis A and the IT of a gene are none.
-            if text[begin:end] not in _function_words():
+            if may_end_name(text[begin:end]):
                 yield start, end
-
-
-@cache
-def _function_words() -> frozenset[str]:
-    return frozenset(read_stopwords("function-words.txt"))

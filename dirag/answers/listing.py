@@ -25,7 +25,7 @@ from dirag.align import Span, occurrences, place
 from dirag.answers.items import reads_as_none
 from dirag.constraint import Builder
 from dirag.data import Entity, Mention
-from dirag.occurrences import flatten, is_boundary, is_bounded, trim
+from dirag.occurrences import flatten, is_boundary, is_bounded, may_begin_name, may_end_name, trim
 
 _LONGEST = 16  # tokens and blanks of a marked string that may be written under the constraint
 _MAY_READ_AS_NONE = re.compile(r"[.\"'*-]|none", re.IGNORECASE)
@@ -186,10 +186,13 @@ class Spelling:
 def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
     """Start, end and ordinal of strings that stand more than once between token boundaries, in text order.
 
-    They have a letter or a digit, no blank at an end, and at most ``_LONGEST`` tokens and blanks.
+    They have a letter, neither a blank nor a function word at an end, and at most ``_LONGEST`` tokens and
+    blanks: other marks are noise that a model makes where it has nothing more to say.
     """
     places: list[tuple[int, int, int]] = []
-    starts = [i for i, at in enumerate(bounds[:-1]) if view[at] != " "]
+    tokens = [view[start:end] for start, end in pairwise(bounds)]
+    starts = [i for i, token in enumerate(tokens) if token != " " and may_begin_name(token)]
+    ends = {i for i, token in enumerate(tokens, start=1) if token != " " and may_end_name(token)}
     for size in range(1, _LONGEST + 1):
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for i in starts:
@@ -197,7 +200,7 @@ def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
                 groups[view[bounds[i] : bounds[i + size]]].append(i)
         several = {string: found for string, found in groups.items() if len(found) > 1}
         for string, found in several.items():
-            if string[-1] != " " and any(map(str.isalnum, string)):
+            if found[0] + size in ends and any(map(str.isalpha, string)):
                 places += [(bounds[i], bounds[i + size], n) for n, i in enumerate(found, start=1)]
         starts = sorted(chain.from_iterable(several.values()))
     return sorted(places)

@@ -25,7 +25,7 @@ class Scanner:
 
     def __init__(self, trie: Trie, part: Part, *, stopwords: Iterable[str] | None = None) -> None:
         self._trie, self._part = trie, part
-        listed = read_stopwords() if stopwords is None else stopwords
+        listed = resources.words("stopwords.txt") if stopwords is None else stopwords
         self._stopped = {trie.find(normalise.key(word)) for word in listed}
 
     def longest(self, text: str) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
@@ -68,9 +68,3 @@ def _is_one_phrase(surface: str) -> bool:
 def in_another_case(alias: str, surface: str) -> bool:
     """Whether a short name stands in another case than the vocabulary's: "was" is not WAS, "gout" is Gout."""
     return alias != surface and normalise.is_acronym(alias)
-
-
-def read_stopwords(file: str = "stopwords.txt") -> list[str]:
-    """A word list that comes with the package: the stop list, or another."""
-    lines = resources.path("kb", file).read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
