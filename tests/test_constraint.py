@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise, product
 from pathlib import Path
@@ -40,19 +39,26 @@ def language(constraint: Constraint, longest: int) -> set[str]:
     return found
 
 
-def plain_lists(text: str, types: tuple[str, ...]) -> Iterator[str]:
-    """All lists of bounded strings of the text, in order and apart, by trying every set of spans."""
+def lists(text: str, types: tuple[str, ...]) -> Iterator[str]:
+    """All lists of bounded strings of the text, in order and apart, by trying every set of spans.
+
+    A string that stands several times may have its ordinal, unless it has no letter, or the function word "a"
+    at an end.
+    """
     bounds = [i for i in range(len(text) + 1) if is_boundary(text, i)]
     spans = [(a, b) for a, b in combinations(bounds, 2) if text[a] != " " != text[b - 1]]
+    labels = [""] if len(types) == 1 else [f" ({label})" for label in types]
+    forms: dict[tuple[int, int], list[str]] = {}
+    for a, b in spans:
+        string = text[a:b]
+        same = [span for span in spans if text[slice(*span)] == string]
+        name = re.search("[ab]", string) and not re.search(r"^a(?!b)|(?<!b)a$", string)
+        mark = f"#{same.index((a, b)) + 1} " if name and len(same) > 1 else ""
+        forms[a, b] = [f"{m}{string}{label}" for m in {"", mark} for label in labels]
     for size in range(1, 5):
         for chosen in combinations(spans, size):
             if all(one[1] <= other[0] for one, other in combinations(chosen, 2)):
-                for labels in product(types, repeat=size):
-                    texts = [text[a:b] for a, b in chosen]
-                    if len(types) == 1:
-                        yield "; ".join(texts)
-                    else:
-                        yield "; ".join(f"{t} ({label})" for t, label in zip(texts, labels, strict=True))
+                yield from map("; ".join, product(*(forms[span] for span in chosen)))
 
 
 @pytest.mark.parametrize("types", [("D",), ("D", "G")])
@@ -63,26 +69,8 @@ def test_lists_are_those_of_brute_force(types: tuple[str, ...], text: str) -> No
     longest = 10 if len(types) == 1 else 14
     constraint = make("mentions", types).constrain(text)
     admitted = {answer for answer in language(constraint, longest + 1) if not answer.startswith(" ")}
-    expected = {"none", *plain_lists(text, types)}
-    assert {a for a in admitted if "#" not in a and len(a) <= longest} == {
-        a for a in expected if len(a) <= longest
-    }
-    marked = {a for a in admitted if re.fullmatch(r"#\d [^;]*", a)}
-    suffixes = [""] if len(types) == 1 else [f" ({label})" for label in types]
-    bounds = [i for i in range(len(text) + 1) if is_boundary(text, i)]
-    spans = [(a, b) for a, b in combinations(bounds, 2) if text[a] != " " != text[b - 1]]
-    strings = Counter(text[a:b] for a, b in spans if re.search("[ab]", text[a:b]))
-    for string in list(strings):  # "a" is a function word, "ab" and "ba" are none
-        if re.match(r"a(?!b)", string) or re.search(r"(?<!b)a$", string):
-            del strings[string]
-    expected = {
-        f"#{n} {string}{suffix}"
-        for string, number in strings.items()
-        for n in range(1, number + 1)
-        for suffix in suffixes
-        if number > 1
-    }
-    assert marked == {a for a in expected if len(a) <= longest + 1}
+    expected = {"none", *lists(text, types)}
+    assert {a for a in admitted if len(a) <= longest} == {a for a in expected if len(a) <= longest}
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,9 +2,10 @@
 
 A listed mention means every place where its string stands between token boundaries and no longer listed
 mention does (``tests/benchmarks/repeats.py`` says what the other convention, one item a place, would cost).
-Where that would be wrong, the places meant come last, in text order, each with its ordinal in
+Where that would be wrong, the places meant are listed one by one, each with its ordinal in
 :func:`dirag.align.occurrences`: ``APC; #2 cancer`` is the second "cancer" only. Of strings that stand there
-once this is never said, but for those with an end inside a word, which have no other way.
+once this is never said, but for those with an end inside a word, which have no other way. Items come in text
+order.
 
 A mention has no blanks at its ends, and a line break inside it is a space. A backslash stands before
 ``\\`` and the first sign of the separator, before a full stop at the end, and before the first character of a
@@ -14,9 +15,8 @@ mention that begins with ``#`` or that would read as none. :class:`dirag.answers
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TypeAlias
@@ -44,7 +44,7 @@ class Item:
 
 
 def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[Item]:
-    """The entities of these types as items in text order, those with an ordinal last.
+    """The entities of these types as items in text order.
 
     Of entities that overlap, the first and longest stays.
     """
@@ -56,8 +56,9 @@ def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[I
             groups[flatten(text[slice(*span)]), entity.type].append(span)
             end = span[1]
     marked = _ambiguous(text, groups)
-    plain = [Item(*key) for key in groups if key not in marked]
-    return plain + [Item(*key, ordinal) for ordinal, key in _ordinals(text, groups, marked)]
+    listed = [(spans[0], Item(*key)) for key, spans in groups.items() if key not in marked]
+    listed += _one_by_one(text, groups, marked)
+    return [item for _, item in sorted(listed, key=lambda each: each[0])]
 
 
 def _ambiguous(text: str, groups: Groups) -> Set[Key]:
@@ -81,12 +82,12 @@ def _misread(text: str, groups: Groups, marked: Set[Key]) -> Set[Key]:
     return {key for key, spans in groups.items() if read[key] != spans}
 
 
-def _ordinals(text: str, groups: Groups, marked: Set[Key]) -> list[tuple[int, Key]]:
-    """The ordinal of each marked place, in text order."""
-    spans = occurrences(text, [name for name, _ in marked])
-    number = {(name, span): n for name, found in spans.items() for n, span in enumerate(found, start=1)}
-    places = sorted((span, key) for key in marked for span in groups[key])
-    return [(number[key[0], span], key) for span, key in places]
+def _one_by_one(text: str, groups: Groups, marked: Set[Key]) -> Iterator[tuple[Span, Item]]:
+    """The places of marked strings, each as an item with its ordinal."""
+    found = occurrences(text, [name for name, _ in marked])
+    for name, type_ in marked:
+        for span in groups[name, type_]:
+            yield span, Item(name, type_, found[name].index(span) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +123,16 @@ class Spelling:
     def add(
         self, builder: Builder, view: str, start: int, done: int, suffixes: Iterable[str] = ("",)
     ) -> None:
-        """Add the ways from ``start`` to ``done``: lists of strings of the flat text, then of marked ones.
+        """Add the ways from ``start`` to ``done``: lists of strings of the flat text, in text order.
 
-        All stand between token boundaries and in text order; the marked ones are those of
-        :func:`_repeated`. States and edges are linear in the text: one chain waits for the next start, one
-        copies from boundary to boundary, one waits for the next of the marked.
+        They stand between token boundaries and do not overlap; those of :func:`_repeated` may have their
+        ordinals. States are linear in the text: one chain waits for the next start, one copies from boundary
+        to boundary.
         """
         bounds = [i for i in range(len(view) + 1) if is_boundary(view, i)]
         gap, inside, ended = ([builder.state() for _ in bounds] for _ in range(3))
         endings = [suffix + self.quote for suffix in dict.fromkeys(suffixes)]
-        marker = self._add_marked(builder, view, bounds, done, endings)
         builder.edge(start, "", gap[0])
-        builder.edge(start, f"{self.quote}#", marker)
         for i, (at, end) in enumerate(pairwise(bounds)):
             piece = view[at:end]
             builder.edge(gap[i], "", gap[i + 1])
@@ -145,35 +144,15 @@ class Spelling:
                 builder.edge(inside[i], self._written("\\."), ended[i + 1])
             elif piece != " ":
                 builder.edge(inside[i + 1], "", ended[i + 1])
+        for first, last, ordinal in _repeated(view, bounds):
+            string = view[bounds[first] : bounds[last]]
+            builder.edge(gap[first], self._opened(Item(string, "", ordinal)), ended[last])
         for state, rest in zip(ended, gap, strict=True):
-            after = self._add_end(builder, state, done, endings)
-            builder.edge(after, self.separator + self.quote + "#", marker)
+            after = builder.state()
+            for ending in endings:
+                builder.edge(state, ending, after)
+            builder.edge(after, "", done)
             builder.edge(after, self.separator, rest)
-
-    def _add_marked(
-        self, builder: Builder, view: str, bounds: Sequence[int], done: int, endings: Sequence[str]
-    ) -> int:
-        """Add the lists of marked strings, from behind the sign of the first one."""
-        places = _repeated(view, bounds)
-        gap = [builder.state() for _ in range(len(places) + 1)]
-        ended: dict[int, int] = {}
-        for i, (start, end, ordinal) in enumerate(places):
-            rest = bisect_left(places, (end,))
-            if rest not in ended:
-                ended[rest] = builder.state()
-                after = self._add_end(builder, ended[rest], done, endings)
-                builder.edge(after, f"{self.separator}{self.quote}#", gap[rest])
-            written = self._opened(Item(view[start:end], "", ordinal))
-            builder.edge(gap[i], "", gap[i + 1])
-            builder.edge(gap[i], written.removeprefix(f"{self.quote}#"), ended[rest])
-        return gap[0]
-
-    def _add_end(self, builder: Builder, state: int, done: int, endings: Sequence[str]) -> int:
-        after = builder.state()
-        builder.edge(after, "", done)
-        for ending in endings:
-            builder.edge(state, ending, after)
-        return after
 
     def _openings(self, view: str, start: int, end: int) -> list[str]:
         """The ways in which a mention that begins with ``view[start:end]`` may be written so far."""
@@ -184,7 +163,7 @@ class Spelling:
 
 
 def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Start, end and ordinal of strings that stand more than once between token boundaries, in text order.
+    """The strings that stand more than once between token boundaries: the numbers of their bounds, ordinals.
 
     They have a letter, neither a blank nor a function word at an end, and at most ``_LONGEST`` tokens and
     blanks: other marks are noise that a model makes where it has nothing more to say.
@@ -201,6 +180,6 @@ def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
         several = {string: found for string, found in groups.items() if len(found) > 1}
         for string, found in several.items():
             if found[0] + size in ends and any(map(str.isalpha, string)):
-                places += [(bounds[i], bounds[i + size], n) for n, i in enumerate(found, start=1)]
+                places += [(i, i + size, n) for n, i in enumerate(found, start=1)]
         starts = sorted(chain.from_iterable(several.values()))
-    return sorted(places)
+    return places
