@@ -218,7 +218,7 @@ def test_other_settings_are_refused(
 def test_the_card_tells_what_made_it_and_no_text(reference: Path, corpus: Path) -> None:
     card = (reference / "README.md").read_text("utf-8")
     told = [f'"{name}"' for name in ("rate", "epochs", "rank", "shots", "model")]
-    told += ["dirag train adapter …", "| train | 4 | chemical 2, disease 4 | unknown |", "kept", "sha256"]
+    told += ["dirag train adapter …", "| train | 4 | 1 | chemical 2, disease 4 | unknown |", "kept", "sha256"]
     assert [each for each in told if each not in card] == []
     assert not any(text in card for text, _ in TEXTS)
     assert not any(name in card for _, names in TEXTS for name in names)

@@ -19,7 +19,7 @@ COMMANDS = {
     "prompt": ("dirag.cli.prompt:prompt", "Print the exact prompt for a text; call no model."),
     "kb": ("dirag.cli.kb:kb", "Build and search knowledge bases of vocabularies."),
     "examples": ("dirag.cli.examples:examples", "Build and search pools of in-context examples."),
-    "train": ("dirag.cli.train:train", "Fit adapters to annotated corpora."),
+    "train": ("dirag.cli.train:train", "Fit adapters to annotated corpora, or to labels of an LLM."),
     "models": ("dirag.cli.models:models", "Weights and vocabularies: known, fetched, where."),
     "config": ("dirag.cli.config:config", "Print the settings in force, and from where."),
 }
