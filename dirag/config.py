@@ -7,10 +7,10 @@ file its keys, the environment its ``DIRAG_*`` variables, under the same words.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dirag.data import Match
 from dirag.errors import InputError, UsageError, unknown
@@ -18,6 +18,13 @@ from dirag.errors import InputError, UsageError, unknown
 T = TypeVar("T")
 
 FILE_NAME = "dirag.toml"
+#: The settings that an adapter was trained for, in its folder.
+ADAPTER_FILE_NAME = "settings.toml"
+#: What such a file may set.
+ADAPTER_SETTINGS = (
+    *("answer", "prompt", "descriptions", "constrain", "lexicon", "min_score"),
+    *("shots", "example_order", "concepts", "concept_lines"),
+)
 
 #: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
@@ -193,6 +200,23 @@ class Config:
 def options() -> dict[str, Option]:
     """Field name -> option, in the order in which they are shown."""
     return {f.name: f.metadata["option"] for f in fields(Config)}
+
+
+def configured(values: Mapping[str, Any], *, said: Collection[str]) -> Config:
+    """The config of these values, of which those that no one has ``said`` give way to its adapter's settings.
+
+    Raises UsageError or InputError for a settings file that cannot be used.
+    """
+    config = Config(**values)
+    path = Path(config.adapter).expanduser() / ADAPTER_FILE_NAME
+    if config.adapter == "none" or not path.is_file():
+        return config
+    settings: dict[str, Any] = dict(read_file(path, known=ADAPTER_SETTINGS))
+    for name, value in settings.items():
+        if type(value) is not type(default := getattr(config, name)):
+            kind = type(default).__name__
+            raise UsageError(f"{path}: setting {name!r} is {value!r}, which is no {kind}", hint="mend it")
+    return replace(config, **{name: value for name, value in settings.items() if name not in said})
 
 
 def split_names(value: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -24,7 +25,7 @@ from dirag.backends import weights as gguf_weights
 from dirag.backends.llamacpp import LlamaCpp
 from dirag.backends.openvino_engine import OpenVino
 from dirag.cli import cli
-from dirag.config import Config
+from dirag.config import Config, configured
 from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
 from dirag.training import adapter as training
@@ -360,6 +361,30 @@ def test_a_folder_is_an_adapter_for_every_engine(
         closing(assembly.backend(Config(backend="llamacpp", model=str(tiny[1]), adapter=str(tmp_path)))),
     ):
         pass
+
+
+def test_its_settings_stand_where_nothing_is_said(reference: Path, tmp_path: Path) -> None:
+    def told(*options: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "dirag", "config", *options]
+        run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        return tomllib.loads(run.stdout)
+
+    adapter = ("--adapter", str(reference))
+    changed = {"adapter": str(reference), "shots": 0}
+    assert told(*adapter) == told() | changed
+    assert told(*adapter, "--shots", "3") == told("--shots", "3") | {"adapter": str(reference)}
+    (tmp_path / "dirag.toml").write_text("shots = 5\n", "utf-8")
+    assert told(*adapter)["shots"] == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("shots = true", "setting 'shots' is True, which is no int"), ("backend = 'vllm'", "unknown setting")],
+)
+def test_settings_that_cannot_be_used_are_refused(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(line, "utf-8")
+    with pytest.raises(UsageError, match=message):
+        configured({"adapter": str(tmp_path)}, said=())
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from dirag.cli.options import config_options, flag, variable
-from dirag.config import options
+from dirag.cli.options import config_of, config_options, flag, variable
+from dirag.config import ADAPTER_FILE_NAME, options
 
 
 @click.command(short_help="Print the settings in force, and from where.")
@@ -17,13 +18,14 @@ def config(**values: Any) -> None:
     """Print the settings in force, one a line, each with where it comes from.
 
     The output is a valid dirag.toml. The command line wins over DIRAG_* variables, these over
-    the file, the file over the defaults.
+    the file, the file over what an adapter was trained for, and that over the defaults.
 
     \b
     dirag config --shots 4
     dirag config > new.toml
     """
     ctx = click.get_current_context()
+    made = asdict(config_of(dict(values)))
     origins: dict[ParameterSource | None, str] = {
         ParameterSource.COMMANDLINE: "command line",
         ParameterSource.DEFAULT_MAP: str(ctx.obj),
@@ -32,7 +34,9 @@ def config(**values: Any) -> None:
     for name in options():
         source = ctx.get_parameter_source(name)
         origin = variable(name) if source is ParameterSource.ENVIRONMENT else origins.get(source, "default")
-        click.echo(f"{flag(name)[2:]} = {_toml(values[name])}  # {origin}")
+        if made[name] != values[name]:
+            origin = f"{values['adapter']}/{ADAPTER_FILE_NAME}"
+        click.echo(f"{flag(name)[2:]} = {_toml(made[name])}  # {origin}")
 
 
 def _toml(value: object) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from dirag.cli.options import Values, flag
+from dirag.cli.options import Values, flag, said
 from dirag.cli.scores import head, row
-from dirag.config import Config, options
+from dirag.config import Config, configured, options
 from dirag.errors import UsageError
 
 #: Options that go for a whole grid: how it runs, and which documents are drawn.
@@ -50,7 +50,7 @@ def cells(values: dict[str, Any]) -> list[Cell]:
     made = []
     for chosen in product(*varied.values()):
         here = dict(zip(varied, chosen, strict=True))
-        made.append(Cell(here, Config(**(taken | here))))
+        made.append(Cell(here, configured(taken | here, said=said())))
     names = [cell.name for cell in made]
     if len(set(names)) < len(names):
         raise UsageError("two values of an option have the same last part", hint="name files apart")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from dirag.config import Config, Option, options, split_names
+from dirag.config import Config, Option, configured, options, split_names
 
 DEFAULT_ENCODER = Config().encoder
 
@@ -193,4 +194,10 @@ def standard_lines() -> Iterator[str]:
 
 def config_of(values: dict[str, Any]) -> Config:
     """Takes the options of ``Config`` that a command has out of its values."""
-    return Config(**{name: values.pop(name) for name in options() if name in values})
+    return configured({name: values.pop(name) for name in options() if name in values}, said=said())
+
+
+def said() -> set[str]:
+    """The options of the command in work that the command line, the environment or a file sets."""
+    source = click.get_current_context().get_parameter_source
+    return {name for name in options() if source(name) not in (None, ParameterSource.DEFAULT)}

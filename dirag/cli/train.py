@@ -138,13 +138,14 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
 
     The model learns to answer the prompts of that run: with 0 to --shots examples, mostly none, with and
     without --concepts lines and, of a corpus with several types, asked for all or some of them. DIR serves
-    every engine as --adapter, and tells in its README.md what it was made of. Held-out sentences are tagged
+    every engine as --adapter, and tells in its README.md what it was made of, in its settings.toml what
+    for. Held-out sentences are tagged
     now and then, and the best adapter is kept. Ctrl-C stops, and --resume goes on to the same adapter.
 
     \b
     Example:
       dirag train adapter --dataset ncbi-disease,bc5cdr -o adapter --epochs 2
-      dirag tag notes.txt --types disease --adapter adapter --shots 0
+      dirag tag notes.txt --types disease --adapter adapter
     """
     from dirag.training import adapter as training
     from dirag.training.recipe import Recipe

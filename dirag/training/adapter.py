@@ -12,11 +12,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dirag import assembly, fingerprint, resources
 from dirag.assembly import ADAPTER_FILE
+from dirag.config import ADAPTER_FILE_NAME, ADAPTER_SETTINGS, Config
 from dirag.errors import UsageError
 from dirag.training import card, conversion, model, validation
 from dirag.training.batches import Position, Row, batches
@@ -129,13 +131,23 @@ def _write(folder: Path, adapted: Adapted, made: Made) -> None:
     tensors = adapted.tensors()
     about = {name: _plain(value) for name, value in adapted.config.to_dict().items()}
     about |= {"base_model_name_or_path": made.recipe.model, "inference_mode": True}
-    parts = {name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE)}
+    parts = {name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE, ADAPTER_FILE_NAME)}
     parts[_CONFIG].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
     save_file(tensors, parts[_WEIGHTS], metadata={"format": "pt"})
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     conversion.write(parts[ADAPTER_FILE], arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
+    parts[ADAPTER_FILE_NAME].write_text("".join(_settings(made.recipe.config)), "utf-8")
     for name, part in parts.items():
         part.replace(folder / name)
+
+
+def _settings(config: Config) -> Iterator[str]:
+    """The settings of the runs that the adapter is for: bare prompts in the words that it has learnt."""
+    words = Path(config.prompt).expanduser()
+    prompt = str(words.resolve()) if words.is_file() else config.prompt
+    bare = replace(config, shots=0, concepts=0, prompt=prompt)
+    for name in ADAPTER_SETTINGS:
+        yield f"{name.replace('_', '-')} = {json.dumps(getattr(bare, name))}\n"
 
 
 def _plain(value: Any) -> Any:
