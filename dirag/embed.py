@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dirag import resources
 from dirag.errors import ArtifactError, UsageError
-from dirag.resources import quiet
+from dirag.resources import loading, quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,14 +164,7 @@ def _identity(path: Path) -> str:
 def load_model(path: Path, device: str) -> SentenceTransformer:
     """The sentence-transformers model in a folder; raises ArtifactError where it cannot be loaded."""
     with quiet():
-        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
-
-        try:
-            return SentenceTransformer(str(path), device=device, local_files_only=True)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ArtifactError(
-                f"{str(path)!r} could not be loaded as a sentence encoder: {reason}",
-                hint="it must be a complete folder as sentence-transformers saves it",
-            ) from error
+    failed = f"{str(path)!r} could not be loaded as a sentence encoder"
+    with loading(failed, hint="it must be a complete folder as sentence-transformers saves it"):
+        return SentenceTransformer(str(path), device=device, local_files_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from dirag import vectors as stored
-from dirag.data import Document, Result
+from dirag.data import Document, Result, Segment
 from dirag.embed import identity
 from dirag.errors import ExamplesError
 from dirag.formats import jsonl
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dirag.protocols import Embedder
 
 SCHEMA = 1
+#: The reason under which sentences that :func:`cut` refuses are counted.
+CUT = "sentences that cut a mention"
 MANIFEST, EXAMPLES, VECTORS = "manifest.json", "examples.jsonl", "vectors.npy"
 
 
@@ -198,12 +200,19 @@ def _sentences(document: Document, left_out: Counter[str], *, whole: bool) -> It
         yield Document(document.id, document.text, document.entities)
         return
     for piece in pieces:
-        touching = [e for e in document.entities if e.start < piece.end and e.end > piece.start]
-        if any(e.start < piece.start or e.end > piece.end for e in touching):
-            left_out["sentences that cut a mention"] += 1
-            continue
-        inside = tuple(replace(e, start=e.start - piece.start, end=e.end - piece.start) for e in touching)
-        yield Document(f"{document.id}:{piece.start}", piece.text, inside)
+        if (sentence := cut(document, piece)) is None:
+            left_out[CUT] += 1
+        else:
+            yield sentence
+
+
+def cut(document: Document, piece: Segment) -> Document | None:
+    """The piece as a document of its own, with its entities; None where it would cut one in two."""
+    touching = [e for e in document.entities if e.start < piece.end and e.end > piece.start]
+    if any(e.start < piece.start or e.end > piece.end for e in touching):
+        return None
+    inside = tuple(replace(e, start=e.start - piece.start, end=e.end - piece.start) for e in touching)
+    return Document(f"{document.id}:{piece.start}", piece.text, inside)
 
 
 def _types(examples: Iterable[Document]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dirag.bert import batches
 from dirag.errors import ArtifactError
-from dirag.resources import quiet
+from dirag.resources import loading, quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,20 +62,13 @@ def _load(path: Path, pooling: str) -> tuple[Any, Any]:
     """Tokenizer and model of a folder; raises ArtifactError where they are not all there."""
     with quiet():
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModel, AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model, report = AutoModel.from_pretrained(
-                path, local_files_only=True, dtype=torch.float32, output_loading_info=True
-            )
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ArtifactError(
-                f"{str(path)!r} could not be loaded as a transformers encoder: {reason}",
-                hint="it must be a complete folder: config.json, weights and tokenizer",
-            ) from error
+    failed = f"{str(path)!r} could not be loaded as a transformers encoder"
+    with loading(failed, hint="it must be a complete folder: config.json, weights and tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        model, report = AutoModel.from_pretrained(
+            path, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
     missing = [name for name in report["missing_keys"] if "pooler" not in name]
     if missing:
         raise ArtifactError(

@@ -106,3 +106,16 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bar:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def loading(failed: str, *, hint: str) -> Iterator[None]:
+    """Keeps a loader quiet; what its files lack becomes an ArtifactError that begins with ``failed``."""
+    with quiet():
+        from safetensors import SafetensorError
+
+        try:
+            yield
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ArtifactError(f"{failed}: {reason}", hint=hint) from error

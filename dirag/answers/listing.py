@@ -85,9 +85,10 @@ def _misread(text: str, groups: Groups, marked: Set[Key]) -> Set[Key]:
 def _one_by_one(text: str, groups: Groups, marked: Set[Key]) -> Iterator[tuple[Span, Item]]:
     """The places of marked strings, each as an item with its ordinal."""
     found = occurrences(text, [name for name, _ in marked])
+    ordinals = {name: {span: n for n, span in enumerate(spans, start=1)} for name, spans in found.items()}
     for name, type_ in marked:
         for span in groups[name, type_]:
-            yield span, Item(name, type_, found[name].index(span) + 1)
+            yield span, Item(name, type_, ordinals[name][span])
 
 
 @dataclass(frozen=True, slots=True)

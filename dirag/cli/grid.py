@@ -47,10 +47,10 @@ def cells(values: dict[str, Any]) -> list[Cell]:
         raise UsageError(
             "--record keeps one run, not a grid", hint="--cache default keeps the answers of all"
         )
-    made = []
+    made, asked = [], said()
     for chosen in product(*varied.values()):
         here = dict(zip(varied, chosen, strict=True))
-        made.append(Cell(here, configured(taken | here, said=said())))
+        made.append(Cell(here, configured(taken | here, said=asked)))
     names = [cell.name for cell in made]
     if len(set(names)) < len(names):
         raise UsageError("two values of an option have the same last part", hint="name files apart")

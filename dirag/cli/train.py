@@ -114,7 +114,7 @@ def silver(paths: tuple[str, ...], output: Path, min_score: float, linked: bool)
 @click.option(
     "--base", default="", metavar="NAME|PATH", help="Weights to train on [default: those of --model]."
 )
-@_number("epochs", _POSITIVE, "Passes over the sentences.")
+@_number("epochs", _POSITIVE, "Passes over the lessons.")
 @_number("rate", _POSITIVE, "Highest rate of learning.")
 @_number("batch", _COUNT, "Tokens a step, padding included.")
 @_number("rank", _COUNT, "Rank of the adapter.")

@@ -101,12 +101,15 @@ class Lessons:
         self.builder = cache(self._builder)
         self._retriever = cache(self._opened_retriever)
         self._selectors = [self._selector(corpus) for corpus in corpora]
-        places = [(n, d) for n, corpus in enumerate(corpora) for d in corpus.pool.examples * corpus.times]
-        self._places = [(n, d) for n, d in places if self._fits(corpora[n].types, d.text)]
-        self.left_out = len(places) - len(self._places)
+        self._places: list[tuple[int, Document]] = []
+        self.left_out = 0
+        for n, corpus in enumerate(corpora):
+            fitting = [(n, d) for d in corpus.pool.examples if self._fits(corpus.types, d.text)]
+            self._places += fitting * corpus.times
+            self.left_out += (len(corpus.pool.examples) - len(fitting)) * corpus.times
         if not self._places:
             raise DatasetError(
-                f"none of {len(places)} lessons fits a context of {config.context} tokens",
+                f"none of {self.left_out} lessons fits a context of {config.context} tokens",
                 hint="give a longer --context",
             )
 

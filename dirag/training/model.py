@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from dirag.backends import vocabulary, weights
 from dirag.backends.vllm_answer import Reader
-from dirag.errors import ArtifactError, UsageError
-from dirag.resources import quiet
+from dirag.errors import UsageError
+from dirag.resources import loading
 from dirag.training.batches import Row
 from dirag.training.lessons import Lesson
 
@@ -96,19 +96,11 @@ def load(path: Path, *, precision: str, device: str) -> Any:
     return model.to(device)
 
 
-@contextmanager
-def _loading(path: Path) -> Iterator[None]:
-    from safetensors import SafetensorError
-
-    with quiet():
-        try:
-            yield
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ArtifactError(
-                f"{path} could not be loaded as a causal language model: {reason}",
-                hint="give a complete folder of transformers, or a GGUF file of a Llama or Qwen model",
-            ) from error
+def _loading(path: Path) -> AbstractContextManager[None]:
+    failed = f"{path} could not be loaded as a causal language model"
+    return loading(
+        failed, hint="give a complete folder of transformers, or a GGUF file of a Llama or Qwen model"
+    )
 
 
 class Adapted:

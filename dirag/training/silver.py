@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
-from dirag.data import Document, Entity, Issue, Segment
+from dirag.data import Document, Entity
+from dirag.pool import CUT, cut
 from dirag.segment import segments
 from dirag.selection import comparison_form
 
@@ -29,27 +29,22 @@ def sentences(
         if not document.text.strip():
             left_out["documents without text"] += 1
         for segment in segments(document.text):
-            inside = [e for e in document.entities if e.start < segment.end and e.end > segment.start]
-            form = comparison_form(segment.text)
-            if reason := _doubt(segment, inside, document.issues, min_score=min_score, linked=linked):
+            if any(issue.where == segment.where and issue.code in _LOSSES for issue in document.issues):
+                left_out["sentences with an issue"] += 1
+            elif (sentence := cut(document, segment)) is None:
+                left_out[CUT] += 1
+            elif reason := _doubt(sentence.entities, min_score=min_score, linked=linked):
                 left_out[reason] += 1
-            elif form in seen:
+            elif (form := comparison_form(sentence.text)) in seen:
                 left_out["sentences seen before"] += 1
             else:
                 seen.add(form)
-                moved = [replace(e, start=e.start - segment.start, end=e.end - segment.start) for e in inside]
-                yield Document(f"{document.id}:{segment.start}", segment.text, tuple(moved))
+                yield sentence
 
 
-def _doubt(
-    segment: Segment, inside: Iterable[Entity], issues: Iterable[Issue], *, min_score: float, linked: bool
-) -> str:
-    """Why a sentence is not taken; empty where it is."""
-    if any(issue.where == segment.where and issue.code in _LOSSES for issue in issues):
-        return "sentences with an issue"
-    for entity in inside:
-        if entity.start < segment.start or entity.end > segment.end:
-            return "sentences that cut a mention"
+def _doubt(entities: Iterable[Entity], *, min_score: float, linked: bool) -> str:
+    """Why a sentence with these entities is not taken; empty where it is."""
+    for entity in entities:
         if entity.score is not None and entity.score < min_score:
             return "sentences with a score below the least"
         if linked and entity.concept is None:
