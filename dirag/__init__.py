@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dirag.config import Config
+    from dirag.config import Config, configure
     from dirag.data import Concept, Document, Entity, Hit, Issue, Result, Segment
     from dirag.errors import DiragError
     from dirag.formats import read
@@ -26,6 +26,7 @@ __all__ = [
     "Issue",
     "Result",
     "Segment",
+    "configure",
     "read",
     "segments",
     "tag",
@@ -33,6 +34,7 @@ __all__ = [
 
 _HOMES = {
     "Config": "config",
+    "configure": "config",
     "DiragError": "errors",
     "read": "formats",
     "segments": "segment",

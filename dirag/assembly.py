@@ -14,7 +14,7 @@ from dirag import answers, builtin, fingerprint, selection
 from dirag import pool as pools
 from dirag.answers.candidates import Candidates
 from dirag.artifacts import locate
-from dirag.config import MODEL, PARALLEL, Config
+from dirag.config import MODEL, PARALLEL, Config, adapter_of
 from dirag.data import Entity, Segment
 from dirag.embed import open_encoder
 from dirag.errors import ExamplesError, PromptError, UsageError
@@ -28,7 +28,7 @@ from dirag.protocols import Backend, ExampleSelector, Index, Tagger
 from dirag.resources import private_folder
 from dirag.retrieval import Retriever
 from dirag.taggers.dictionary import DictionaryTagger
-from dirag.taggers.llm import LlmTagger
+from dirag.taggers.llm import Evidence, LlmTagger
 from dirag.votes import Sampling
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def backend(config: Config) -> Backend:
     if config.backend == "replay":
         return Replay(_weights(config))
     makers = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino, "vllm": _vllm}
-    if config.adapter != "none" and config.backend not in ADAPTING:
+    if config.adapter not in ("default", "none") and config.backend not in ADAPTING:
         raise UsageError(
             f"--backend {config.backend} takes no --adapter", hint=f"these do: {', '.join(ADAPTING)}"
         )
@@ -277,10 +277,8 @@ def _parallel(config: Config) -> int:
 
 def _adapter(config: Config) -> Path | None:
     """The adapter in the form that the engine reads."""
-    if config.adapter == "none":
-        return None
-    path = Path(config.adapter).expanduser()
-    return path / ADAPTER_FILE if path.is_dir() and config.backend != "vllm" else path
+    path = adapter_of(config)
+    return path / ADAPTER_FILE if path and path.is_dir() and config.backend != "vllm" else path
 
 
 def _remote(config: Config) -> Remote:
@@ -380,8 +378,13 @@ def tagger(
         retriever=retrieving,
         candidates=candidates(config, made),
         lexicon=lexicon(config, types, examples, index),
+        evidence=evidence(config),
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )
+
+
+def evidence(config: Config) -> Evidence:
+    return Evidence(confidence=config.confidence, adding=config.known)
 
 
 def lexicon(config: Config, types: Sequence[str], examples: Pool, index: Index | None) -> Lexicon | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dirag import resources
 from dirag.data import Match
 from dirag.errors import InputError, UsageError, unknown
 
@@ -22,12 +23,14 @@ FILE_NAME = "dirag.toml"
 ADAPTER_FILE_NAME = "settings.toml"
 #: What such a file may set.
 ADAPTER_SETTINGS = (
-    *("answer", "prompt", "descriptions", "constrain", "lexicon", "min_score"),
+    *("answer", "prompt", "descriptions", "constrain", "lexicon", "confidence", "known", "min_score"),
     *("shots", "example_order", "concepts", "concept_lines"),
 )
 
 #: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
+#: The engines that run it with its own adapter.
+OWN_ADAPTER = ("llamacpp", "openvino")
 
 TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
 BACKENDS = {
@@ -101,8 +104,8 @@ class Config:
     adapter: str = option(
         "none",
         "LoRA adapter of the model: a folder of `dirag train adapter`, for vllm any of PEFT, for the others "
-        "a GGUF file.",
-        "none|PATH",
+        f"a GGUF file; default is that of {MODEL}, and none for other models.",
+        "default|none|PATH",
     )
     engine_options: tuple[str, ...] = option(
         (),
@@ -169,6 +172,15 @@ class Config:
     descriptions: bool = option(False, "Say what each entity type is, in the prompt or its answers.")
     constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
     lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")
+    confidence: float = option(
+        0.2, "Probability of a mention's words from which the model is believed.", minimum=0, maximum=1
+    )
+    known: float = option(
+        0.1,
+        "Share of a known name's places that are mentions from which it is one where the model is silent.",
+        minimum=0,
+        maximum=1,
+    )
     samples: int = option(
         1, "Answers drawn a prompt; entities stay that at least half of them name.", minimum=1
     )
@@ -202,14 +214,29 @@ def options() -> dict[str, Option]:
     return {f.name: f.metadata["option"] for f in fields(Config)}
 
 
+def adapter_of(config: Config) -> Path | None:
+    """The folder or file of a run's adapter: the one asked for, or that of the default model."""
+    if config.adapter == "none":
+        return None
+    if config.adapter != "default":
+        return Path(config.adapter).expanduser()
+    own = config.backend in OWN_ADAPTER and config.model in ("", MODEL)
+    return resources.adapter(MODEL) if own else None
+
+
+def configure(**values: Any) -> Config:
+    """A config of these options; the others have the values that the command line would give them."""
+    return configured(values, said=values)
+
+
 def configured(values: Mapping[str, Any], *, said: Collection[str]) -> Config:
     """The config of these values, of which those that no one has ``said`` give way to its adapter's settings.
 
     Raises UsageError or InputError for a settings file that cannot be used.
     """
     config = Config(**values)
-    path = Path(config.adapter).expanduser() / ADAPTER_FILE_NAME
-    if config.adapter == "none" or not path.is_file():
+    adapter = adapter_of(config)
+    if adapter is None or not (path := adapter / ADAPTER_FILE_NAME).is_file():
         return config
     settings: dict[str, Any] = dict(read_file(path, known=ADAPTER_SETTINGS))
     for name, value in settings.items():

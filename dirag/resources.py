@@ -36,6 +36,11 @@ def path(*parts: str) -> Path:
     return found
 
 
+def adapter(model: str) -> Path:
+    """The folder of the adapter that the package has for a model, named after the model."""
+    return _PACKAGE / "adapters" / model
+
+
 @cache
 def words(file: str) -> frozenset[str]:
     """A word list of ``kb/``."""

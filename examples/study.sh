@@ -12,7 +12,7 @@ dataset=$1 vocabulary=$2 out=$3 limit=${4:-200} model=${5:-}
 base=$out/base
 [ -d "$base" ] || dirag kb build "$vocabulary" --no-dense -o "$base"
 study() {
-    dirag eval --dataset "$dataset" --limit "$limit" --no-lexicon --kb "$base" --cache default "$@"
+    dirag eval --dataset "$dataset" --limit "$limit" --adapter none --no-lexicon --kb "$base" --cache default "$@"
 }
 
 study --shots 0,4,8,16 --selector random,knn --answer inline,mentions --concepts 0,8 --out "$out/runs"

@@ -180,6 +180,8 @@ OTHER: dict[str, Any] = {
     "constrain": False,
     "lexicon": False,
     "min_score": 0.5,
+    "confidence": 0.5,
+    "known": 0.5,
     "samples": 3,
     "temperature": 0.5,
     "context": 512,

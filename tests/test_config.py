@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import answers, config, selection
+from dirag import answers, assembly, config, selection
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
+from dirag.taggers.llm import Evidence
 
 KNOWN = list(options())
 
@@ -37,6 +38,10 @@ def test_a_config_is_frozen_and_comparable() -> None:
     assert Config(shots=3) == Config(shots=3) != Config()
     with pytest.raises(FrozenInstanceError):
         Config().shots = 3  # type: ignore[misc]
+
+
+def test_thresholds_are_those_of_the_tagger() -> None:
+    assert assembly.evidence(Config()) == Evidence()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ PUBLIC = {
     "Issue",
     "Result",
     "Segment",
+    "configure",
     "read",
     "segments",
     "tag",

@@ -299,7 +299,29 @@ def test_the_gguf_file_adds_what_peft_merges(
 @given(st.integers(1, 4), st.integers(1, 4))
 def test_rows_are_interleaved_head_by_head(heads: int, half: int) -> None:
     rows = np.arange(heads * half * 2)[:, None]
-    np.testing.assert_array_equal(conversion.interleaved(rows, heads), tiny_llama.permuted(rows, heads))
+    turned = conversion.interleaved(rows, heads)
+    np.testing.assert_array_equal(turned, tiny_llama.permuted(rows, heads))
+    np.testing.assert_array_equal(conversion.halved(turned, heads), rows)
+
+
+def test_training_begins_with_another_adapter(
+    corpus: Path, tiny: tuple[Path, Path], reference: Path, tmp_path: Path
+) -> None:
+    """With its weights, to the last bit; one that does not fit is refused."""
+    still = replace(SMALL, rate=1e-30, epochs=1.0)
+    began = replace(recipe(corpus, tiny, still), start=str(reference))
+    training.train(began, tmp_path / "again")
+    first, again = (
+        load_file(folder / "adapter_model.safetensors") for folder in (reference, tmp_path / "again")
+    )
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert str(reference) in (tmp_path / "again" / "README.md").read_text("utf-8")
+    for other in (replace(still, rank=2), replace(still, alpha=3.0), replace(still, targets=("q_proj",))):
+        with pytest.raises(BackendError, match="other layers, another rank or another alpha"):
+            training.train(replace(began, settings=other), tmp_path / "other")
+    with pytest.raises(DiragError, match="nowhere"):
+        training.train(replace(began, start="nowhere"), tmp_path / "other")
 
 
 def test_refuses_what_has_no_place_in_a_file(adapted: model.Adapted, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from dirag.knowledge import writer
 from dirag.knowledge.base import KnowledgeBase
 from dirag.pool import Pool
 from dirag.taggers.llm import LlmTagger
-from dirag.training import batches
+from dirag.training import batches, validation
 from dirag.training.batches import Position, Row
 from dirag.training.lessons import Corpus, Lesson, Lessons
 from dirag.training.model import padded
@@ -69,6 +69,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
 def lessons(base: KnowledgeBase) -> Lessons:
     corpora = [corpus(("disease",), seed=1), corpus(("disease", "chemical", "gene"), seed=2)]
     return Lessons(corpora, CONFIG, base, count_tokens=len)
+
+
+def upper(document: Document) -> Document:
+    entities = (replace(entity, text=entity.text.upper()) for entity in document.entities)
+    return replace(document, text=document.text.upper(), entities=tuple(entities))
 
 
 def everything(lessons: Lessons, epochs: int = 3) -> list[tuple[int, int]]:
@@ -138,6 +143,24 @@ def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
     alone = replace(made, pool=Pool.from_documents([long], whole=True))
     with pytest.raises(DatasetError, match="none of 1 lessons fits a context of 1024 tokens"):
         Lessons([alone], CONFIG, None, count_tokens=len)
+
+
+def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
+    """However they are spelled there; a file without splits is no test split of itself."""
+    learnt = corpus(("disease",)).dataset
+    sentences = list(learnt.documents)
+    in_test = [upper(each) for each in sentences[:7]]
+    for split, documents in (("train", sentences), ("test", in_test)):
+        written = b"".join(jsonl.dumps(Result(each, each.entities)) for each in documents)
+        (tmp_path / f"{split}.jsonl").write_bytes(written)
+    loaded = [Corpus.load(str(path), Config()) for path in (tmp_path, tmp_path / "train.jsonl")]
+    for times, (found, expected) in enumerate(zip(loaded, (7, 0), strict=True), start=2):
+        tests = validation.tested([found], data_dir=None, offline=True)
+        lessons = Lessons([replace(found, times=times)], Config(shots=0), None, count_tokens=len, tests=tests)
+        assert lessons.tested == expected * times
+        assert len(lessons) + lessons.tested == len(sentences) * times
+        asked = {lesson.prompt for lesson in lessons.draw([(0, place) for place in range(len(lessons))])}
+        assert not any(each.text in prompt for prompt in asked for each in sentences[:expected])
 
 
 def test_a_corpus_is_asked_for_what_it_has(tmp_path: Path) -> None:

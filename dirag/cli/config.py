@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from dirag.cli.options import config_of, config_options, flag, variable
-from dirag.config import ADAPTER_FILE_NAME, options
+from dirag.config import ADAPTER_FILE_NAME, adapter_of, options
 
 
 @click.command(short_help="Print the settings in force, and from where.")
@@ -25,7 +25,8 @@ def config(**values: Any) -> None:
     dirag config > new.toml
     """
     ctx = click.get_current_context()
-    made = asdict(config_of(dict(values)))
+    chosen = config_of(dict(values))
+    made, adapter = asdict(chosen), adapter_of(chosen)
     origins: dict[ParameterSource | None, str] = {
         ParameterSource.COMMANDLINE: "command line",
         ParameterSource.DEFAULT_MAP: str(ctx.obj),
@@ -35,7 +36,7 @@ def config(**values: Any) -> None:
         source = ctx.get_parameter_source(name)
         origin = variable(name) if source is ParameterSource.ENVIRONMENT else origins.get(source, "default")
         if made[name] != values[name]:
-            origin = f"{values['adapter']}/{ADAPTER_FILE_NAME}"
+            origin = f"{adapter}/{ADAPTER_FILE_NAME}"
         click.echo(f"{flag(name)[2:]} = {_toml(made[name])}  # {origin}")
 
 

@@ -114,6 +114,7 @@ def silver(paths: tuple[str, ...], output: Path, min_score: float, linked: bool)
 @click.option(
     "--base", default="", metavar="NAME|PATH", help="Weights to train on [default: those of --model]."
 )
+@click.option("--start", default="", metavar="DIR", help="Adapter to begin with [default: a new one].")
 @_number("epochs", _POSITIVE, "Passes over the lessons.")
 @_number("rate", _POSITIVE, "Highest rate of learning.")
 @_number("batch", _COUNT, "Tokens a step, padding included.")
@@ -153,11 +154,13 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     def tell(line: str) -> None:
         click.echo(f"dirag: {line}", err=True)
 
+    values["adapter"] = "none"
     config, resume = config_of(values), values.pop("resume")
     recipe = Recipe(
         corpora=dataset,
         config=config,
         base=values.pop("base"),
+        start=values.pop("start"),
         data_dir=values.pop("data_dir"),
         settings=Settings(**values),
         command=shlex.join(["dirag", *sys.argv[1:]]),

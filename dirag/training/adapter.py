@@ -96,6 +96,9 @@ def _course(made: Made, checkpoint: Path) -> Course:
         targets=settings.targets,
         seed=config.seed,
     )
+    if made.start:
+        shapes = {name: tensor.shape for name, tensor in adapted.tensors().items()}
+        adapted.fill(conversion.read(made.start, shapes, adapted.base_config, alpha=settings.alpha))
     total = max(1, round(settings.epochs * len(made.lessons)))
     return Course(adapted, settings, total=total, checkpoint=checkpoint, made_of=made_of(made, device=device))
 

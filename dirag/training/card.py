@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
+from dirag import fingerprint
 from dirag.config import Config
 from dirag.training.course import Progress
 from dirag.training.lessons import Corpus
@@ -33,6 +34,8 @@ def _lines(made: Made, progress: Progress, total: int, files: Mapping[str, str])
     yield _HEAD.format(base=recipe.model)
     yield f"Finds {', '.join(types)}. Made with `{recipe.command}` by {_list(made.versions())}."
     yield f"\n## Base model\n\n{recipe.model}, sha256 {made.sha256}"
+    if made.start:
+        yield f"\nBegun with the adapter {recipe.start}, sha256 {fingerprint.digest(made.start)}"
     yield "\n## Training data\n"
     yield _table("corpus", "split", "sentences", "lessons of each", "entities", "licence", "files, sha256")
     yield "|---" * 7 + "|"
@@ -41,6 +44,7 @@ def _lines(made: Made, progress: Progress, total: int, files: Mapping[str, str])
         if lost := corpus.pool.manifest.left_out:
             yield f"\nLeft out of {corpus.dataset.name}: {_list(lost)}."
     yield f"\n{made.lessons.left_out:,} lessons were left out because their prompt would not fit."
+    yield f"{made.lessons.tested:,} are of sentences that stand in a test split of these corpora: left out."
     chosen = {k: v for k, v in asdict(recipe.config).items() if v != getattr(Config(), k)}
     told = json.dumps(chosen | asdict(recipe.settings), indent=1)
     yield f"\n## Settings\n\n```json\n{told}\n```"

@@ -7,7 +7,7 @@ so the rows of what an adapter adds to q and k.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,51 @@ def write(target: Path, tensors: Mapping[str, NDArray[np.floating]], config: Any
 
     Raises BackendError for a kind of model or a tensor that has no place in such a file.
     """
-    from gguf import MODEL_ARCH_NAMES, GGUFWriter, get_tensor_name_map
+    from gguf import GGUFWriter
+
+    named = _named(tensors, config)
+    writer = GGUFWriter(target, KINDS[config.model_type][0])
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", alpha)
+    for name, values in sorted(tensors.items()):
+        ours, heads = named[name]
+        writer.add_tensor(ours, interleaved(values, heads) if heads else values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def read(
+    path: Path, shapes: Mapping[str, Sequence[int]], config: Any, *, alpha: float
+) -> dict[str, NDArray[np.floating]]:
+    """The tensors of a file that :func:`write` has written, by their names in PEFT's file.
+
+    Raises BackendError where it is no adapter with just the tensors of these ``shapes`` and this ``alpha``.
+    """
+    from dirag.backends import weights
+
+    weights.check(path, "adapter")
+    reader = weights.open(path)
+    parts = {tensor.name: tensor.data for tensor in reader.tensors}
+    named = _named(shapes, config)
+    field = reader.fields.get("adapter.lora.alpha")
+    told = float(field.contents()) if field else None
+    wanted = {named[name][0]: tuple(shape) for name, shape in shapes.items()}
+    if {ours: part.shape for ours, part in parts.items()} != wanted or told != alpha:
+        raise BackendError(
+            f"the adapter {path} has other layers, another rank or another alpha than is asked for",
+            hint="give the model, --rank, --alpha and --targets that it was trained with",
+        )
+    return {
+        name: halved(parts[ours], heads) if heads else parts[ours] for name, (ours, heads) in named.items()
+    }
+
+
+def _named(names: Iterable[str], config: Any) -> dict[str, tuple[str, int]]:
+    """PEFT's name -> llama.cpp's, and the number of heads whose halves it interleaves, or 0."""
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
     if config.model_type not in KINDS:
         raise BackendError(
@@ -41,27 +85,27 @@ def write(target: Path, tensors: Mapping[str, NDArray[np.floating]], config: Any
         )
     architecture, turned = KINDS[config.model_type]
     arch = next(arch for arch, name in MODEL_ARCH_NAMES.items() if name == architecture)
-    names = get_tensor_name_map(arch, config.num_hidden_layers)
-    writer = GGUFWriter(target, architecture)
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", alpha)
-    for name, values in sorted(tensors.items()):
+    known = get_tensor_name_map(arch, config.num_hidden_layers)
+    named = {}
+    for name in names:
         found = _NAME.fullmatch(name)
-        ours = names.get_name(found[1]) if found else None
+        ours = known.get_name(found[1]) if found else None
         if not found or ours is None:
             raise BackendError(f"the adapter's tensor {name} has no name in a GGUF file")
+        heads = 0
         if turned and found[2] == "B" and ours.endswith(("attn_q", "attn_k")):
             heads = config.num_attention_heads if ours.endswith("q") else config.num_key_value_heads
-            values = interleaved(values, heads)
-        writer.add_tensor(f"{ours}.weight.lora_{found[2].lower()}", values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+        named[name] = f"{ours}.weight.lora_{found[2].lower()}", heads
+    return named
 
 
 def interleaved(rows: NDArray[Any], heads: int) -> NDArray[Any]:
     """The rows of each head with its two halves in turn: 0, n, 1, n + 1, … of 2n."""
     parts = rows.reshape(heads, 2, len(rows) // heads // 2, -1)
+    return parts.swapaxes(1, 2).reshape(rows.shape)
+
+
+def halved(rows: NDArray[Any], heads: int) -> NDArray[Any]:
+    """What :func:`interleaved` has interleaved, as it was."""
+    parts = rows.reshape(heads, len(rows) // heads // 2, 2, -1)
     return parts.swapaxes(1, 2).reshape(rows.shape)

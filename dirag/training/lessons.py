@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -23,6 +23,7 @@ from dirag.pool import Pool
 from dirag.prompt import PromptBuilder
 from dirag.protocols import ExampleSelector
 from dirag.retrieval import Retriever
+from dirag.selection import comparison_form
 
 #: The chance of an example in a prompt, and of each further one.
 FURTHER = 1 / 3
@@ -85,7 +86,8 @@ class _Task:
 class Lessons:
     """The lessons of some corpora; ``len`` is their number in an epoch.
 
-    ``left_out`` counts those whose prompt does not fit the context.
+    ``left_out`` counts those whose prompt does not fit the context, ``tested`` those of sentences whose
+    ``selection.comparison_form`` is in ``tests``.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Lessons:
         base: KnowledgeBase | None,
         *,
         count_tokens: Callable[[str], int],
+        tests: Set[str] = frozenset(),
     ) -> None:
         self._corpora, self._config, self._base = corpora, replace(config, constrain=False), base
         self._count = count_tokens
@@ -102,11 +105,13 @@ class Lessons:
         self._retriever = cache(self._opened_retriever)
         self._selectors = [self._selector(corpus) for corpus in corpora]
         self._places: list[tuple[int, Document]] = []
-        self.left_out = 0
+        self.left_out = self.tested = 0
         for n, corpus in enumerate(corpora):
-            fitting = [(n, d) for d in corpus.pool.examples if self._fits(corpus.types, d.text)]
+            untested = [d for d in corpus.pool.examples if comparison_form(d.text) not in tests]
+            fitting = [(n, d) for d in untested if self._fits(corpus.types, d.text)]
             self._places += fitting * corpus.times
-            self.left_out += (len(corpus.pool.examples) - len(fitting)) * corpus.times
+            self.left_out += (len(untested) - len(fitting)) * corpus.times
+            self.tested += (len(corpus.pool.examples) - len(untested)) * corpus.times
         if not self._places:
             raise DatasetError(
                 f"none of {self.left_out} lessons fits a context of {config.context} tokens",

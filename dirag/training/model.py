@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -23,6 +23,8 @@ from dirag.training.batches import Row
 from dirag.training.lessons import Lesson
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _PREFIX = "base_model.model."
@@ -161,6 +163,15 @@ class Adapted:
         with torch.no_grad():
             for parameter, part in zip(self.trained.values(), self._parts(), strict=True):
                 parameter.copy_(part)
+
+    def fill(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
+        """Takes the weights of another adapter, by their names in PEFT's files."""
+        import torch
+
+        filled = [torch.from_numpy(tensors[name].astype("float32")).flatten() for name in self.tensors()]
+        with torch.no_grad():
+            self.vector.copy_(torch.cat(filled))
+        self.spread()
 
     def tensors(self) -> dict[str, Tensor]:
         """The adapter's weights by their names in PEFT's files, float16 on the CPU."""

@@ -22,13 +22,14 @@ class Recipe:
     """What to train on, and how, for the run that ``config`` describes.
 
     ``corpora`` are names or paths. ``base`` is the name or path of the weights to train, by default those of
-    the run. ``command`` is for the card.
+    the run. ``start`` is the folder of an adapter of theirs to begin with. ``command`` is for the card.
     """
 
     corpora: Sequence[str]
     config: Config
     settings: Settings = field(default_factory=Settings)
     base: str = ""
+    start: str = ""
     data_dir: str | None = None
     command: str = ""
 
@@ -40,11 +41,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a recipe names, loaded; ``path`` is that of the base model, with its ``sha256``."""
+    """What a recipe names, loaded; ``path`` is that of the base model, with its ``sha256``, ``start`` that of
+    the adapter to begin with.
+    """
 
     recipe: Recipe
     path: Path
     sha256: str
+    start: Path | None
     spelling: Spelling
     knowledge: KnowledgeBase | None
     corpora: Sequence[Corpus]
@@ -65,11 +69,18 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
     for corpus in corpora:
         for note in corpus.dataset.notes:
             tell(f"{corpus.dataset.name}: {note}")
-    lessons = Lessons(corpora, config, knowledge, count_tokens=lambda text: len(spelling.prompt(text)))
+    lessons = Lessons(
+        corpora,
+        config,
+        knowledge,
+        count_tokens=lambda text: len(spelling.prompt(text)),
+        tests=validation.tested(corpora, data_dir=data_dir, offline=config.offline),
+    )
     held: list[HeldOut] = []
     if limit := recipe.settings.validate:
         held += validation.held_out(corpora, config, knowledge, limit=limit, data_dir=data_dir, tell=tell)
-    return Made(recipe, path, fingerprint.digest(path), spelling, knowledge, corpora, lessons, held)
+    start = Path(recipe.start).expanduser() / assembly.ADAPTER_FILE if recipe.start else None
+    return Made(recipe, path, fingerprint.digest(path), start, spelling, knowledge, corpora, lessons, held)
 
 
 def made_of(made: Made, *, device: str) -> dict[str, str]:
@@ -78,6 +89,7 @@ def made_of(made: Made, *, device: str) -> dict[str, str]:
     told = assembly.made_of(recipe.config, made.knowledge) | made.versions()
     told |= {f"--{name}": str(value) for name, value in asdict(recipe.settings).items()}
     told |= {"base model": made.sha256, "processor": fingerprint.processor(), "device": device}
+    told["--start"] = fingerprint.digest(made.start) if made.start else "none"
     told["--threads"] = str(recipe.config.threads or resources.cores())
     told["--dataset"] = ",".join(recipe.corpora)
     for corpus in made.corpora:

@@ -19,6 +19,7 @@ from dirag.config import MODEL, Config
 from dirag.data import Document
 from dirag.errors import DatasetError
 from dirag.evaluate import datasets
+from dirag.evaluate.datasets import Dataset
 from dirag.evaluate.score import score
 from dirag.knowledge.base import KnowledgeBase
 from dirag.lexicon import Lexicon
@@ -39,6 +40,17 @@ class HeldOut:
     lexicon: Lexicon | None
 
 
+def tested(corpora: Sequence[Corpus], *, data_dir: str | None, offline: bool) -> frozenset[str]:
+    """The ``comparison_form`` of every sentence in a test split of these corpora, where they have one."""
+    found: set[str] = set()
+    for corpus in corpora:
+        dataset = _split(corpus, "test", data_dir=data_dir, offline=offline)
+        if not isinstance(dataset, str):
+            pool = Pool.from_documents(dataset.documents, whole=dataset.sentences)
+            found.update(comparison_form(sentence.text) for sentence in pool.examples)
+    return frozenset(found)
+
+
 def held_out(
     corpora: Sequence[Corpus],
     config: Config,
@@ -55,16 +67,11 @@ def held_out(
     seen = {comparison_form(e.text) for corpus in corpora for e in corpus.pool.examples}
     found = []
     for corpus in corpora:
-        name = corpus.dataset.name
-        try:
-            dataset = datasets.load(name, split="devel", data_dir=data_dir, offline=config.offline)
-        except DatasetError as error:
-            tell(f"{name} is not validated on: {error.message}")
-            continue
-        if dataset.split:  # else it is the whole file, which is trained on
-            found.append((corpus, dataset))
+        dataset = _split(corpus, "devel", data_dir=data_dir, offline=config.offline)
+        if isinstance(dataset, str):
+            tell(f"{corpus.dataset.name} is not validated on: {dataset}")
         else:
-            tell(f"{name} is not validated on: it has no splits")
+            found.append((corpus, dataset))
     for corpus, dataset in found:
         types = corpus.types
         devel = Pool.from_documents(dataset.documents, whole=dataset.sentences)
@@ -76,6 +83,15 @@ def held_out(
         yield HeldOut(dataset.name, sentences, types, lexicon)
 
 
+def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -> Dataset | str:
+    """A split of a corpus, or why there is none."""
+    try:
+        dataset = datasets.load(corpus.dataset.name, split=split, data_dir=data_dir, offline=offline)
+    except DatasetError as error:
+        return error.message
+    return dataset if dataset.split else "it has no splits"  # the whole file, which is trained on
+
+
 def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
     """The strict micro F1 on each corpus with the adapter of a folder."""
     config = replace(config, adapter=str(adapter), shots=0, concepts=0)
@@ -83,7 +99,8 @@ def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, floa
     with closing(assembly.backend(config)) as engine:
         for each in held:
             builder = assembly.builder(config, each.types, context=engine.context, count=engine.count_tokens)
-            tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon)
+            evidence = assembly.evidence(config)
+            tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon, evidence=evidence)
             bare = (replace(sentence, entities=()) for sentence in each.sentences)
             results = tag(bare, tagger, whole=True)
             predicted = (replace(result.document, entities=result.entities) for result in results)
