@@ -102,7 +102,7 @@ class Config:
         "NAME|PATH",
     )
     adapter: str = option(
-        "none",
+        "default",
         "LoRA adapter of the model: a folder of `dirag train adapter`, for vllm any of PEFT, for the others "
         f"a GGUF file; default is that of {MODEL}, and none for other models.",
         "default|none|PATH",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -38,6 +39,28 @@ def test_a_config_is_frozen_and_comparable() -> None:
     assert Config(shots=3) == Config(shots=3) != Config()
     with pytest.raises(FrozenInstanceError):
         Config().shots = 3  # type: ignore[misc]
+
+
+def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
+    """In the engines that run it, unless another one or none is asked for; with the settings it is for."""
+    own = config.adapter_of(Config())
+    assert own is not None
+    assert (own / assembly.ADAPTER_FILE).is_file()
+    assert config.adapter_of(Config(backend="llamacpp", model=config.MODEL)) == own
+    others: tuple[dict[str, Any], ...] = (
+        {"model": "other.gguf"},
+        {"backend": "openai"},
+        {"backend": "vllm"},
+        {"adapter": "none"},
+    )
+    assert [config.adapter_of(Config(**other)) for other in others] == [None] * 4
+    assert config.adapter_of(Config(adapter=str(tmp_path))) == tmp_path
+    settings: dict[str, Any] = dict(read_file(own / config.ADAPTER_FILE_NAME, known=config.ADAPTER_SETTINGS))
+    assert config.configure() == Config(**settings)
+    assert config.configure(shots=3) == replace(Config(**settings), shots=3)
+    assert config.configure(adapter="none", shots=3) == Config(adapter="none", shots=3)
+    size = sum(file.stat().st_size for file in own.iterdir())
+    assert size <= 12_000_000
 
 
 def test_thresholds_are_those_of_the_tagger() -> None:
