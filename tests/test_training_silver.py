@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -16,7 +17,7 @@ from dirag import formats
 from dirag.data import Concept, Document, Entity, Hit, Issue, Result
 from dirag.formats import jsonl
 from dirag.segment import segments
-from dirag.training.silver import sentences
+from dirag.training.silver import completed, sentences
 
 WORDS = ("gout", "CKD", "aspirin", "was", "given", "after", "severe", "asthma", "in", "old", "rats")
 HIT = Hit(Concept("X:1", "gout"), "gout", "exact", 1.0, 0, 4)
@@ -60,6 +61,33 @@ def test_a_sentence_is_taken_whole_or_counted(seeds: list[int], least: float, li
         assert f"characters {start}-{end}" not in lost
 
 
+def _moved(entity: Entity, text: str) -> Entity:
+    """The entity in another text, and of another type there if its start is even."""
+    kind = "disease" if entity.start % 2 else "test"
+    return replace(entity, type=kind, text=text[entity.start : entity.end])
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=4, unique=True), st.integers(0, 10**6))
+def test_gold_mentions_stay_and_others_join_them(seeds: list[int], other: int) -> None:
+    gold = {document.text: document for document in map(tagged, seeds)}
+    tags = [
+        Document("tagged", text, tuple(_moved(e, text) for e in tagged(other).entities if e.end <= len(text)))
+        for text in gold
+    ]
+    left_out: Counter[str] = Counter()
+    strange = Document("strange", "is in no corpus")
+    made = list(completed([*tags, strange], gold.values(), {"disease"}, left_out))
+    assert left_out == {"documents that the gold corpus lacks": 1}
+    for before, after in zip(tags, made, strict=True):
+        own = gold[before.text].entities
+        assert [e for e in after.entities if e.type == "disease"] == list(own)
+        others = [e for e in after.entities if e.type != "disease"]
+        taken = {p for e in own for p in range(e.start, e.end)}
+        assert others == [
+            e for e in before.entities if e.type == "test" and taken.isdisjoint(range(e.start, e.end))
+        ]
+
+
 def test_each_doubt_has_its_name() -> None:
     text = "Gout. CKD was seen. Asthma. Gout. Aspirin was given."
     entities = (
@@ -100,3 +128,16 @@ def test_the_command_makes_a_corpus_of_what_tag_wrote(tmp_path: Path) -> None:
     refused = subprocess.run([*command[:-1], str(tags)], capture_output=True, text=True, check=False)
     assert refused.returncode
     assert "is also an input" in refused.stderr
+
+
+def test_a_gold_corpus_is_completed(tmp_path: Path) -> None:
+    gold = tmp_path / "gold.tsv"
+    gold.write_text("Gout\tB-disease\nafter\tO\naspirin\tO\n\nno\tO\ngout\tB-disease\n\n")
+    entities = (Entity(0, 4, "symptom", "Gout", 0.9), Entity(11, 18, "chemical", "aspirin", 0.9))
+    tags, target = tmp_path / "tagged.jsonl", tmp_path / "silver.jsonl"
+    tags.write_bytes(jsonl.dumps(Result(Document("1", "Gout after aspirin"), entities)))
+    command = [sys.executable, "-m", "dirag", "train", "silver", str(tags), "--gold", str(gold)]
+    run = subprocess.run([*command, "-o", str(target)], capture_output=True, text=True, check=True)
+    assert run.stderr == "dirag: 1 sentences with 2 mentions\n"
+    (made,) = formats.read([str(target)])
+    assert [(e.text, e.type) for e in made.entities] == [("Gout", "disease"), ("aspirin", "chemical")]

@@ -64,10 +64,20 @@ def train(ctx: click.Context) -> None:
     help="Score that each mention of a sentence has at least.",
 )
 @click.option("--linked", is_flag=True, help="Each mention has a concept.")
-def silver(paths: tuple[str, ...], output: Path, min_score: float, linked: bool) -> None:
+@click.option(
+    "--gold",
+    default="",
+    metavar="NAME|PATH",
+    help="Corpus whose train split was tagged: of types that it annotates its own mentions are taken.",
+)
+@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+def silver(
+    paths: tuple[str, ...], output: Path, min_score: float, linked: bool, gold: str, data_dir: str | None
+) -> None:
     """Choose, of what dirag tag has written, the sentences of which it was sure, to train on.
 
-    A sentence stays or goes as a whole. What goes is counted on standard error.
+    A sentence stays or goes as a whole. What goes is counted on standard error. A corpus that annotates
+    some types is completed with others by --gold.
 
     \b
     Example:
@@ -79,12 +89,17 @@ def silver(paths: tuple[str, ...], output: Path, min_score: float, linked: bool)
     from dirag import formats
     from dirag.cli.tag import refuse_overwrite, writing
     from dirag.data import Result
+    from dirag.evaluate import datasets
     from dirag.formats import jsonl
-    from dirag.training.silver import sentences
+    from dirag.training.silver import completed, sentences
 
     refuse_overwrite(output, paths)
     left_out: Counter[str] = Counter()
-    chosen = sentences(formats.read(paths), left_out, min_score=min_score, linked=linked)
+    documents = formats.read(paths)
+    if gold:
+        corpus = datasets.load(gold, split="train", data_dir=data_dir)
+        documents = completed(documents, corpus.documents, corpus.types, left_out)
+    chosen = sentences(documents, left_out, min_score=min_score, linked=linked)
     taken = mentions = 0
     with writing(output), output.open("wb") as out:
         for sentence in chosen:

@@ -6,7 +6,8 @@ A sentence is taken whole or not at all: one without its doubtful mentions would
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from dirag.data import Document, Entity
 from dirag.pool import CUT, cut
@@ -40,6 +41,28 @@ def sentences(
             else:
                 seen.add(form)
                 yield sentence
+
+
+def completed(
+    documents: Iterable[Document], gold: Iterable[Document], types: Collection[str], left_out: Counter[str]
+) -> Iterator[Document]:
+    """Documents of a gold corpus that annotates ``types``, with what was tagged of other types.
+
+    A mention of another type stays where it overlaps no gold one. Documents are found by their text; those
+    that the corpus lacks are left out, and counted.
+    """
+    annotated = {document.text: document.entities for document in gold}
+    for document in documents:
+        if (own := annotated.get(document.text)) is None:
+            left_out["documents that the gold corpus lacks"] += 1
+            continue
+        more = [
+            entity
+            for entity in document.entities
+            if entity.type not in types
+            and not any(e.start < entity.end and entity.start < e.end for e in own)
+        ]
+        yield replace(document, entities=tuple(sorted([*own, *more], key=lambda e: (e.start, e.end))))
 
 
 def _doubt(entities: Iterable[Entity], *, min_score: float, linked: bool) -> str:
