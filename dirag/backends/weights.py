@@ -6,15 +6,15 @@ suffer: of the likeliest next tokens of 16 prompts 7 became others. It reads 8 b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dirag.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
-    from gguf import GGUFReader
+    from gguf import GGMLQuantizationType, GGUFReader
     from numpy.typing import NDArray
 
 MAGIC = b"GGUF"
@@ -59,25 +59,37 @@ def rewrite(reader: GGUFReader, target: Path, deltas: Mapping[str, NDArray[np.fl
 
     ``deltas`` are added to the tensors of these names.
     """
-    from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter
+    from gguf import GGMLQuantizationType
     from gguf.quants import dequantize, quantize
 
-    writer = GGUFWriter(target, reader.fields["general.architecture"].contents())
-    for name, field in reader.fields.items():
-        if not name.startswith("GGUF.") and name != "general.architecture":
-            part = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
-            writer.add_key_value(name, field.contents(), field.types[0], part)
+    tensors: list[tuple[str, NDArray[Any], GGMLQuantizationType]] = []
     for tensor in reader.tensors:
         kind, faithful = tensor.tensor_type, tensor.tensor_type.name in _FAITHFUL
         if faithful and tensor.name not in deltas:
-            writer.add_tensor(tensor.name, tensor.data, raw_dtype=kind)
+            tensors.append((tensor.name, tensor.data, kind))
             continue
         values = dequantize(tensor.data, kind)
         if tensor.name in deltas:
             values = values + deltas[tensor.name]
         fewer = GGMLQuantizationType.F16 if values.shape[-1] % _ROW else GGMLQuantizationType.Q8_0
         wanted = kind if faithful else fewer
-        writer.add_tensor(tensor.name, quantize(values, wanted), raw_dtype=wanted)
+        tensors.append((tensor.name, quantize(values, wanted), wanted))
+    write(reader, target, tensors)
+
+
+def write(
+    reader: GGUFReader, target: Path, tensors: Iterable[tuple[str, NDArray[Any], GGMLQuantizationType]]
+) -> None:
+    """Write a file of the same metadata with these tensors: name, data and what these are."""
+    from gguf import GGUFValueType, GGUFWriter
+
+    writer = GGUFWriter(target, reader.fields["general.architecture"].contents())
+    for name, field in reader.fields.items():
+        if not name.startswith("GGUF.") and name != "general.architecture":
+            part = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
+            writer.add_key_value(name, field.contents(), field.types[0], part)
+    for name, data, kind in tensors:
+        writer.add_tensor(name, data, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
