@@ -130,6 +130,13 @@ def silver(
     "--base", default="", metavar="NAME|PATH", help="Weights to train on [default: those of --model]."
 )
 @click.option("--start", default="", metavar="DIR", help="Adapter to begin with [default: a new one].")
+@click.option(
+    "--tests",
+    type=Names(),
+    default=(),
+    metavar="NAME|PATH,…",
+    help="Corpora beside these whose test splits are not learnt from either.",
+)
 @_number("epochs", _POSITIVE, "Passes over the lessons.")
 @_number("rate", _POSITIVE, "Highest rate of learning.")
 @_number("batch", _COUNT, "Tokens a step, padding included.")
@@ -176,6 +183,7 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
         config=config,
         base=values.pop("base"),
         start=values.pop("start"),
+        tests=values.pop("tests"),
         data_dir=values.pop("data_dir"),
         settings=Settings(**values),
         command=shlex.join(["dirag", *sys.argv[1:]]),

@@ -22,7 +22,8 @@ class Recipe:
     """What to train on, and how, for the run that ``config`` describes.
 
     ``corpora`` are names or paths. ``base`` is the name or path of the weights to train, by default those of
-    the run. ``start`` is the folder of an adapter of theirs to begin with. ``command`` is for the card.
+    the run. ``start`` is the folder of an adapter of theirs to begin with. What stands in
+    the test splits of ``corpora`` and ``tests`` is not learnt. ``command`` is for the card.
     """
 
     corpora: Sequence[str]
@@ -30,6 +31,7 @@ class Recipe:
     settings: Settings = field(default_factory=Settings)
     base: str = ""
     start: str = ""
+    tests: Sequence[str] = ()
     data_dir: str | None = None
     command: str = ""
 
@@ -74,7 +76,7 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
         config,
         knowledge,
         count_tokens=lambda text: len(spelling.prompt(text)),
-        tests=validation.tested(corpora, data_dir=data_dir, offline=config.offline),
+        tests=validation.tested(corpora, recipe.tests, data_dir=data_dir, offline=config.offline),
     )
     held: list[HeldOut] = []
     if limit := recipe.settings.validate:
@@ -91,7 +93,7 @@ def made_of(made: Made, *, device: str) -> dict[str, str]:
     told |= {"base model": made.sha256, "processor": fingerprint.processor(), "device": device}
     told["--start"] = fingerprint.digest(made.start) if made.start else "none"
     told["--threads"] = str(recipe.config.threads or resources.cores())
-    told["--dataset"] = ",".join(recipe.corpora)
+    told["--dataset"], told["--tests"] = ",".join(recipe.corpora), ",".join(recipe.tests)
     for corpus in made.corpora:
         told[f"corpus {corpus.dataset.name}"] = f"{corpus.pool.manifest.sha256} {', '.join(corpus.types)}"
     for held in made.held:

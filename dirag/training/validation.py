@@ -40,11 +40,17 @@ class HeldOut:
     lexicon: Lexicon | None
 
 
-def tested(corpora: Sequence[Corpus], *, data_dir: str | None, offline: bool) -> frozenset[str]:
-    """The ``comparison_form`` of every sentence in a test split of these corpora, where they have one."""
+def tested(
+    corpora: Sequence[Corpus], named: Sequence[str], *, data_dir: str | None, offline: bool
+) -> frozenset[str]:
+    """The ``comparison_form`` of every sentence in a test split of these corpora, where they have one.
+
+    Those that are ``named`` must be there: raises DatasetError.
+    """
     found: set[str] = set()
-    for corpus in corpora:
-        dataset = _split(corpus, "test", data_dir=data_dir, offline=offline)
+    splits = [_split(corpus, "test", data_dir=data_dir, offline=offline) for corpus in corpora]
+    splits += [datasets.load(name, split="test", data_dir=data_dir, offline=offline) for name in named]
+    for dataset in splits:
         if not isinstance(dataset, str):
             pool = Pool.from_documents(dataset.documents, whole=dataset.sentences)
             found.update(comparison_form(sentence.text) for sentence in pool.examples)
