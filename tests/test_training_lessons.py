@@ -146,7 +146,7 @@ def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
 
 
 def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
-    """However they are spelled there; a file without splits is no test split of itself."""
+    """However they are spelled there; a file without splits is one only where it is named."""
     learnt = corpus(("disease",)).dataset
     sentences = list(learnt.documents)
     in_test = [upper(each) for each in sentences[:7]]
@@ -154,13 +154,17 @@ def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
         written = b"".join(jsonl.dumps(Result(each, each.entities)) for each in documents)
         (tmp_path / f"{split}.jsonl").write_bytes(written)
     loaded = [Corpus.load(str(path), Config()) for path in (tmp_path, tmp_path / "train.jsonl")]
-    for times, (found, expected) in enumerate(zip(loaded, (7, 0), strict=True), start=2):
-        tests = validation.tested([found], data_dir=None, offline=True)
+    named = str(tmp_path / "test.jsonl")
+    cases = [(loaded[0], 7, ()), (loaded[1], 0, ()), (loaded[1], 7, (named,))]
+    for times, (found, expected, others) in enumerate(cases, start=2):
+        tests = validation.tested([found], others, data_dir=None, offline=True)
         lessons = Lessons([replace(found, times=times)], Config(shots=0), None, count_tokens=len, tests=tests)
         assert lessons.tested == expected * times
         assert len(lessons) + lessons.tested == len(sentences) * times
         asked = {lesson.prompt for lesson in lessons.draw([(0, place) for place in range(len(lessons))])}
         assert not any(each.text in prompt for prompt in asked for each in sentences[:expected])
+    with pytest.raises(DatasetError, match="nowhere"):
+        validation.tested([], ["nowhere"], data_dir=None, offline=True)
 
 
 def test_a_corpus_is_asked_for_what_it_has(tmp_path: Path) -> None:
