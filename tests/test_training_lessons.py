@@ -16,7 +16,7 @@ from scripted import Scripted
 from dirag import assembly
 from dirag.config import Config
 from dirag.data import Concept, Document, Entity, Result, Segment
-from dirag.errors import DatasetError
+from dirag.errors import DatasetError, UsageError
 from dirag.evaluate.datasets import Dataset
 from dirag.formats import jsonl
 from dirag.knowledge import writer
@@ -163,7 +163,7 @@ def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
         assert len(lessons) + lessons.tested == len(sentences) * times
         asked = {lesson.prompt for lesson in lessons.draw([(0, place) for place in range(len(lessons))])}
         assert not any(each.text in prompt for prompt in asked for each in sentences[:expected])
-    with pytest.raises(DatasetError, match="nowhere"):
+    with pytest.raises(UsageError, match="nowhere"):
         validation.tested([], ["nowhere"], data_dir=None, offline=True)
 
 

@@ -45,7 +45,7 @@ def tested(
 ) -> frozenset[str]:
     """The ``comparison_form`` of every sentence in a test split of these corpora, where they have one.
 
-    Those that are ``named`` must be there: raises DatasetError.
+    Those that are ``named`` must be there: raises DatasetError, or UsageError for a name that is unknown.
     """
     found: set[str] = set()
     splits = [_split(corpus, "test", data_dir=data_dir, offline=offline) for corpus in corpora]
