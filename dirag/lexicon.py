@@ -18,7 +18,7 @@ from dirag.selection import comparison_form
 #: Longer names, in words, are left out: they do not come twice.
 LONGEST = 16
 SHORT = 4
-#: The share of a vocabulary's name that never stands in the pool.
+#: The share of a vocabulary's name that never stands in the pool, where no other stands there once.
 UNSEEN = 0.5
 #: A word that ends names of one type in more than this share of cases decides the type: "failure", disease.
 TYPICAL = 0.7
@@ -41,7 +41,8 @@ class Lexicon:
     """Counts over the pool, each distinct sentence once. A text that is itself in it counts for nothing.
 
     ``names`` gives the names of a vocabulary that stand in a text, none overlapping another. These are known
-    too, with the share of their occurrences in the pool that lie in an entity.
+    too, with the share of their occurrences in the pool that lie in an entity; one that never stands there
+    has the share of those that stand there once and are entities.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Lexicon:
         self._counts: Counter[Count] = Counter()
         for example in self._pool.values():
             self._counts.update(self._count(example))
+        once = [key for (what, key, _), number in self._counts.items() if what == "named" and number == 1]
+        self._unseen = sum(self._counts["exactly", key, ""] for key in once) / len(once) if once else UNSEEN
 
     def find(self, text: str) -> list[KnownName]:
         """Every known name in the text, in its order, overlapping ones too; the likeliest type of each."""
@@ -72,7 +75,7 @@ class Lexicon:
         for name in self._names(text):
             key, span = _entity_key(name), (name.start, name.end)
             stands = count("named", key, "")
-            share = count("inside", key, "") / stands if stands else UNSEEN
+            share = count("inside", key, "") / stands if stands else self._unseen
             if share and span not in found:
                 found[span] = KnownName(*span, self._type(name, count), share)
         return [found[span] for span in sorted(found)]
@@ -100,9 +103,12 @@ class Lexicon:
         for key, _, _ in self._occurrences(example.text):
             yield "stands", key, ""
         for name in self._names(example.text):
-            yield "named", _entity_key(name), ""
+            key = _entity_key(name)
+            yield "named", key, ""
             if any(e.start <= name.start and name.end <= e.end for e in example.entities):
-                yield "inside", _entity_key(name), ""
+                yield "inside", key, ""
+            if any((e.start, e.end) == (name.start, name.end) for e in example.entities):
+                yield "exactly", key, ""
 
     def _occurrences(self, text: str) -> Iterator[tuple[Key, int, int]]:
         words = list(normalise.words(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -105,12 +106,23 @@ def test_a_name_of_the_vocabulary_is_known_with_the_share_that_lies_in_entities(
     assert Lexicon([], names=gouts).find(asked) == [KnownName(6, 10, "symptom", UNSEEN)]
     never = [Document("1", "No gout here.")]
     assert Lexicon(never, names=gouts).find(asked) == []
-    assert Lexicon(never, names=gouts).find(never[0].text) == [KnownName(3, 7, "symptom", UNSEEN)]
+    assert Lexicon(never, names=gouts).find(never[0].text) == []
     inside = Document("2", "Of acute gout.", (Entity(3, 13, "disease", "acute gout"),))
     once = Lexicon([*never, inside], names=gouts)
     assert once.find(asked) == [KnownName(6, 10, "symptom", 0.5)]
     annotated = Document("3", "Has gout.", (Entity(4, 8, "disease", "gout"),))
     assert Lexicon([annotated], names=gouts).find(asked) == [KnownName(6, 10, "disease", 1.0)]
+
+
+def test_a_name_that_the_pool_lacks_has_the_share_of_those_that_stand_there_once() -> None:
+    def all_words(text: str) -> list[Entity]:
+        """A vocabulary of every word; "of" stands twice."""
+        return [Entity(m.start(), m.end(), "symptom", m[0]) for m in re.finditer(r"\w+", text)]
+
+    annotated = Document("1", "Of acute gout.", (Entity(9, 13, "disease", "gout"),))
+    none = Document("2", "Of asthma")
+    lexicon = Lexicon([annotated, none], names=all_words)
+    assert lexicon.find("Fever") == [KnownName(0, 5, "symptom", 1 / 3)]
 
 
 def test_the_last_word_tells_the_type_where_the_pool_agrees() -> None:
