@@ -29,12 +29,16 @@ Count = tuple[str, Key, str]  # what is counted, of which name or word, and of w
 
 @dataclass(frozen=True, slots=True)
 class KnownName:
-    """A span that is known; ``share`` (above 0, to 1) of its occurrences are entities of ``type``."""
+    """A span that is known; ``share`` (above 0, to 1) of its occurrences are entities of ``type``.
+
+    Not ``annotated`` where a vocabulary alone knows it, which tells the type less well.
+    """
 
     start: int
     end: int
     type: str
     share: float
+    annotated: bool = True
 
 
 class Lexicon:
@@ -77,7 +81,7 @@ class Lexicon:
             stands = count("named", key, "")
             share = count("inside", key, "") / stands if stands else self._unseen
             if share and span not in found:
-                found[span] = KnownName(*span, self._type(name, count), share)
+                found[span] = KnownName(*span, self._type(name, count), share, annotated=False)
         return [found[span] for span in sorted(found)]
 
     def typed(self, text: str, entities: Iterable[Entity]) -> list[Entity]:

@@ -103,13 +103,13 @@ def gouts(text: str) -> list[Entity]:
 
 def test_a_name_of_the_vocabulary_is_known_with_the_share_that_lies_in_entities() -> None:
     asked = "Is it gout?"
-    assert Lexicon([], names=gouts).find(asked) == [KnownName(6, 10, "symptom", UNSEEN)]
+    assert Lexicon([], names=gouts).find(asked) == [KnownName(6, 10, "symptom", UNSEEN, annotated=False)]
     never = [Document("1", "No gout here.")]
     assert Lexicon(never, names=gouts).find(asked) == []
     assert Lexicon(never, names=gouts).find(never[0].text) == []
     inside = Document("2", "Of acute gout.", (Entity(3, 13, "disease", "acute gout"),))
     once = Lexicon([*never, inside], names=gouts)
-    assert once.find(asked) == [KnownName(6, 10, "symptom", 0.5)]
+    assert once.find(asked) == [KnownName(6, 10, "symptom", 0.5, annotated=False)]
     annotated = Document("3", "Has gout.", (Entity(4, 8, "disease", "gout"),))
     assert Lexicon([annotated], names=gouts).find(asked) == [KnownName(6, 10, "disease", 1.0)]
 
@@ -122,7 +122,7 @@ def test_a_name_that_the_pool_lacks_has_the_share_of_those_that_stand_there_once
     annotated = Document("1", "Of acute gout.", (Entity(9, 13, "disease", "gout"),))
     none = Document("2", "Of asthma")
     lexicon = Lexicon([annotated, none], names=all_words)
-    assert lexicon.find("Fever") == [KnownName(0, 5, "symptom", 1 / 3)]
+    assert lexicon.find("Fever") == [KnownName(0, 5, "symptom", 1 / 3, annotated=False)]
 
 
 def test_the_last_word_tells_the_type_where_the_pool_agrees() -> None:

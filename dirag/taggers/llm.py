@@ -239,8 +239,12 @@ def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFo
 
 
 def _backed(entity: Entity, name: KnownName) -> Entity:
-    """A mention that is a known name: it scores the chance that either is right, were they independent."""
-    return replace(entity, type=name.type, score=1 - (1 - (entity.score or 0.0)) * (1 - name.share))
+    """A mention that is a known name: it scores the chance that either is right, were they independent.
+
+    Its type is that of the annotations, if there are any.
+    """
+    kind = name.type if name.annotated else entity.type
+    return replace(entity, type=kind, score=1 - (1 - (entity.score or 0.0)) * (1 - name.share))
 
 
 def _entity(text: str, name: KnownName) -> Entity:
