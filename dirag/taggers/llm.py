@@ -241,9 +241,9 @@ def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFo
 def _backed(entity: Entity, name: KnownName) -> Entity:
     """A mention that is a known name: it scores the chance that either is right, were they independent.
 
-    Its type is that of the annotations, if there are any.
+    Its type is that of the annotations; where a vocabulary alone tells it, that of the stronger evidence.
     """
-    kind = name.type if name.annotated else entity.type
+    kind = name.type if name.annotated or name.share >= (entity.score or 0.0) else entity.type
     return replace(entity, type=kind, score=1 - (1 - (entity.score or 0.0)) * (1 - name.share))
 
 
