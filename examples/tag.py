@@ -1,10 +1,10 @@
-"""Tag a sentence from Python: one Config, the stages that it names, and the pipeline over them."""
+"""Tag a sentence from Python: one configuration, the stages that it names, and the pipeline over them."""
 
 from contextlib import closing
 
-from dirag import Config, Document, assembly, tag
+from dirag import Document, assembly, configure, tag
 
-config = Config(types=("disease", "chemical"), shots=4)
+config = configure(types=("disease", "chemical"))
 notes = [Document("note-1", "Metformin was stopped when lactic acidosis developed.")]
 base = assembly.knowledge_base(config)
 with closing(assembly.tagger(config, config.types, base=base)) as tagger:

@@ -54,6 +54,13 @@ def help_lines() -> list[str]:
     ]
 
 
+def script_lines() -> list[str]:
+    """The commands in the scripts of ``examples/``, with 1 for a variable and no options passed on."""
+    text = "".join(path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.sh")))
+    lines = (line.strip() for line in text.replace("\\\n", "").splitlines())
+    return [re.sub(r"\$\w+", "1", line.replace('"$@"', "")) for line in lines if line.startswith("dirag ")]
+
+
 def calls(line: str) -> list[list[str]]:
     """The arguments of every call of ``dirag`` in a shell line; redirections are left out."""
     words = shlex.shlex(line.replace('"$(', "| ").replace(')"', ""), posix=True, punctuation_chars="|&;<>")
@@ -93,7 +100,7 @@ def refuse_what_is_unknown(arguments: Sequence[str]) -> None:
             option.type_cast_value(ctx, values[option.name])
 
 
-@pytest.mark.parametrize("line", [*shell_lines(), *help_lines()])
+@pytest.mark.parametrize("line", [*shell_lines(), *help_lines(), *script_lines()])
 def test_every_command_that_is_shown_is_one_that_the_tool_takes(line: str) -> None:
     for arguments in calls(line):
         refuse_what_is_unknown(arguments)
