@@ -163,7 +163,7 @@ def backend(config: Config) -> Backend:
     if config.backend == "replay":
         return Replay(_weights(config))
     makers = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino, "vllm": _vllm}
-    if config.adapter not in ("default", "none") and config.backend not in ADAPTING:
+    if adapter_of(config) and config.backend not in ADAPTING:
         raise UsageError(
             f"--backend {config.backend} takes no --adapter", hint=f"these do: {', '.join(ADAPTING)}"
         )

@@ -106,12 +106,13 @@ class Lexicon:
             yield "ends", key[-1:], kind
         for key, _, _ in self._occurrences(example.text):
             yield "stands", key, ""
+        spans = {(e.start, e.end) for e in example.entities}
         for name in self._names(example.text):
             key = _entity_key(name)
             yield "named", key, ""
             if any(e.start <= name.start and name.end <= e.end for e in example.entities):
                 yield "inside", key, ""
-            if any((e.start, e.end) == (name.start, name.end) for e in example.entities):
+            if (name.start, name.end) in spans:
                 yield "exactly", key, ""
 
     def _occurrences(self, text: str) -> Iterator[tuple[Key, int, int]]:

@@ -96,10 +96,10 @@ def write(
     writer.close()
 
 
-def lora(path: Path, model: GGUFReader) -> dict[str, NDArray[np.float32]]:
-    """What an adapter adds to the tensors of a model: the products of its pairs, scaled (arXiv 2106.09685).
+def adapter(path: Path) -> tuple[float, dict[str, NDArray[np.float32]]]:
+    """The alpha of a LoRA adapter, 0 where none is told, and its tensors.
 
-    Raises BackendError where the file is no LoRA adapter, or one of another model.
+    Raises BackendError where the file is no such adapter.
     """
     from gguf.quants import dequantize
 
@@ -108,8 +108,16 @@ def lora(path: Path, model: GGUFReader) -> dict[str, NDArray[np.float32]]:
     told = {name: reader.fields[name].contents() if name in reader.fields else None for name in _LORA}
     if told != _LORA:
         raise BackendError(f"{path} is no LoRA adapter", hint="make it with convert_lora_to_gguf.py")
-    alpha = reader.fields["adapter.lora.alpha"].contents() if "adapter.lora.alpha" in reader.fields else 0
-    parts = {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+    alpha = reader.fields["adapter.lora.alpha"].contents() if "adapter.lora.alpha" in reader.fields else 0.0
+    return alpha, {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+
+
+def lora(path: Path, model: GGUFReader) -> dict[str, NDArray[np.float32]]:
+    """What an adapter adds to the tensors of a model: the products of its pairs, scaled (arXiv 2106.09685).
+
+    Raises BackendError where the file is no LoRA adapter, or one of another model.
+    """
+    alpha, parts = adapter(path)
     shapes = {tensor.name: tuple(reversed(tensor.shape.tolist())) for tensor in model.tensors}
     deltas: dict[str, NDArray[np.float32]] = {}
     for name in dict.fromkeys(part.rpartition(".")[0] for part in parts):

@@ -50,19 +50,15 @@ def write(target: Path, tensors: Mapping[str, NDArray[np.floating]], config: Any
 
 def read(
     path: Path, shapes: Mapping[str, Sequence[int]], config: Any, *, alpha: float
-) -> dict[str, NDArray[np.floating]]:
+) -> dict[str, NDArray[np.float32]]:
     """The tensors of a file that :func:`write` has written, by their names in PEFT's file.
 
     Raises BackendError where it is no adapter with just the tensors of these ``shapes`` and this ``alpha``.
     """
     from dirag.backends import weights
 
-    weights.check(path, "adapter")
-    reader = weights.open(path)
-    parts = {tensor.name: tensor.data for tensor in reader.tensors}
+    told, parts = weights.adapter(path)
     named = _named(shapes, config)
-    field = reader.fields.get("adapter.lora.alpha")
-    told = float(field.contents()) if field else None
     wanted = {named[name][0]: tuple(shape) for name, shape in shapes.items()}
     if {ours: part.shape for ours, part in parts.items()} != wanted or told != alpha:
         raise BackendError(

@@ -164,11 +164,11 @@ class Adapted:
             for parameter, part in zip(self.trained.values(), self._parts(), strict=True):
                 parameter.copy_(part)
 
-    def fill(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
+    def fill(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes the weights of another adapter, by their names in PEFT's files."""
         import torch
 
-        filled = [torch.from_numpy(tensors[name].astype("float32")).flatten() for name in self.tensors()]
+        filled = [torch.from_numpy(tensors[name]).flatten() for name in self.tensors()]
         with torch.no_grad():
             self.vector.copy_(torch.cat(filled))
         self.spread()

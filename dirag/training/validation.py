@@ -101,11 +101,10 @@ def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -
 def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
     """The strict micro F1 on each corpus with the adapter of a folder."""
     config = replace(config, adapter=str(adapter), shots=0, concepts=0)
-    found = {}
+    evidence, found = assembly.evidence(config), {}
     with closing(assembly.backend(config)) as engine:
         for each in held:
             builder = assembly.builder(config, each.types, context=engine.context, count=engine.count_tokens)
-            evidence = assembly.evidence(config)
             tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon, evidence=evidence)
             bare = (replace(sentence, entities=()) for sentence in each.sentences)
             results = tag(bare, tagger, whole=True)

@@ -52,23 +52,22 @@ def by_transformers(path: Path, adapter: Path, prompts: Sequence[Prompt]) -> lis
     from peft import PeftModel
     from tokenizers.decoders import ByteLevel
 
-    spelling = model.spelling(path)
     base = model.load(path, precision="float32", device="cpu")
     adapted = PeftModel.from_pretrained(base, adapter).eval()
     end = adapted.config.eos_token_id
     result: list[str] = []
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         vocabulary.convert(weights.open(path), path, Path(folder))
-        tokenizer = vocabulary.load(Path(folder)).tokenizer
-        tokenizer.decoder = ByteLevel()
+        read = vocabulary.load(Path(folder))
+        read.tokenizer.decoder = ByteLevel()
         for prompt in prompts:
-            step, past = torch.tensor([spelling.prompt(prompt.text)]), None
+            step, past = torch.tensor([read.encode(prompt.text)]), None
             written: list[int] = []
             while len(written) < prompt.max_tokens:
                 seen = adapted(input_ids=step, past_key_values=past, use_cache=True)
                 step, past = seen.logits[:, -1:].argmax(-1), seen.past_key_values
                 written.append(int(step))
-                text = tokenizer.decode(written)
+                text = read.tokenizer.decode(written)
                 if written[-1] == end or any(stop in text for stop in prompt.stop):
                     break
             for stop in prompt.stop:
