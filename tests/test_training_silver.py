@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -141,3 +142,13 @@ def test_a_gold_corpus_is_completed(tmp_path: Path) -> None:
     assert run.stderr == "dirag: 1 sentences with 2 mentions\n"
     (made,) = formats.read([str(target)])
     assert [(e.text, e.type) for e in made.entities] == [("Gout", "disease"), ("aspirin", "chemical")]
+    alone = {
+        **os.environ,
+        "DIRAG_OFFLINE": "1",
+        "DIRAG_HOME": str(tmp_path / "home"),
+        "DIRAG_DATA": str(tmp_path),
+    }
+    fetching = [*command[:-1], "ncbi-disease", "-o", str(target)]
+    refused = subprocess.run(fetching, capture_output=True, text=True, check=False, env=alone)
+    assert refused.returncode
+    assert "fetching is switched off" in refused.stderr

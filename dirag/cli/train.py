@@ -71,8 +71,15 @@ def train(ctx: click.Context) -> None:
     help="Corpus whose train split was tagged: of types that it annotates its own mentions are taken.",
 )
 @click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+@click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch a corpus.")
 def silver(
-    paths: tuple[str, ...], output: Path, min_score: float, linked: bool, gold: str, data_dir: str | None
+    paths: tuple[str, ...],
+    output: Path,
+    min_score: float,
+    linked: bool,
+    gold: str,
+    data_dir: str | None,
+    offline: bool,
 ) -> None:
     """Choose, of what dirag tag has written, the sentences of which it was sure, to train on.
 
@@ -97,7 +104,7 @@ def silver(
     left_out: Counter[str] = Counter()
     documents = formats.read(paths)
     if gold:
-        corpus = datasets.load(gold, split="train", data_dir=data_dir)
+        corpus = datasets.load(gold, split="train", data_dir=data_dir, offline=offline)
         documents = completed(documents, corpus.documents, corpus.types, left_out)
     chosen = sentences(documents, left_out, min_score=min_score, linked=linked)
     taken = mentions = 0
