@@ -110,10 +110,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a document that is tagged at once; ``start`` is its offset in the document."""
+    """A piece of a document that is tagged at once; ``start`` is its offset in the document.
+
+    ``document`` is the number of that document in the run, by which a tagger keeps documents apart.
+    """
 
     start: int
     text: str
+    document: int = 0
 
     @property
     def end(self) -> int:

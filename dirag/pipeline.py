@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 
 from dirag.align import to_result
 from dirag.data import Document, Entity, Result, Segment
@@ -35,8 +35,9 @@ def tag(
     one segment (a corpus that comes as sentences). A document without text is passed on with the issues that
     it came with.
     """
+    numbers = count()
     for batch in batches(documents, BATCH):
-        pieces = [_pieces(document.text, whole) for document in batch]
+        pieces = [_pieces(document.text, next(numbers), whole) for document in batch]
         taggings = tagger.tag(chain.from_iterable(pieces))
         for document, parts in zip(batch, pieces, strict=True):
             result = to_result(document, parts, [next(taggings) for _ in parts])
@@ -59,10 +60,10 @@ def link(entities: list[Entity], index: Index, text: str | None = None) -> list[
     ]
 
 
-def _pieces(text: str, whole: bool) -> list[Segment]:
+def _pieces(text: str, number: int, whole: bool) -> list[Segment]:
     if whole:
-        return [Segment(0, text)] if text.strip() else []
-    return segments(text)
+        return [Segment(0, text, number)] if text.strip() else []
+    return [replace(segment, document=number) for segment in segments(text)]
 
 
 def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

@@ -21,8 +21,9 @@ class Tagger(Protocol):
     """Finds the entities of segments.
 
     Laws: one tagging a segment, in order, lazily; offsets lie in the segment and ``text`` is what stands
-    there; types are among those asked for; the same segments give the same taggings. ``remarks`` are those
-    of its engine.
+    there; types are among those asked for; the same segments give the same taggings. The segments of a
+    document come together, in its order: their taggings do not depend on the documents beside it.
+    ``remarks`` are those of its engine.
     """
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]: ...

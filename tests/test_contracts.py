@@ -36,11 +36,11 @@ from dirag.taggers.llm import LlmTagger
 
 TYPES = ("disease", "chemical")
 TEXTS = [
-    "She has asthma and takes salbutamol; no colon cancer.",
+    "She has asthma and takes salbutamol; no colon cancer (CC).",
     "Colon cancer, asthma.\r\nASTHMA (severe) – naïve\u0301 😀",
     "",
     "  ",
-    "nothing to find",
+    "nothing to find, no CC",
 ]
 CONCEPTS = [
     Concept("D1", "asthma", ("bronchial asthma",), ("disease",)),
@@ -138,7 +138,7 @@ def test_tagger(name: str, knowledge: KnowledgeBase) -> None:
         "llm": llm,
     }
     tagger = makers[name]()
-    segments = [Segment(10 * i, text) for i, text in enumerate(TEXTS)]
+    segments = [Segment(10 * i, text, i) for i, text in enumerate(TEXTS)]
     taggings = list(tagger.tag(segments))
     assert len(taggings) == len(segments)
     assert len(taggings[0].entities) >= 2
@@ -149,6 +149,7 @@ def test_tagger(name: str, knowledge: KnowledgeBase) -> None:
     assert list(tagger.tag(segments)) == taggings
     assert list(tagger.tag(reversed(segments))) == taggings[::-1]
     assert list(tagger.tag([])) == []
+    assert [tagging for segment in segments for tagging in tagger.tag([segment])] == taggings
     assert is_lazy(tagger)
     tagger.close()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dirag import pipeline
 from dirag.data import Concept, Document, Hit, Segment
 from dirag.errors import KnowledgeError
 from dirag.knowledge import base, writer
@@ -110,12 +112,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Lookup:
     return Lookup(Store(folder))
 
 
-def tagged(index: Index, *segments: tuple[int, str], rules: Rules | None = None) -> list[list[str]]:
+def tagged(index: Index, *segments: Segment, rules: Rules | None = None) -> list[list[str]]:
     tagger = DictionaryTagger(index, ["disease"], rules=rules)
-    return [
-        [entity.text for entity in tagging.entities]
-        for tagging in tagger.tag(Segment(start, text) for start, text in segments)
-    ]
+    return [[entity.text for entity in tagging.entities] for tagging in tagger.tag(segments)]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ def tagged(index: Index, *segments: tuple[int, str], rules: Rules | None = None)
     ],
 )
 def test_an_enumeration_is_one_mention(index: Lookup, text: str, expected: list[str]) -> None:
-    assert tagged(index, (0, text)) == [expected]
+    assert tagged(index, Segment(0, text)) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -149,26 +148,26 @@ def test_an_enumeration_is_one_mention(index: Lookup, text: str, expected: list[
     ],
 )
 def test_modifiers_belong_to_the_mention(index: Lookup, text: str, expected: list[str]) -> None:
-    assert tagged(index, (0, text)) == [expected]
+    assert tagged(index, Segment(0, text)) == [expected]
 
 
 def test_the_symbol_of_a_gene_is_no_disease(index: Lookup) -> None:
-    assert tagged(index, (0, "RB1 and retinoblastoma")) == [["retinoblastoma"]]
-    assert tagged(index, (0, "RB1 and retinoblastoma"), rules=Rules()) == [["RB1", "retinoblastoma"]]
+    assert tagged(index, Segment(0, "RB1 and retinoblastoma")) == [["retinoblastoma"]]
+    assert tagged(index, Segment(0, "RB1 and retinoblastoma"), rules=Rules()) == [["RB1", "retinoblastoma"]]
 
 
 def test_without_rules_only_names_are_found(index: Lookup) -> None:
     text = "familial breast and ovarian cancer"
-    assert tagged(index, (0, text), rules=Rules()) == [["ovarian cancer"]]
+    assert tagged(index, Segment(0, text), rules=Rules()) == [["ovarian cancer"]]
 
 
 def test_short_forms_count_from_their_definition_to_the_end_of_the_document(index: Lookup) -> None:
     found = tagged(
         index,
-        (0, "A-T is rare."),
-        (13, "Ataxia telangiectasia (A-T) has A-T as its short form; FA-TX has not."),
-        (90, "A-T (AT) again."),
-        (0, "A-T of another document."),
+        Segment(0, "A-T is rare."),
+        Segment(13, "Ataxia telangiectasia (A-T) has A-T as its short form; FA-TX has not."),
+        Segment(90, "A-T (AT) again."),
+        Segment(100, "A-T of another document.", 1),
     )
     assert found == [[], ["Ataxia telangiectasia", "A-T", "A-T"], ["A-T"], []]
 
@@ -203,10 +202,31 @@ def test_mentions_are_in_order_and_apart(index: Lookup, texts: list[str]) -> Non
         assert all(end <= entity.start for end, entity in zip(ends, tagging.entities, strict=False))
 
 
+SENTENCES = st.sampled_from(
+    ["Ataxia telangiectasia (AT) is rare.", "Anemia (AT) too.", "AT II was measured.", "No AT.", "", "\n\n"]
+)
+DOCUMENTS = st.lists(st.lists(SENTENCES, max_size=4).map(" ".join), max_size=5)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(DOCUMENTS, st.booleans())
+@example(["Ataxia telangiectasia (AT) is rare.", " AT II was measured."], False)
+@example(["", "Ataxia telangiectasia (AT) is rare.", "\n AT II was measured."], True)
+def test_a_document_is_tagged_as_if_it_were_alone(index: Lookup, texts: list[str], whole: bool) -> None:
+    """The segments of several documents, as the pipeline numbers them, in two orders."""
+    tagger = DictionaryTagger(index, ["disease"])
+    pieces = [pipeline._pieces(text, number, whole) for number, text in enumerate(texts)]
+    alone = [list(tagger.tag(segments)) for segments in pieces]
+    assert list(tagger.tag(chain(*pieces))) == list(chain(*alone))
+    assert list(tagger.tag(chain(*pieces[::-1]))) == list(chain(*alone[::-1]))
+
+
 def test_rules_can_come_from_a_file_of_ones_own(tmp_path: Path, index: Lookup) -> None:
     path = tmp_path / "own.toml"
     path.write_text('[disease]\nmodifiers = ["wild"]\n')
-    assert tagged(index, (0, "wild RB1, familial anemia"), rules=load_rules(path)) == [["wild RB1", "anemia"]]
+    assert tagged(index, Segment(0, "wild RB1, familial anemia"), rules=load_rules(path)) == [
+        ["wild RB1", "anemia"]
+    ]
     path.write_text("[disease")
     with pytest.raises(KnowledgeError, match=r"cannot read .*own\.toml"):
         load_rules(path)
@@ -222,7 +242,7 @@ def test_development_abstracts_are_tagged_as_well_as_measured(tmp_path: Path, sh
     medic = shared_data / "vocab/medic/medic_06Jul2012.txt"
     base.build([base.Vocabulary(medic, "medic")], tmp_path / "kb")
     tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"])
-    found = tagger.tag(Segment(0, text) for text in texts)
+    found = tagger.tag(Segment(0, text, number) for number, text in enumerate(texts))
     predicted = {(n, e.start, e.end) for n, tagging in enumerate(found) for e in tagging.entities}
     assert 2 * len(predicted & gold) / (len(predicted) + len(gold)) > 0.76
 

@@ -87,6 +87,27 @@ def test_a_document_taken_whole_is_one_segment(texts: list[str]) -> None:
     assert tagger.seen == [text for text in texts if text.strip()]
 
 
+class Numbers(Capitals):
+    """Keeps the number of each segment's document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: list[int] = []
+
+    def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        for segment in segments:
+            self.numbers.append(segment.document)
+            yield Tagging()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_two_documents_of_a_run_have_one_number(whole: bool) -> None:
+    texts = ["X." if number % 3 else "" for number in range(2 * BATCH)]
+    tagger = Numbers()
+    list(tag(numbered(texts), tagger, whole=whole))
+    assert tagger.numbers == [number for number, text in enumerate(texts) if text]
+
+
 def test_issues_that_came_with_a_document_stay() -> None:
     unreadable = Document("bad", "", issues=(Issue("unreadable", "notes.jsonl:3", "not JSON"),))
     [result] = tag([unreadable], Capitals())

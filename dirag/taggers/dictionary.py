@@ -57,8 +57,7 @@ def load_rules(path: Path | None = None) -> Rules:
 class DictionaryTagger:
     """Tags by ``index.scan``; a concept of several wanted types gets the first of its own order.
 
-    A short form counts from the segment that defines it to the end of the document; a segment that starts
-    no later than the one before it belongs to another document.
+    A short form counts from the segment that defines it to the end of the document.
     """
 
     def __init__(
@@ -75,11 +74,10 @@ class DictionaryTagger:
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
         defined: dict[str, Entity] = {}
-        last = -1
+        document: int | None = None
         for segment in segments:
-            if segment.start <= last:
-                defined = {}
-            last = segment.start
+            if segment.document != document:
+                document, defined = segment.document, {}
             yield Tagging(tuple(self._widened(segment.text, self._found(segment.text, defined))))
 
     def remarks(self) -> Sequence[str]:

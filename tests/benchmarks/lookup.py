@@ -129,7 +129,7 @@ def tagging(folder: Path, corpus: Path) -> Table:
     texts, gold = read_corpus(corpus)
     tagger = DictionaryTagger(Lookup(Store(folder), how=["exact"]), ["disease"])
     begun = time.perf_counter()
-    taggings = list(tagger.tag(Segment(0, text) for text in texts))
+    taggings = list(tagger.tag(Segment(0, text, number) for number, text in enumerate(texts)))
     seconds = time.perf_counter() - begun
     predicted = {(n, e.start, e.end) for n, tagging in enumerate(taggings) for e in tagging.entities}
     wanted = {(n, start, end) for n, spans in enumerate(gold) for start, end, _, _ in spans}

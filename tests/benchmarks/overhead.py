@@ -55,7 +55,7 @@ def measure(args: argparse.Namespace, documents: Sequence[Document], pool: Pool)
     tokens = [{"prompt_token_ids": engine._reader.encode(prompt.text)} for prompt in prompts]
     params = [parameters(prompt, most=prompt.max_tokens, top=0) for prompt in prompts]
     tagger = LlmTagger(engine, builder, selector, shots=args.shots)
-    segments = [Segment(0, document.text) for document in documents]
+    segments = [Segment(0, document.text, number) for number, document in enumerate(documents)]
     runs: dict[str, Callable[[], object]] = {
         "bare": lambda: llm.generate(tokens, params, use_tqdm=False),
         "engine": lambda: list(engine.generate(prompts)),
