@@ -127,11 +127,17 @@ class Lexicon:
 
 
 def _annotations(example: Document) -> Iterator[tuple[Key, str]]:
-    """The entities of an example that begin and end with a word."""
+    """Yields the entities that begin and end with a word of the sentence, as names with their types."""
+    words = list(normalise.words(example.text))
+    first = {start: number for number, (_, start, _) in enumerate(words)}
+    last = {end: number for number, (_, _, end) in enumerate(words)}
     for entity in example.entities:
-        words = list(normalise.words(entity.text))
-        if words and words[0][1] == 0 and words[-1][2] == len(entity.text) and len(words) <= LONGEST:
-            yield _entity_key(entity), entity.type
+        # A share is one of the places where a name stands as whole words. "ALL" annotated in "ALLs" is no
+        # such place: counted all the same, it would give shares above 1, and of no place at all.
+        if entity.start in first and entity.end in last:
+            forms = [form for form, _, _ in words[first[entity.start] : last[entity.end] + 1]]
+            if len(forms) <= LONGEST:
+                yield _key(forms, entity.text), entity.type
 
 
 def _entity_key(entity: Entity) -> Key:

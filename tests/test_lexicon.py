@@ -15,12 +15,12 @@ from dirag.data import Document, Entity
 from dirag.knowledge import normalise
 from dirag.lexicon import SHORT, UNSEEN, KnownName, Lexicon
 
-WORDS = ["asthma", "Asthma", "renal", "failure", "ALL", "all", "of", "cancer", "a-b"]
+WORDS = ["asthma", "Asthma", "asthmaX", "renal", "failure", "ALL", "ALLs", "all", "of", "cancer", "a-b"]
 
 
 @st.composite
 def annotated(draw: st.DrawFn) -> Document:
-    """A sentence of a few words, some runs of which are entities that do not overlap."""
+    """A sentence of a few words with entities that do not overlap; some begin or end inside a word."""
     words = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=7))
     text, starts = "", []
     for word in words:
@@ -32,6 +32,9 @@ def annotated(draw: st.DrawFn) -> Document:
         if length:
             end = min(at + length, len(words))
             start, stop = starts[at], starts[end - 1] + len(words[end - 1])
+            if stop - start > 3:
+                start += draw(st.sampled_from([0, 0, 0, 1]))
+                stop -= draw(st.sampled_from([0, 0, 0, 1, 2]))
             kind = draw(st.sampled_from(["disease", "gene"]))
             entities.append(Entity(start, stop, kind, text[start:stop]))
         at += max(1, length)
@@ -58,7 +61,10 @@ def brute_force(pool: Sequence[Document], text: str) -> set[KnownName]:
     others = {letters(document.text): document for document in pool}
     others.pop(letters(text), None)
     annotations = Counter(
-        (form(entity.text), entity.type) for other in others.values() for entity in other.entities
+        (form(entity.text), entity.type)
+        for other in others.values()
+        for entity in other.entities
+        if (entity.start, entity.end) in spans(other.text)
     )
     standing = Counter(form(other.text[s:e]) for other in others.values() for s, e in spans(other.text))
     found = set()
@@ -80,6 +86,15 @@ def test_names_and_shares_are_those_of_a_count_by_hand(pool: list[Document], ask
         assert len(set(found)) == len(found)
         assert [(name.start, name.end) for name in found] == sorted((n.start, n.end) for n in found)
         assert all(0 < name.share <= 1 for name in found)
+
+
+def test_an_annotation_inside_a_word_is_no_evidence_for_the_word() -> None:
+    inside = Document("1", "Two ALLs.", (Entity(4, 7, "disease", "ALL"),))
+    assert Lexicon([inside]).find("Has ALL.") == []
+    other = Document("2", "All of ALL.")
+    assert Lexicon([inside, other]).find("Has ALL.") == []
+    stands = Document("3", "Of ALL.", (Entity(3, 6, "disease", "ALL"),))
+    assert Lexicon([inside, other, stands]).find("Has ALL.") == [KnownName(4, 7, "disease", 0.5)]
 
 
 def test_a_sentence_is_no_evidence_for_itself() -> None:
