@@ -38,9 +38,17 @@ def of(*parts: bytes) -> str:
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
+def version(library: str = "dirag") -> str:
+    """Returns the installed version of a library, "none" of one that is not there."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # raised for dirag too, in a checkout that is not installed
+        return "none"
+
+
 def versions(*libraries: str) -> dict[str, str]:
-    """The installed version of each library, "none" of one that is not there."""
-    return {name: _version(name) for name in libraries}
+    """Returns the ``version`` of each library."""
+    return {name: version(name) for name in libraries}
 
 
 def processor() -> str:
@@ -72,10 +80,3 @@ def _digest(file: Path) -> str:
 def _read(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _version(library: str) -> str:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return "none"

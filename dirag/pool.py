@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from dirag import fingerprint
 from dirag import vectors as stored
 from dirag.data import Document, Result, Segment
 from dirag.embed import identity
@@ -77,7 +78,7 @@ class Pool:
             left_out=dict(sorted(left_out.items())),
             sources=tuple(sources),
             licence=licence,
-            dirag=_version(),
+            dirag=fingerprint.version(),
         )
         return cls(examples, manifest)
 
@@ -249,12 +250,3 @@ def _manifest(path: Path) -> Manifest:
     if set(record) != set(Manifest.__dataclass_fields__):
         raise _broken(path, f"{MANIFEST} does not have the keys of schema {SCHEMA}")
     return Manifest(**{**record, "sources": tuple(record["sources"])})
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("dirag")
-    except metadata.PackageNotFoundError:
-        return ""

@@ -135,6 +135,21 @@ def test_imports_are_absolute_and_name_what_they_take(name: str) -> None:
         )
 
 
+def test_versions_are_asked_for_in_one_place() -> None:
+    """Others would not know of a checkout that is not installed."""
+    asking = [name for name in modules() if "importlib.metadata" in imported(name)]
+    assert asking == ["dirag.fingerprint"]
+
+
+def imported(name: str) -> set[str]:
+    """The dotted names that a module imports, modules or what is in them."""
+    return {
+        f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in statements(modules()[name], functions=True)
+        for alias in node.names
+    } | imports(name, functions=True)
+
+
 def test_no_module_needs_itself() -> None:
     graph = {name: package(imports(name, functions=True)) for name in modules()}
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which shows the cycle

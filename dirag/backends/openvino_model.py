@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +127,7 @@ def _folder(path: Path, adapter: Path | None) -> Path:
     if adapter is not None:
         weights.check(adapter, "adapter")
         digest = fingerprint.of(f"{digest} {fingerprint.digest(adapter)}".encode())
-    return resources.private_folder("openvino") / f"{digest[:32]}-{version('openvino')}-{_LAYOUT}"
+    return resources.private_folder("openvino") / f"{digest[:32]}-{fingerprint.version('openvino')}-{_LAYOUT}"
 
 
 def _convert(path: Path, adapter: Path | None, folder: Path) -> None:

@@ -61,6 +61,15 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
 
 
+def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    # click.version_option ends in a traceback in a checkout that is not installed.
+    if asked and not ctx.resilient_parsing:
+        from dirag import fingerprint
+
+        click.echo(f"dirag, version {fingerprint.version()}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
@@ -68,7 +77,14 @@ class LazyGroup(click.Group):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Settings file [default: the nearest dirag.toml upward].",
 )
-@click.version_option(package_name="dirag")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(ctx: click.Context, config_file: Path | None) -> None:
     """Biomedical named-entity recognition with large language models.

@@ -191,12 +191,12 @@ def _pool(config: Config, dataset: Dataset, name: str) -> str:
 
 
 def _settings(config: Config) -> dict[str, Json]:
-    from importlib.metadata import version
+    from dirag import fingerprint
 
     settings: dict[str, Json] = {
         name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()
     }
-    return settings | {"dirag": version("dirag")}
+    return settings | {"dirag": fingerprint.version()}
 
 
 def _knowledge_base(config: Config, gold: Iterable[Document], *, tagging: bool) -> KnowledgeBase | None:

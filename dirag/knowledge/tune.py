@@ -17,11 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from dirag import artifacts, embed, resources
+from dirag import artifacts, embed, fingerprint, resources
 from dirag.embed import SentenceEncoder, identity, open_encoder
 from dirag.errors import KnowledgeError, UsageError
 from dirag.knowledge import dense, encoding, fitting, recall, synonyms
@@ -230,7 +229,7 @@ def _card(
     manifest = store.manifest
     weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
     return {
-        "dirag": version("dirag"),
+        "dirag": fingerprint.version(),
         "command": command,
         "base": {
             "sources": [{"name": s.name, "sha256": s.sha256, "licence": s.licence} for s in manifest.sources],

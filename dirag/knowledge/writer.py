@@ -18,13 +18,13 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
 import orjson
 
+from dirag import fingerprint
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
 from dirag.knowledge import exact, fuzzy, normalise, spelling
@@ -135,7 +135,7 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
         names, keys = _write_names(folder, rows, len(concept_types))
     return Manifest(
         schema=SCHEMA,
-        version=version("dirag"),
+        version=fingerprint.version(),
         byteorder=sys.byteorder,
         sources=tuple(sources),
         concepts=len(concept_types),
