@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dirag.errors import DiragError
     from dirag.formats import read
     from dirag.pipeline import tag
-    from dirag.segment import segments
+    from dirag.text.segment import segments
 
 __all__ = [
     "Concept",
@@ -37,7 +37,7 @@ _HOMES = {
     "configure": "config",
     "DiragError": "errors",
     "read": "formats",
-    "segments": "segment",
+    "segments": "text.segment",
     "tag": "pipeline",
 }
 

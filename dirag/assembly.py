@@ -10,30 +10,32 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag import answers, builtin, fingerprint, selection
-from dirag import pool as pools
+from dirag import answers
 from dirag.answers.candidates import Candidates
-from dirag.artifacts import locate
 from dirag.config import MODEL, PARALLEL, Config, adapter_of
+from dirag.corpora import catalogue, datasets
 from dirag.data import Entity, Segment
-from dirag.embed import open_encoder
+from dirag.encoders.sentence import open_encoder
 from dirag.errors import ExamplesError, PromptError, UsageError
-from dirag.evaluate import catalogue, datasets
+from dirag.examples import builtin, selection
+from dirag.examples import pool as pools
+from dirag.examples.pool import Pool
+from dirag.files import fingerprint
+from dirag.files.artifacts import locate
+from dirag.files.paths import private_folder
 from dirag.formats import FORMATS
 from dirag.knowledge.base import KnowledgeBase, open_default, open_path
-from dirag.lexicon import Lexicon
-from dirag.pool import Pool
-from dirag.prompt import PromptBuilder, load_template, prompt_file, sources
+from dirag.prompting.builder import PromptBuilder, load_template, prompt_file, sources
+from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import Backend, ExampleSelector, Index, Tagger
-from dirag.resources import private_folder
-from dirag.retrieval import Retriever
 from dirag.taggers.dictionary import DictionaryTagger
+from dirag.taggers.known_names import Lexicon
 from dirag.taggers.llm import Evidence, LlmTagger
-from dirag.votes import Sampling
+from dirag.taggers.voting import Sampling
 
 if TYPE_CHECKING:
-    from dirag.backends.cache_store import CacheStore
-    from dirag.backends.remote import Remote
+    from dirag.backends.cached.cache_store import CacheStore
+    from dirag.backends.http.remote import Remote
 
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
@@ -157,8 +159,8 @@ def reads_base(config: Config) -> bool:
 
 def backend(config: Config) -> Backend:
     """The engine with its weights loaded, or its server found."""
-    from dirag.backends.cache import Cached
-    from dirag.backends.replay import Recorder, Replay
+    from dirag.backends.cached.cache import Cached
+    from dirag.backends.cached.replay import Recorder, Replay
 
     if config.backend == "replay":
         return Replay(_weights(config))
@@ -175,7 +177,7 @@ def backend(config: Config) -> Backend:
 
 
 def _cache_store(config: Config) -> CacheStore | None:
-    from dirag.backends.cache_store import CacheStore
+    from dirag.backends.cached.cache_store import CacheStore
 
     if config.cache == "none":
         return None
@@ -236,7 +238,7 @@ def _weights(config: Config) -> Path:
 
 
 def _llamacpp(config: Config) -> Backend:
-    from dirag.backends.llamacpp import LlamaCpp
+    from dirag.backends.llamacpp.engine import LlamaCpp
 
     return LlamaCpp(
         _weights(config),
@@ -248,7 +250,7 @@ def _llamacpp(config: Config) -> Backend:
 
 
 def _openvino(config: Config) -> Backend:
-    from dirag.backends.openvino_engine import OpenVino
+    from dirag.backends.openvino.engine import OpenVino
 
     return OpenVino(
         _weights(config),
@@ -260,7 +262,7 @@ def _openvino(config: Config) -> Backend:
 
 
 def _vllm(config: Config) -> Backend:
-    from dirag.backends.vllm_engine import Vllm
+    from dirag.backends.vllm.engine import Vllm
 
     return Vllm(
         _weights(config),
@@ -282,8 +284,8 @@ def _adapter(config: Config) -> Path | None:
 
 
 def _remote(config: Config) -> Remote:
-    from dirag.backends.client import Patience
-    from dirag.backends.remote import Remote
+    from dirag.backends.http.client import Patience
+    from dirag.backends.http.remote import Remote
 
     if not config.base_url:
         raise UsageError(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dirag import resources
 from dirag.data import Match
 from dirag.errors import InputError, UsageError, unknown
+from dirag.files import paths
 
 T = TypeVar("T")
 
@@ -34,21 +34,21 @@ OWN_ADAPTER = ("llamacpp", "openvino")
 
 TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
 BACKENDS = {
-    "llamacpp": "dirag.backends.llamacpp:LlamaCpp",
-    "openai": "dirag.backends.remote:Remote",
-    "openvino": "dirag.backends.openvino_engine:OpenVino",
-    "replay": "dirag.backends.replay:Replay",
-    "vllm": "dirag.backends.vllm_engine:Vllm",
+    "llamacpp": "dirag.backends.llamacpp.engine:LlamaCpp",
+    "openai": "dirag.backends.http.remote:Remote",
+    "openvino": "dirag.backends.openvino.engine:OpenVino",
+    "replay": "dirag.backends.cached.replay:Replay",
+    "vllm": "dirag.backends.vllm.engine:Vllm",
 }
 #: Requests in flight where none are asked for, by engine.
 PARALLEL = {"llamacpp": 1, "openvino": 16, "openai": 32, "vllm": 256}
 SELECTORS = {
-    "random": "dirag.selection:RandomSelector",
-    "bm25": "dirag.selection:LexicalSelector",
-    "tfidf": "dirag.selection:LexicalSelector",
-    "knn": "dirag.selection:NearestSelector",
-    "mmr": "dirag.selection:MmrSelector",
-    "coverage": "dirag.selection:CoverageSelector",
+    "random": "dirag.examples.selection:RandomSelector",
+    "bm25": "dirag.examples.selection:LexicalSelector",
+    "tfidf": "dirag.examples.selection:LexicalSelector",
+    "knn": "dirag.examples.selection:NearestSelector",
+    "mmr": "dirag.examples.selection:MmrSelector",
+    "coverage": "dirag.examples.selection:CoverageSelector",
 }
 RETRIEVALS = ("text", "llm")
 POOLINGS = ("auto", "mean", "cls", "pooler")
@@ -221,7 +221,7 @@ def adapter_of(config: Config) -> Path | None:
     if config.adapter != "default":
         return Path(config.adapter).expanduser()
     own = config.backend in OWN_ADAPTER and config.model in ("", MODEL)
-    return resources.adapter(MODEL) if own else None
+    return paths.adapter(MODEL) if own else None
 
 
 def configure(**values: Any) -> Config:

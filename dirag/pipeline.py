@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, count
 
-from dirag.align import to_result
 from dirag.data import Document, Entity, Result, Segment
 from dirag.protocols import Index, Tagger
-from dirag.segment import segments
+from dirag.text.align import to_result
+from dirag.text.segment import segments
 
 BATCH = 512
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dirag.data import Entity
-from dirag.occurrences import is_boundary, is_bounded, may_begin_name, may_end_name
+from dirag.text.occurrences import is_boundary, is_bounded, may_begin_name, may_end_name
 
 
 def is_admissible(name: str, text: str, entities: Sequence[Entity]) -> bool:

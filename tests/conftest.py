@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dirag import artifacts
+from dirag.files import artifacts
 
 
 @pytest.fixture(scope="session")

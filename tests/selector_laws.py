@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dirag.data import Document
+from dirag.examples.selection import near_copy
 from dirag.protocols import ExampleSelector
-from dirag.selection import near_copy
 
 
 def check_selector(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dirag.backends.address import parse
+from dirag.backends.http.address import parse
 from dirag.errors import UsageError
 
 

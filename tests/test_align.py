@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.align import merge, occurrences, place, to_result
 from dirag.data import Document, Entity, Issue, Mention, Segment, Tagging, Usage
-from dirag.occurrences import flatten, is_boundary
+from dirag.text.align import merge, occurrences, place, to_result
+from dirag.text.occurrences import flatten, is_boundary
 
 WORDS = ["colon", "cancer", "Cancer", "cancer-free", "anti", "İnek", "p53", "p53\n", "cancers", ";"]
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)

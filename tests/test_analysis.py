@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dirag.data import Document, Entity, Json
 from dirag.errors import InputError
 from dirag.evaluate.analysis import Analysis, analyse, length
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.score import score
+from dirag.evaluate.scoring.counts import Counts
+from dirag.evaluate.scoring.score import score
 from dirag.pipeline import scoring
 
 TEXT = "aa bb cc dd ee ff gg"

@@ -11,14 +11,14 @@ from answer_laws import is_admissible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.align import place
 from dirag.answers import ANSWERS, make
 from dirag.answers.candidates import Candidates
 from dirag.answers.mentions import Mentions
 from dirag.data import Entity, Mention
 from dirag.errors import UsageError
 from dirag.formats import read
-from dirag.occurrences import trim
+from dirag.text.align import place
+from dirag.text.occurrences import trim
 
 GOLD = [("ncbi-disease-bio", "conll"), ("bc5cdr-bio", "conll"), ("bc2gm-bio", "conll")]
 GOLD += [("ncbi-disease", "pubtator"), ("bc5cdr-pubtator", "pubtator")]

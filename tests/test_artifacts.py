@@ -21,10 +21,10 @@ from types import MappingProxyType
 import pytest
 from click.testing import CliRunner
 
-from dirag import artifacts, fetching
-from dirag.artifacts import Artifact, File
 from dirag.cli.models import models
 from dirag.errors import ArtifactError, UsageError
+from dirag.files import artifacts, fetching
+from dirag.files.artifacts import Artifact, File
 
 BODY = {"a.txt": b"alpha" * 1000, "sub/b.bin": bytes(range(256)) * 64}
 NAME = "toy"

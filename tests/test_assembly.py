@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from scripted_server import Script, Server, serving
 
-from dirag import assembly, journal
+from dirag import assembly
 from dirag.assembly import OPERATION, made_of, request_identity
 from dirag.config import Config
 from dirag.errors import UsageError
-from dirag.prompt import prompt_file
+from dirag.files import journal
+from dirag.prompting.builder import prompt_file
 
 Touch = Callable[[Path], object]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from seqeval.scheme import IOB2, Tokens
 
 from dirag.data import Document, Entity
-from dirag.evaluate.bio import from_bio, to_bio
+from dirag.formats.bio_tags import from_bio, to_bio
 
 TAGS = st.sampled_from(["O", "B-disease", "I-disease", "B-gene", "I-gene"])
 TAGGED = st.lists(st.tuples(st.text("ab-.β", min_size=1, max_size=4), TAGS), max_size=12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.backends.blocks import Blocks
+from dirag.backends.openvino.blocks import Blocks
 
 SIZE, COUNT = 4, 12
 prompts = st.lists(st.integers(0, 1), min_size=1, max_size=24)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.evaluate.bootstrap import interval, intervals, paired_interval, randomisation
-from dirag.evaluate.counts import Counts, Table
+from dirag.evaluate.scoring.counts import Counts, Table
 
 COUNTS = st.builds(
     lambda correct, partial, missed, wrong: Counts(

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import answers, builtin, resources
-from dirag.align import place
+from dirag import answers
 from dirag.assembly import DEFAULT_TYPES
 from dirag.data import Document, Entity
 from dirag.errors import ExamplesError
-from dirag.selection import near_copy
+from dirag.examples import builtin
+from dirag.examples.selection import near_copy
+from dirag.files import paths
+from dirag.text.align import place
 
 POOL = builtin.documents()
 TYPES = {"disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy"}
@@ -33,9 +35,7 @@ def test_ids_are_unique_and_name_the_line() -> None:
     for document in POOL[:: len(POOL) // 10]:
         stem, _, number = document.id.partition(":")
         line = (
-            resources.path("prompts", "examples", f"{stem}.txt")
-            .read_text("utf-8")
-            .split("\n")[int(number) - 1]
+            paths.path("prompts", "examples", f"{stem}.txt").read_text("utf-8").split("\n")[int(number) - 1]
         )
         assert re.sub(r"\[(.*?)\|.*?\]", r"\1", line).strip() == document.text
 

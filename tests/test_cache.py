@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted
 
-from dirag.backends.cache import AHEAD, Cached
-from dirag.backends.cache_store import CacheStore
+from dirag.backends.cached.cache import AHEAD, Cached
+from dirag.backends.cached.cache_store import CacheStore
 from dirag.data import Completion, Prompt, Token, Usage
 
 ANSWERS = {f"She has gout{i}.": f"gout{i}?" for i in range(8)}

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.backends.cache_store import CacheStore
+from dirag.backends.cached.cache_store import CacheStore
 from dirag.errors import BackendError
 
 LIMIT = 1 << 24
@@ -215,7 +215,7 @@ def test_a_store_that_fails_is_given_up_and_says_why(tmp_path: Path) -> None:
 WRITER = """
 import random, sys
 from pathlib import Path
-from dirag.backends.cache_store import CacheStore
+from dirag.backends.cached.cache_store import CacheStore
 store, chance = CacheStore(Path(sys.argv[1]), limit=int(sys.argv[2])), random.Random(sys.argv[3])
 print("begun", flush=True)
 for _ in range(int(sys.argv[4])):

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from scripted import Scripted
 
 from dirag import assembly, formats
-from dirag.backends.replay import Recorder
+from dirag.backends.cached.replay import Recorder
 from dirag.config import Config
 from dirag.data import Completion, Document, Entity, Prompt
 from dirag.evaluate.calibration import EDGES, calibration
-from dirag.evaluate.score import score
+from dirag.evaluate.scoring.score import score
 from dirag.pipeline import scoring, tag
 
 TEXT = "abcdefghij"

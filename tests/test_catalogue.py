@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dirag.corpora.catalogue import Known, Split, fetch, find, known
+from dirag.corpora.datasets import SPLITS
 from dirag.errors import DatasetError, UsageError
-from dirag.evaluate.catalogue import Known, Split, fetch, find, known
-from dirag.evaluate.datasets import SPLITS
 
 CONTENT = b"bad\tB-Bad\nflu\tI-Bad\n"
 TEST = Split("test.tsv", hashlib.sha256(CONTENT).hexdigest(), 1, {"disease": 1})

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from dirag import pool
 from dirag.assembly import read_pool
 from dirag.cli.examples import examples
 from dirag.errors import DiragError, ExamplesError
+from dirag.examples import pool
 
 SENTENCES = [
     ("Familial asthma was seen in two brothers .", "asthma"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dirag.evaluate.perturb import PHRASES
+from dirag.evaluate.robustness.perturb import PHRASES
 
 VOCABULARY = (
     "id\tname\tsynonyms\ttypes\nC1\tmyocardial infarction\theart attack\tdisease\nC2\tgout\t\tdisease\n"

@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager
 import pytest
 from scripted_server import Script, Server, serving
 
-from dirag.backends.address import parse
-from dirag.backends.client import Client, Patience, RequestFailed
-from dirag.backends.wire import Abandoned, Stop
+from dirag.backends.http.address import parse
+from dirag.backends.http.client import Client, Patience, RequestFailed
+from dirag.backends.http.wire import Abandoned, Stop
 from dirag.errors import BackendError
 
 HASTE = Patience(timeout=5, retries=3, backoff=0.001)

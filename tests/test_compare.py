@@ -9,7 +9,7 @@ import pytest
 from dirag.data import Document, Entity
 from dirag.evaluate.bootstrap import interval, randomisation
 from dirag.evaluate.compare import compare
-from dirag.evaluate.score import score
+from dirag.evaluate.scoring.score import score
 
 TEXT = "abcdefghij"
 Spans = Sequence[tuple[int, int, str]]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Entity, Hit
-from dirag.evaluate.concepts import ids, normal
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.score import score
+from dirag.evaluate.scoring.concepts import ids, normal
+from dirag.evaluate.scoring.counts import Counts
+from dirag.evaluate.scoring.score import score
 from dirag.formats import read
 
 TEXT = "abcdefgh"

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import answers, assembly, config, selection
+from dirag import answers, assembly, config
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
+from dirag.examples import selection
 from dirag.taggers.llm import Evidence
 
 KNOWN = list(options())

@@ -15,7 +15,7 @@ from dirag.answers import ANSWERS, make
 from dirag.answers.mentions import Mentions
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity
-from dirag.occurrences import flatten, is_boundary, is_bounded
+from dirag.text.occurrences import flatten, is_boundary, is_bounded
 
 SENTENCES = [
     "Mutations of the APC gene cause familial adenomatous polyposis and colorectal cancer.",

@@ -18,21 +18,22 @@ from index_laws import check_index
 from scripted import Scripted
 from selector_laws import check_selector
 
-from dirag import answers, builtin, config, selection
-from dirag.align import place
-from dirag.backends.cache import Cached
-from dirag.backends.cache_store import CacheStore
-from dirag.backends.llamacpp import LlamaCpp
-from dirag.backends.replay import Recorder, Replay
+from dirag import answers, config
+from dirag.backends.cached.cache import Cached
+from dirag.backends.cached.cache_store import CacheStore
+from dirag.backends.cached.replay import Recorder, Replay
+from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.data import Concept, Document, Entity, Segment
-from dirag.embed import HashEmbedder, SentenceEncoder
-from dirag.knowledge import writer
+from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
+from dirag.examples import builtin, selection
+from dirag.examples.pool import Pool
 from dirag.knowledge.base import KnowledgeBase
-from dirag.pool import Pool
-from dirag.prompt import PromptBuilder, load_template
+from dirag.knowledge.store import writer
+from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.protocols import Embedder, Tagger
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
+from dirag.text.align import place
 
 TYPES = ("disease", "chemical")
 TEXTS = [

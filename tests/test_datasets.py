@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dirag.corpora import catalogue, datasets
+from dirag.corpora.catalogue import Known, Split
+from dirag.corpora.datasets import Dataset, load, sample, split_name
 from dirag.data import Document
 from dirag.errors import DatasetError, UsageError
-from dirag.evaluate import catalogue, datasets
-from dirag.evaluate.catalogue import Known, Split
-from dirag.evaluate.datasets import Dataset, load, sample, split_name
 
 BIO = "a\tO\nbad\tB-Bad\nflu\tI-Bad\n\nTP53\tB-Gene\n.\tO\n"
 TINY = Known(

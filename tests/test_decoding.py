@@ -11,7 +11,7 @@ import backend_laws as laws
 import numpy as np
 import pytest
 
-from dirag.backends.decoding import Answer
+from dirag.backends.openvino.decoding import Answer
 from dirag.constraint import Constraint
 from dirag.data import Prompt
 

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 from scripted_server import CONTEXT, MODEL, Script, serving
 
-from dirag.backends.address import parse
-from dirag.backends.client import Client, Patience, RequestFailed
-from dirag.backends.dialects import DIALECTS, Served, look
+from dirag.backends.http.address import parse
+from dirag.backends.http.client import Client, Patience, RequestFailed
+from dirag.backends.http.dialects import DIALECTS, Served, look
 from dirag.config import options
 
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from dirag import pipeline
 from dirag.data import Concept, Document, Hit, Segment
 from dirag.errors import KnowledgeError
-from dirag.knowledge import base, writer
-from dirag.knowledge.lookup import Lookup
+from dirag.knowledge import base
+from dirag.knowledge.index.lookup import Lookup
 from dirag.knowledge.semantics import TypeMap
-from dirag.knowledge.store import Store
+from dirag.knowledge.store import writer
+from dirag.knowledge.store.store import Store
 from dirag.protocols import Index
 from dirag.taggers.dictionary import DictionaryTagger, Rules, load_rules
 

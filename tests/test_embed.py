@@ -14,8 +14,8 @@ from embedder_laws import check_embedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.bert import _BATCH_TOKENS, Bert, batches
-from dirag.embed import ENCODERS, HashEmbedder, SentenceEncoder, identity, open_encoder
+from dirag.encoders.bert_openvino import _BATCH_TOKENS, Bert, batches
+from dirag.encoders.sentence import ENCODERS, HashEmbedder, SentenceEncoder, identity, open_encoder
 from dirag.errors import ArtifactError
 
 TEXTS = [
@@ -42,9 +42,11 @@ def test_hash_embedder_is_lexical() -> None:
 
 
 def test_hash_embedder_does_not_depend_on_the_process() -> None:
-    code = "from dirag.embed import HashEmbedder; print(HashEmbedder().embed(['asthma']).tobytes().hex())"
+    code = (
+        "from dirag.encoders import sentence as s; print(s.HashEmbedder().embed(['asthma']).tobytes().hex())"
+    )
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert other.stdout.strip() == HashEmbedder().embed(["asthma"]).tobytes().hex()
+    assert other.stdout.strip() == str(HashEmbedder().embed(["asthma"]).tobytes())
 
 
 @settings(deadline=None)
@@ -203,7 +205,7 @@ def test_minilm_is_sentence_transformers_without_its_imports(weights: Callable[[
     np.testing.assert_allclose(encoder.embed(TEXTS), reference(folder, TEXTS), atol=1e-5)
     check_embedder(encoder, TEXTS[:4])
     code = (
-        "import sys, pathlib; from dirag.embed import SentenceEncoder\n"
+        "import sys, pathlib; from dirag.encoders.sentence import SentenceEncoder\n"
         f"SentenceEncoder(pathlib.Path({str(folder)!r})).embed(['asthma'])\n"
         "assert not {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)"
     )

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import fingerprint
 from dirag.errors import ArtifactError
+from dirag.files import fingerprint
 
 files = st.dictionaries(st.sampled_from(["a", "b", "sub/a", "sub/b c"]), st.binary(max_size=9), max_size=4)
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from dirag.data import Document, Json, Result
 from dirag.errors import DiragError, InputError, UsageError
+from dirag.files.journal import begin, remaining
 from dirag.formats.jsonl import dumps
-from dirag.journal import begin, remaining
 
 MADE_OF = {"--shots": "8", "weights": "abc"}
 META: dict[str, Json] = {"ward": 7, "weights": [61.5, None], "é": {"😀": True}}

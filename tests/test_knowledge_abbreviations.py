@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirag.knowledge.abbreviations import definitions, expand, find
+from dirag.text.abbreviations import definitions, expand, find
 
 PIECES = st.sampled_from(
     [

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from dirag.data import Concept
-from dirag.embed import HashEmbedder
+from dirag.encoders.sentence import HashEmbedder
 from dirag.errors import KnowledgeError
-from dirag.knowledge import base, dense, encoding, hierarchy, store, writer
+from dirag.knowledge import base
+from dirag.knowledge.index import dense, encoding, hierarchy
+from dirag.knowledge.store import store, writer
 from dirag.protocols import Embedder
 
 NAMES = [

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
 from dirag.data import Concept
-from dirag.knowledge import fuzzy, spelling, writer
-from dirag.knowledge.spelling import Spelling
-from dirag.knowledge.store import Store
+from dirag.knowledge.index import fuzzy, spelling
+from dirag.knowledge.index.spelling import Spelling
+from dirag.knowledge.store import writer
+from dirag.knowledge.store.store import Store
 
 # few letters, so that words are often alike; one that shares its bit with "a" (97 and 33 are 33 modulo 64)
 LETTERS = "abcd!"

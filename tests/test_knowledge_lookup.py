@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from index_laws import check_index
 
 from dirag.data import Concept
-from dirag.knowledge import writer
 from dirag.knowledge.base import KnowledgeBase, Vocabulary, build
-from dirag.knowledge.lookup import Lookup
-from dirag.knowledge.normalise import is_acronym, key
+from dirag.knowledge.index.lookup import Lookup
+from dirag.knowledge.store import writer
+from dirag.text.normalise import is_acronym, key
 
 
 @contextmanager

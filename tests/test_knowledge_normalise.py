@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirag.knowledge.normalise import is_acronym, key, normal_form, variants, words
+from dirag.text.normalise import is_acronym, key, normal_form, variants, words
 
 TRICKY = st.text(st.sampled_from("aZs2 İıßﬁé\u0301\u0130\r\n\t-_'’(.α😀\u00ad\u200d½²\x00")) | st.text()
 

@@ -19,12 +19,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import artifacts
 from dirag.data import Concept, Json
 from dirag.errors import ArtifactError, KnowledgeError
-from dirag.knowledge import base, exact, fuzzy, writer
-from dirag.knowledge.sorting import Sorter
-from dirag.knowledge.store import SCHEMA, Source, Store
+from dirag.files import artifacts
+from dirag.knowledge import base
+from dirag.knowledge.index import exact, fuzzy
+from dirag.knowledge.store import writer
+from dirag.knowledge.store.sorting import Sorter
+from dirag.knowledge.store.store import SCHEMA, Source, Store
 
 CONCEPTS = (
     Concept("D:1", "Ague", ("Marsh fever",), ("disease",), "Fever with chills.", "toy"),

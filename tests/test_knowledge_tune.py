@@ -17,11 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept
-from dirag.embed import HashEmbedder, SentenceEncoder
+from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
 from dirag.errors import DiragError, KnowledgeError, UsageError
-from dirag.knowledge import dense, fitting, normalise, recall, synonyms, writer
-from dirag.knowledge.store import Store
-from dirag.knowledge.tune import CARD, Options, Report, tune
+from dirag.knowledge.index import dense
+from dirag.knowledge.store import writer
+from dirag.knowledge.store.store import Store
+from dirag.text import normalise
+from dirag.training.sentence_encoder import fitting, recall, synonyms
+from dirag.training.sentence_encoder.tune import CARD, Options, Report, tune
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -317,7 +320,7 @@ def test_the_loss_falls_and_the_folder_is_an_encoder(base: Path, tiny: Path, tmp
     assert card["options"]["steps"] == report.steps == 60
     assert list(card["encoder"]["sha256"]) == ["model.safetensors"]
     tuned, before = SentenceEncoder(output), SentenceEncoder(tiny)
-    assert type(tuned._model) is type(before._model)  # dirag.bert computes it as it did the one before
+    assert type(tuned._model) is type(before._model)  # computed as the one before was
     names = ["renal ataxia", "x" * 200]
     assert np.abs(tuned.embed(names) - before.embed(names)).max() > 1e-3
     again = recall.measure(
@@ -411,7 +414,7 @@ def test_what_fails_late_leaves_the_former_encoder(
         def fails(*_: object, **__: object) -> None:
             raise Killed
 
-        patched.setattr("dirag.knowledge.tune._card", fails)
+        patched.setattr("dirag.training.sentence_encoder.tune._card", fails)
         with pytest.raises(Killed):
             tune(base, output, encoder=str(tiny), options=replace(QUICK, seed=2), progress=False)
     assert before == {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}

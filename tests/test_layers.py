@@ -138,7 +138,7 @@ def test_imports_are_absolute_and_name_what_they_take(name: str) -> None:
 def test_versions_are_asked_for_in_one_place() -> None:
     """Others would not know of a checkout that is not installed."""
     asking = [name for name in modules() if "importlib.metadata" in imported(name)]
-    assert asking == ["dirag.fingerprint"]
+    assert asking == ["dirag.files.fingerprint"]
 
 
 def imported(name: str) -> set[str]:

@@ -10,10 +10,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.align import longest
 from dirag.data import Document, Entity
-from dirag.knowledge import normalise
-from dirag.lexicon import SHORT, UNSEEN, KnownName, Lexicon
+from dirag.taggers.known_names import SHORT, UNSEEN, KnownName, Lexicon
+from dirag.text import normalise
+from dirag.text.align import longest
 
 WORDS = ["asthma", "Asthma", "asthmaX", "renal", "failure", "ALL", "ALLs", "all", "of", "cancer", "a-b"]
 

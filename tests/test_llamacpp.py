@@ -15,8 +15,8 @@ from pathlib import Path
 import backend_laws as laws
 import pytest
 
-from dirag.backends import llamacpp_server
-from dirag.backends.llamacpp import LlamaCpp
+from dirag.backends.llamacpp import server
+from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.constraint import Constraint
 from dirag.data import Prompt
 from dirag.errors import BackendError
@@ -173,10 +173,10 @@ def test_loading_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     before = dict(os.environ)
-    llamacpp_server.load()
+    server.load()
     assert dict(os.environ) == before
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    llamacpp_server.load()
+    server.load()
     assert dict(os.environ) == before | {"OMP_WAIT_POLICY": "active"}
 
 

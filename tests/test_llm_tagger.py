@@ -16,11 +16,11 @@ from scripted import Scripted
 from dirag import answers
 from dirag.answers.candidates import Candidates
 from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Prompt, Segment, Tagging, Token
-from dirag.lexicon import Lexicon
-from dirag.prompt import PromptBuilder, load_template
-from dirag.retrieval import Retriever
+from dirag.prompting.builder import PromptBuilder, load_template
+from dirag.prompting.concept_lines import Retriever
+from dirag.taggers.known_names import Lexicon
 from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
-from dirag.votes import SINGLE, Sampling
+from dirag.taggers.voting import SINGLE, Sampling
 
 TYPES = ("disease", "gene")
 EVIDENCE = Evidence(confidence=0.7, backing=0.2, adding=0.6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.occurrences import flat_view, flatten, fold, folded_view, is_boundary, search, trim
+from dirag.text.occurrences import flat_view, flatten, fold, folded_view, is_boundary, search, trim
 
 texts = st.text(st.one_of(st.sampled_from("aAb -\n\r\t\x00’İßé\u0301ﬁ1\ud800"), st.characters()), max_size=30)
 

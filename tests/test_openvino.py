@@ -17,8 +17,8 @@ import gguf
 import numpy as np
 import pytest
 
-from dirag.backends.llamacpp import LlamaCpp
-from dirag.backends.openvino_engine import OpenVino
+from dirag.backends.llamacpp.engine import LlamaCpp
+from dirag.backends.openvino.engine import OpenVino
 from dirag.data import Prompt
 from dirag.errors import BackendError
 
@@ -65,7 +65,7 @@ def test_company_cache_and_pieces_change_no_bit(
     assert [laws.said(c) for c in engine.generate(work)] == alone
     assert any(completion.usage.cached for completion in engine.generate(work))
     for step in (3, 33, 100):
-        monkeypatch.setattr("dirag.backends.openvino_engine.STEP", step)
+        monkeypatch.setattr("dirag.backends.openvino.engine.STEP", step)
         pieced = OpenVino(path, context=512, top=3, parallel=5)
         assert [laws.said(c) for c in pieced.generate(reversed(work))] == alone[::-1]
         pieced.close()
@@ -203,7 +203,7 @@ QUIET = """
 import sys
 from pathlib import Path
 sys.addaudithook(lambda event, _: sys.exit(f"network: {event}") if event.startswith("socket.") else None)
-from dirag.backends.openvino_engine import OpenVino
+from dirag.backends.openvino.engine import OpenVino
 from dirag.data import Prompt
 list(OpenVino(Path(sys.argv[1]), context=256).generate([Prompt("Once", max_tokens=2)]))
 """
@@ -219,7 +219,7 @@ def test_silent_and_off_the_network(path: Path, tmp_path: Path) -> None:
 LONG_WORK = """
 import sys
 from pathlib import Path
-from dirag.backends.openvino_engine import OpenVino
+from dirag.backends.openvino.engine import OpenVino
 from dirag.data import Prompt
 engine = OpenVino(Path(sys.argv[1]))
 print("ready", flush=True)

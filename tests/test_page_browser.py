@@ -13,7 +13,7 @@ from browser import Browser
 from dirag.data import Document, Entity, Json
 from dirag.evaluate.analysis import Analysis, analyse
 from dirag.evaluate.page import page
-from dirag.evaluate.score import score
+from dirag.evaluate.scoring.score import score
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> & asthma"
@@ -303,7 +303,7 @@ def test_a_narrow_screen_need_not_be_scrolled_sideways(opened: Browser, folder: 
 def test_the_page_of_a_whole_corpus_is_small_and_shows_few_texts_at_once(
     opened: Browser, shared_data: Path, tmp_path: Path
 ) -> None:
-    from dirag.evaluate import datasets
+    from dirag.corpora import datasets
 
     dataset = datasets.load("bc5cdr", data_dir=str(shared_data), offline=True)
     documents = tuple(dataset.documents)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirag.evaluate.pairing import Pair, Span, by_span, by_type, overlapping, pairs
+from dirag.evaluate.scoring.pairing import Pair, Span, by_span, by_type, overlapping, pairs
 
 SPANS = st.sets(
     st.builds(

@@ -10,8 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Entity, Hit
-from dirag.evaluate.perturb import CHANGING, KEEPING, PHRASES, Alignment, Names, Perturbed, Piece, perturb
-from dirag.knowledge import normalise
+from dirag.evaluate.robustness.perturb import (
+    CHANGING,
+    KEEPING,
+    PHRASES,
+    Alignment,
+    Names,
+    Perturbed,
+    Piece,
+    perturb,
+)
+from dirag.text import normalise
 
 CONCEPTS = (
     Concept("D:1", "Myocardial infarction", ("Heart attack", "MI", "Infarction, myocardial")),

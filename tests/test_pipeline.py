@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Entity, Hit, Issue, Segment, Tagging, Usage
 from dirag.pipeline import BATCH, batches, link, scoring, tag
-from dirag.segment import segments
+from dirag.text.segment import segments
 
 
 class Capitals:

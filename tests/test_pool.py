@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dirag import formats, pool
+from dirag import formats
 from dirag.data import Document, Entity, Issue
-from dirag.embed import HashEmbedder
+from dirag.encoders.sentence import HashEmbedder
 from dirag.errors import ExamplesError
-from dirag.pool import EXAMPLES, MANIFEST, VECTORS, Pool, restrict
+from dirag.examples import pool
+from dirag.examples.pool import EXAMPLES, MANIFEST, VECTORS, Pool, restrict
 
 ABSTRACT = "Familial asthma was seen. Mutations in ADAM33 cause asthma in 3 of 10 families.\nNo fever."
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from embedder_laws import check_embedder
 
-from dirag.embed import SentenceEncoder, identity, open_encoder
+from dirag.encoders.bert_torch import Pooled
+from dirag.encoders.sentence import SentenceEncoder, identity, open_encoder
 from dirag.errors import ArtifactError, UsageError
-from dirag.pooled import Pooled
 
 Vectors = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 

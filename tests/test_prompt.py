@@ -13,8 +13,8 @@ from dirag import answers
 from dirag.config import ANSWERS
 from dirag.data import Concept, Document, Entity, Hit
 from dirag.errors import PromptError
-from dirag.occurrences import flatten
-from dirag.prompt import FIELDS, PromptBuilder, load_template
+from dirag.prompting.builder import FIELDS, PromptBuilder, load_template
+from dirag.text.occurrences import flatten
 
 DISEASE = ("disease",)
 

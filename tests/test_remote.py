@@ -14,14 +14,14 @@ import pytest
 from scripted_server import CONTEXT, FAULTS, Script, Server, serving
 
 from dirag import answers
-from dirag.backends import llamacpp_server
-from dirag.backends.client import Patience
-from dirag.backends.remote import Remote
+from dirag.backends.http.client import Patience
+from dirag.backends.http.remote import Remote
+from dirag.backends.llamacpp import server as llamacpp_server
 from dirag.constraint import Constraint
 from dirag.data import Document, Prompt
 from dirag.errors import BackendError, UsageError
 from dirag.pipeline import tag
-from dirag.prompt import PromptBuilder, load_template
+from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
 
 HASTE = Patience(timeout=0.5, retries=8, backoff=0.01)

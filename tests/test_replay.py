@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted
 
-from dirag.backends.replay import Recorder, Replay, request_key
+from dirag.backends.cached.replay import Recorder, Replay, request_key
 from dirag.constraint import Builder, Constraint
 from dirag.data import Completion, Prompt, Token, Usage
 from dirag.errors import BackendError

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dirag import resources
 from dirag.errors import ArtifactError
+from dirag.files import paths
 
 
 def test_finds_the_data_of_the_checkout() -> None:
-    assert resources.path("kb", "artifacts.toml").is_file()
-    assert resources.path("kb").is_dir()
+    assert paths.path("kb", "artifacts.toml").is_file()
+    assert paths.path("kb").is_dir()
 
 
 def test_an_installed_package_uses_its_own_data_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,23 +22,23 @@ def test_an_installed_package_uses_its_own_data_only(tmp_path: Path, monkeypatch
     (package / "_data" / "kb" / "x.txt").write_text("x")
     (package.parent / "kb").mkdir()  # another distribution's folder of that name
     (package.parent / "kb" / "y.txt").write_text("y")
-    monkeypatch.setattr(resources, "_PACKAGE", package)
-    assert resources.path("kb", "x.txt").read_text() == "x"
+    monkeypatch.setattr(paths, "_PACKAGE", package)
+    assert paths.path("kb", "x.txt").read_text() == "x"
     with pytest.raises(ArtifactError, match=r"kb/y\.txt.*_data"):
-        resources.path("kb", "y.txt")
+        paths.path("kb", "y.txt")
 
 
 def test_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "here"))
-    assert resources.home() == tmp_path / "here"
+    assert paths.home() == tmp_path / "here"
     monkeypatch.delenv("DIRAG_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert resources.home() == tmp_path / "cache" / "dirag"
+    assert paths.home() == tmp_path / "cache" / "dirag"
 
 
 def test_private_folders_are_for_the_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "home"))
-    folder = resources.private_folder("a", "b")
+    folder = paths.private_folder("a", "b")
     for path in (folder, folder.parent, tmp_path / "home"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
@@ -47,4 +47,4 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "file"))
     with pytest.raises(ArtifactError, match="DIRAG_HOME"):
-        resources.private_folder("a")
+        paths.private_folder("a")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Hit, Match
-from dirag.knowledge import writer
 from dirag.knowledge.base import KnowledgeBase
-from dirag.retrieval import LONGEST, SURE, Retriever, windows
+from dirag.knowledge.store import writer
+from dirag.prompting.concept_lines import LONGEST, SURE, Retriever, windows
 
 WORDS = ["gout", "Of", "of", "a", "A", "HER2", "hers", "von", "nai\u0308ve", "3"]
 

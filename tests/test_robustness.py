@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document, Entity
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.perturb import Alignment, Perturbed, Piece
-from dirag.evaluate.robustness import Outcome, Row, rows
+from dirag.evaluate.robustness.perturb import Alignment, Perturbed, Piece
+from dirag.evaluate.robustness.robustness import Outcome, Row, rows
+from dirag.evaluate.scoring.counts import Counts
 
 TEXT = "no gout or flu"
 GOUT, FLU = (3, 7), (11, 14)

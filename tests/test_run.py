@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Entity, Issue, Result, Usage
-from dirag.evaluate.datasets import Dataset
 from dirag.evaluate.run import COUNTED, Report, report
-from dirag.evaluate.score import SCHEMES
+from dirag.evaluate.scoring.score import SCHEMES
 
 TEXT = "abcdefghij"
 SPANS = st.lists(

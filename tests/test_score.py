@@ -15,10 +15,10 @@ from seqeval.scheme import IOB2
 
 from dirag.data import Document, Entity
 from dirag.errors import InputError
-from dirag.evaluate.bio import from_bio, to_bio
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.score import SCHEMES, Score, score
+from dirag.evaluate.scoring.counts import Counts
+from dirag.evaluate.scoring.score import SCHEMES, Score, score
 from dirag.formats import read
+from dirag.formats.bio_tags import from_bio, to_bio
 
 Tags: TypeAlias = Sequence[Sequence[str]]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dirag.data import Document
 from dirag.errors import UsageError
 from dirag.formats import read
-from dirag.segment import segments
+from dirag.text.segment import segments
 
 _NOTE_PIECES = [
     *[

@@ -15,10 +15,11 @@ from selector_laws import check_selector
 
 from dirag import formats
 from dirag.data import Concept, Document, Entity, Hit
-from dirag.embed import HashEmbedder, SentenceEncoder
+from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
 from dirag.errors import UsageError
-from dirag.pool import Pool
-from dirag.selection import (
+from dirag.examples import lexical_selector
+from dirag.examples.pool import Pool
+from dirag.examples.selection import (
     EMBEDDING,
     SELECTORS,
     CoverageSelector,
@@ -27,7 +28,6 @@ from dirag.selection import (
     NearestSelector,
     RandomSelector,
     bm25,
-    lexical,
     make,
     near_copy,
     tfidf,
@@ -117,7 +117,7 @@ def test_tfidf_is_a_cosine_up_to_a_factor_of_the_text(pool: list[str], query: st
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), max_size=30), st.integers(0, 40))
 def test_ranking_is_a_stable_sort_however_few_are_wanted(scores: list[float], k: int) -> None:
-    ranked = list(lexical._ranked(np.array(scores), k))
+    ranked = list(lexical_selector._ranked(np.array(scores), k))
     assert ranked == sorted(range(len(scores)), key=lambda i: (-scores[i], i))
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from nervaluate import Evaluator
 
 from dirag.data import Document, Entity
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.pairing import Span
-from dirag.evaluate.score import SCHEMES, score
+from dirag.evaluate.scoring.counts import Counts
+from dirag.evaluate.scoring.pairing import Span
+from dirag.evaluate.scoring.score import SCHEMES, score
 
 Spans = set[Span[str]]
 

@@ -12,8 +12,8 @@ from dirag import answers
 from dirag.config import ANSWERS
 from dirag.data import Concept, Document, Hit
 from dirag.errors import PromptError, UsageError
-from dirag.prompt import PromptBuilder
-from dirag.templates import load_template, prompt_file, sources
+from dirag.prompting.builder import PromptBuilder
+from dirag.prompting.templates import load_template, prompt_file, sources
 
 KNOWN = {f"{answer}{kind}.en" for answer in ANSWERS for kind in ("", "-chat")}
 OWN = """

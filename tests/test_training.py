@@ -21,19 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag import assembly
-from dirag.backends import weights as gguf_weights
-from dirag.backends.llamacpp import LlamaCpp
-from dirag.backends.openvino_engine import OpenVino
+from dirag.backends import gguf_files
+from dirag.backends.llamacpp.engine import LlamaCpp
+from dirag.backends.openvino.engine import OpenVino
 from dirag.cli import cli
 from dirag.config import Config, configured
 from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
-from dirag.training import adapter as training
-from dirag.training import conversion, course, model, validation
-from dirag.training.batches import Position, Row
-from dirag.training.course import Course, Progress, Settings, Validation
-from dirag.training.lessons import Corpus, Lesson
-from dirag.training.recipe import Recipe
+from dirag.training.adapter import adapter as training
+from dirag.training.adapter import conversion, course, model, validation
+from dirag.training.adapter.batches import Position, Row
+from dirag.training.adapter.course import Course, Progress, Settings, Validation
+from dirag.training.adapter.lessons import Corpus, Lesson
+from dirag.training.adapter.recipe import Recipe
 
 peft = pytest.importorskip("peft", reason="the extra dirag[train] is not installed")
 import tiny_llama  # noqa: E402 - it needs torch
@@ -285,7 +285,7 @@ def test_the_gguf_file_adds_what_peft_merges(
     adapted: model.Adapted, tiny: tuple[Path, Path], tmp_path: Path
 ) -> None:
     path = written(adapted, tmp_path)
-    found = gguf_weights.lora(path, gguf_weights.open(tiny[1]))
+    found = gguf_files.lora(path, gguf_files.open(tiny[1]))
     plain = AutoModelForCausalLM.from_pretrained(tiny[0], dtype=torch.float32).state_dict()
     merged = adapted.model.merge_and_unload().state_dict()
     theirs = tiny_llama.gguf_tensors({name: merged[name] - plain[name] for name in plain})

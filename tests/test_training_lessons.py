@@ -15,18 +15,18 @@ from scripted import Scripted
 
 from dirag import assembly
 from dirag.config import Config
+from dirag.corpora.datasets import Dataset
 from dirag.data import Concept, Document, Entity, Result, Segment
 from dirag.errors import DatasetError, UsageError
-from dirag.evaluate.datasets import Dataset
+from dirag.examples.pool import Pool
 from dirag.formats import jsonl
-from dirag.knowledge import writer
 from dirag.knowledge.base import KnowledgeBase
-from dirag.pool import Pool
+from dirag.knowledge.store import writer
 from dirag.taggers.llm import LlmTagger
-from dirag.training import batches, validation
-from dirag.training.batches import Position, Row
-from dirag.training.lessons import Corpus, Lesson, Lessons
-from dirag.training.model import padded
+from dirag.training.adapter import batches, validation
+from dirag.training.adapter.batches import Position, Row
+from dirag.training.adapter.lessons import Corpus, Lesson, Lessons
+from dirag.training.adapter.model import padded
 
 NAMES = {"disease": ("gout", "severe asthma", "CKD"), "chemical": ("aspirin", "NaCl"), "gene": ("APC",)}
 WORDS = ("the", "patient", "had", "no", "sign", "of", "after", "old", "and", "in", "rats", "treated", "with")

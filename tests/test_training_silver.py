@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from dirag import formats
 from dirag.data import Concept, Document, Entity, Hit, Issue, Result
 from dirag.formats import jsonl
-from dirag.segment import segments
-from dirag.training.silver import completed, sentences
+from dirag.text.segment import segments
+from dirag.training.adapter.silver import completed, sentences
 
 WORDS = ("gout", "CKD", "aspirin", "was", "given", "after", "severe", "asthma", "in", "old", "rats")
 HIT = Hit(Concept("X:1", "gout"), "gout", "exact", 1.0, 0, 4)

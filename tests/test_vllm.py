@@ -23,7 +23,7 @@ from pathlib import Path
 import backend_laws as laws
 import pytest
 
-from dirag.backends.vllm_engine import Vllm, parameters
+from dirag.backends.vllm.engine import Vllm, parameters
 from dirag.errors import BackendError, UsageError
 
 VARIABLE = "DIRAG_TEST_VLLM_MODEL"

@@ -15,9 +15,9 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from dirag.backends import vllm_start
-from dirag.backends.vllm_answer import Reader
-from dirag.backends.vllm_engine import Vllm
+from dirag.backends.vllm import start
+from dirag.backends.vllm.answer import Reader
+from dirag.backends.vllm.engine import Vllm
 from dirag.data import Prompt, Usage
 from dirag.errors import BackendError
 
@@ -149,7 +149,7 @@ def engine(tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch) 
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
     made = Engine(tokenizer)
-    monkeypatch.setattr(vllm_start, "start", lambda *args, **options: made)
+    monkeypatch.setattr(start, "start", lambda *args, **options: made)
     return made
 
 

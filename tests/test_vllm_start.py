@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dirag import assembly
-from dirag.backends import vllm_start
+from dirag.backends.vllm import start
 from dirag.config import Config
 from dirag.data import Json
 from dirag.errors import ArtifactError, BackendError, UsageError
@@ -32,7 +32,7 @@ def test_options_are_read_as_what_they_are() -> None:
         "enforce-eager=True",
         "gpu-memory-utilization=0.9",
     )
-    assert vllm_start.read_options(written, KNOWN) == {
+    assert start.read_options(written, KNOWN) == {
         "tensor_parallel_size": 2,
         "quantization": "fp8",
         "enforce_eager": True,
@@ -54,12 +54,12 @@ def test_options_are_read_as_what_they_are() -> None:
 )
 def test_options_that_are_refused(option: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        vllm_start.read_options([option], KNOWN)
+        start.read_options([option], KNOWN)
 
 
 def test_what_the_user_gives_wins(folder: Path) -> None:
     given: dict[str, Json] = {"enable_prefix_caching": False, "dtype": "float16"}
-    values = vllm_start.arguments(folder, adapter=None, top=30, given=given)
+    values = start.arguments(folder, adapter=None, top=30, given=given)
     assert values["model"] == str(folder)
     assert values["enable_prefix_caching"] is False
     assert values["logprobs_mode"] == "raw_logprobs"
@@ -71,7 +71,7 @@ def test_what_the_user_gives_wins(folder: Path) -> None:
 @pytest.mark.parametrize("rank, room", [(4, 8), (16, 16), (17, 32), (600, 600)])
 def test_an_adapter_has_room_for_its_rank(folder: Path, rank: int, room: int) -> None:
     (folder / "adapter_config.json").write_text(json.dumps({"r": rank}))
-    values = vllm_start.arguments(folder, adapter=folder, top=0, given={})
+    values = start.arguments(folder, adapter=folder, top=0, given={})
     assert (values["enable_lora"], values["max_lora_rank"]) == (True, room)
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_adapter(folder: Path, content: str | None) -> None:
     if content is not None:
         (folder / "adapter_config.json").write_text(content)
     with pytest.raises(BackendError, match="adapter") as caught:
-        vllm_start.arguments(folder, adapter=folder, top=0, given={})
+        start.arguments(folder, adapter=folder, top=0, given={})
     assert caught.value.hint
 
 
@@ -89,17 +89,17 @@ def test_a_model_is_a_folder_on_this_machine(tmp_path: Path) -> None:
     file.touch()
     for wrong in (tmp_path / "missing", tmp_path, file):
         with pytest.raises(BackendError, match=r"config\.json"):
-            vllm_start.start(wrong, context=512, adapter=None, options=(), top=0)
+            start.start(wrong, context=512, adapter=None, options=(), top=0)
 
 
 def test_where_vllm_is_missing_the_error_says_how_to_install_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*vllm_start.HABITS, "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
+    for name in (*start.HABITS, "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(BackendError, match="cannot be imported") as caught:
-        vllm_start.start(folder, context=512, adapter=None, options=(), top=0)
+        start.start(folder, context=512, adapter=None, options=(), top=0)
     assert "pip install 'dirag[vllm]'" in caught.value.hint
     assert os.environ["VLLM_NO_USAGE_STATS"] == os.environ["DO_NOT_TRACK"] == "1"
 
@@ -107,7 +107,7 @@ def test_where_vllm_is_missing_the_error_says_how_to_install_it(
 def test_standard_output_stays_clean_also_of_other_processes() -> None:
     script = (
         "import os, subprocess, sys\n"
-        "from dirag.backends.vllm_start import _records_kept_apart\n"
+        "from dirag.backends.vllm.start import _records_kept_apart\n"
         "print('first')\n"
         "with _records_kept_apart():\n"
         "    print('printed'); os.write(1, b'written'); subprocess.run(['echo', 'of another'])\n"
@@ -125,7 +125,7 @@ def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     for before in (None, "error"):
         if before is not None:
             monkeypatch.setenv("PYTHONWARNINGS", before)
-        with vllm_start._records_kept_apart():
+        with start._records_kept_apart():
             assert os.environ["PYTHONWARNINGS"] == "ignore"
         assert os.environ.get("PYTHONWARNINGS") == before
 

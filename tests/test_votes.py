@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Entity, Prompt
-from dirag.votes import SINGLE, Sampling, elect
+from dirag.taggers.voting import SINGLE, Sampling, elect
 
 TEXT = "abcdefgh"
 

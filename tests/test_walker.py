@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag import answers
-from dirag.backends.walker import Walker
+from dirag.backends.openvino.walker import Walker
 from dirag.constraint import Constraint
 
 texts = st.text("ab ;[|\\é😀#.", max_size=12)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dirag import artifacts
+from dirag.files import artifacts
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirag.backends.decoding import before_stop
-from dirag.backends.dialects import DIALECTS
-from dirag.backends.wording import body, joined, read
+from dirag.backends.http.dialects import DIALECTS
+from dirag.backends.http.wording import body, joined, read
+from dirag.backends.openvino.decoding import before_stop
 from dirag.data import Completion, Json, Prompt, Token
 
 PLAIN = DIALECTS["none"]

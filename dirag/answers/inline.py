@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from dirag.answers.labels import check_types, find_type
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
-from dirag.occurrences import flat_view, flatten, is_boundary, is_bounded, trim
+from dirag.text.occurrences import flat_view, flatten, is_boundary, is_bounded, trim
 
 _SIGN = re.compile(r"\\(?P<escaped>[\\\[|])|(?P<open>\[ ?)| ?\|(?P<type>[^|\[\]\\]{1,80})\]|(?P<plain>.)")
 _TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from dirag.answers.labels import find_type
 from dirag.data import Issue, Mention
-from dirag.occurrences import fold
+from dirag.text.occurrences import fold
 
 NONE = "none"
 _AROUND = " .\"'*-"

@@ -3,9 +3,9 @@
 A listed mention means every place where its string stands between token boundaries and no longer listed
 mention does (``tests/benchmarks/repeats.py`` says what the other convention, one item a place, would cost).
 Where that would be wrong, the places meant are listed one by one, each with its ordinal in
-:func:`dirag.align.occurrences`: ``APC; #2 cancer`` is the second "cancer" only. Of strings that stand there
-once this is never said, but for those with an end inside a word, which have no other way. Items come in text
-order.
+:func:`dirag.text.align.occurrences`: ``APC; #2 cancer`` is the second "cancer" only. Of strings that stand
+there once this is never said, but for those with an end inside a word, which have no other way. Items come in
+text order.
 
 A mention has no blanks at its ends, and a line break inside it is a space. A backslash stands before
 ``\\`` and the first sign of the separator, before a full stop at the end, and before the first character of a
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TypeAlias
 
-from dirag.align import Span, occurrences, place
 from dirag.answers.items import reads_as_none
 from dirag.constraint import Builder
 from dirag.data import Entity, Mention
-from dirag.occurrences import flatten, is_boundary, is_bounded, may_begin_name, may_end_name, trim
+from dirag.text.align import Span, occurrences, place
+from dirag.text.occurrences import flatten, is_boundary, is_bounded, may_begin_name, may_end_name, trim
 
 _LONGEST = 16  # tokens and blanks of a marked string that may be written under the constraint
 _MAY_READ_AS_NONE = re.compile(r"[.\"'*-]|none", re.IGNORECASE)

@@ -14,7 +14,7 @@ from dirag.answers.labels import check_types
 from dirag.answers.listing import Item, Spelling, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
-from dirag.occurrences import flatten, trim
+from dirag.text.occurrences import flatten, trim
 
 _LIST = Spelling("; ")
 

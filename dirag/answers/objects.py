@@ -17,7 +17,7 @@ from dirag.answers.labels import check_types, find_type
 from dirag.answers.listing import Spelling, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
-from dirag.occurrences import flatten
+from dirag.text.occurrences import flatten
 
 _LIST = Spelling(", ", quote='"')
 _STRING = re.compile(r'"(?P<body>(?:[^"\\]|\\.)*)(?:"(?P<key>\s*:)?|\\?$)', re.DOTALL)

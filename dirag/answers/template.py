@@ -16,7 +16,7 @@ from dirag.answers.listing import Spelling, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
 from dirag.errors import UsageError
-from dirag.occurrences import flatten
+from dirag.text.occurrences import flatten
 
 _LIST = Spelling(" [SEP] ")
 _TYPE, _LISTED = "Entity type is ", "Entity is"

@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
 def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
     # click.version_option ends in a traceback in a checkout that is not installed.
     if asked and not ctx.resilient_parsing:
-        from dirag import fingerprint
+        from dirag.files import fingerprint
 
         click.echo(f"dirag, version {fingerprint.version()}")
         ctx.exit()

@@ -35,8 +35,8 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
     import orjson
 
     from dirag import formats
+    from dirag.corpora import datasets
     from dirag.evaluate import compare as comparing
-    from dirag.evaluate import datasets
 
     gold: tuple[Document, ...]
     if values["dataset"]:

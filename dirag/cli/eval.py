@@ -19,13 +19,13 @@ from dirag.cli.tag import Summary
 from dirag.config import Config
 from dirag.data import Document, Json, Result
 from dirag.errors import UsageError
-from dirag.evaluate.perturb import KINDS
+from dirag.evaluate.robustness.perturb import KINDS
 
 if TYPE_CHECKING:
-    from dirag.evaluate.concepts import Same
-    from dirag.evaluate.datasets import Dataset
+    from dirag.corpora.datasets import Dataset
     from dirag.evaluate.run import Report
-    from dirag.evaluate.score import Score
+    from dirag.evaluate.scoring.concepts import Same
+    from dirag.evaluate.scoring.score import Score
     from dirag.knowledge.base import KnowledgeBase
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def evaluate(**values: Any) -> None:
     dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --selector random,knn --out grid
     dirag eval --dataset ncbi-disease --limit 40 --perturb case,synonym,concept --out run
     """
-    from dirag.evaluate import datasets
+    from dirag.corpora import datasets
 
     cells = grid.cells(values)
     config = cells[0].config
@@ -191,7 +191,7 @@ def _pool(config: Config, dataset: Dataset, name: str) -> str:
 
 
 def _settings(config: Config) -> dict[str, Json]:
-    from dirag import fingerprint
+    from dirag.files import fingerprint
 
     settings: dict[str, Json] = {
         name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()
@@ -210,7 +210,7 @@ def _knowledge_base(config: Config, gold: Iterable[Document], *, tagging: bool) 
 
 def _holds(base: KnowledgeBase, gold: Iterable[Document]) -> bool:
     """Whether a knowledge base has any id of the gold standard; how many, is told."""
-    from dirag.evaluate import concepts
+    from dirag.evaluate.scoring import concepts
 
     ids = concepts.all_ids(gold)
     held = sum(base.id_of(id) is not None for id in ids)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 import orjson
 
-from dirag import artifacts, assembly
-from dirag import pool as pools
+from dirag import assembly
 from dirag.cli.options import (
     DEFAULT_ENCODER,
     encoder_option,
@@ -20,12 +19,14 @@ from dirag.cli.options import (
     pooling_option,
     standard_lines,
 )
-from dirag.embed import open_encoder
+from dirag.encoders.sentence import open_encoder
+from dirag.examples import pool as pools
+from dirag.files import artifacts
 
 if TYPE_CHECKING:
     from dirag.data import Document
-    from dirag.pool import Pool
-    from dirag.selection import NearestSelector
+    from dirag.examples.pool import Pool
+    from dirag.examples.selection import NearestSelector
 
 Hits: TypeAlias = "list[tuple[Document, float]]"
 
@@ -104,7 +105,7 @@ def search(
     Example:
       dirag examples search pool "She was treated for asthma." -k 3
     """
-    from dirag.selection import NearestSelector
+    from dirag.examples.selection import NearestSelector
 
     opened = assembly.read_pool(pool, offline=offline)
     embedder = open_encoder(encoder or _own_encoder(opened), offline=offline, pooling=pooling)

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from dirag import artifacts, assembly
+from dirag import assembly
 from dirag.cli.options import Names, encoder_option, folder_option, hand_down, standard_lines
 from dirag.errors import UsageError
+from dirag.files import artifacts
 
 if TYPE_CHECKING:
     from dirag.data import Hit
     from dirag.knowledge.base import KnowledgeBase, Vocabulary
-    from dirag.knowledge.fitting import Precision
-    from dirag.knowledge.store import Manifest
+    from dirag.knowledge.store.store import Manifest
+    from dirag.training.sentence_encoder.fitting import Precision
 
 _BATCH = 256
 _HOW = ("exact", "fuzzy", "dense", "all")
@@ -168,7 +169,7 @@ def search(
     Example:
       dirag kb search default "heart atack" -k 3
     """
-    from dirag.knowledge.lookup import EVERY
+    from dirag.knowledge.index.lookup import EVERY
 
     opened = assembly.read_base(folder, offline=offline)
     if how == "dense" and opened.meaning is None:
@@ -219,7 +220,7 @@ def tune(
     Example:
       dirag kb tune base -o encoder --precision bfloat16
     """
-    from dirag.knowledge import tune as tuning
+    from dirag.training.sentence_encoder import tune as tuning
 
     report = tuning.tune(
         folder,

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import orjson
 
-from dirag import artifacts
 from dirag.cli.options import hand_down
 from dirag.errors import ArtifactError, UsageError
+from dirag.files import artifacts
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,14 +14,14 @@ import orjson
 from dirag import assembly
 from dirag.data import Document, Entity, Json, Result
 from dirag.errors import UsageError, unknown
-from dirag.evaluate import perturb, robustness
-from dirag.evaluate.perturb import KINDS, Names, Perturbed
+from dirag.evaluate.robustness import perturb, robustness
+from dirag.evaluate.robustness.perturb import KINDS, Names, Perturbed
 from dirag.formats import jsonl
 
 if TYPE_CHECKING:
     from dirag.config import Config
-    from dirag.evaluate.datasets import Dataset
-    from dirag.evaluate.robustness import Outcome, Row, Share
+    from dirag.corpora.datasets import Dataset
+    from dirag.evaluate.robustness.robustness import Outcome, Row, Share
 
 _NAMED = {"synonym", "concept"}  # take their names from the knowledge base
 

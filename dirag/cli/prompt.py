@@ -27,7 +27,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     dirag prompt - --grammar < notes.txt
     """
     from dirag import assembly
-    from dirag.segment import segments
+    from dirag.text.segment import segments
 
     config = config_of(values)
     types = assembly.types_of(config)

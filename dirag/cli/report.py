@@ -123,7 +123,7 @@ def _novelty(
 
 def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, name: str) -> Collection[str]:
     """Those mentions that are entities of a pool, compared in normal form."""
-    from dirag.knowledge import normalise
+    from dirag.text import normalise
 
     seen = _pool_names(name, data_dir, offline)
     return {mention for mention in mentions if normalise.key(mention) in seen}
@@ -133,7 +133,7 @@ def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, nam
 def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tuple[str, ...]]:
     """The mentions of a pool in normal form, read once for all runs."""
     from dirag import assembly
-    from dirag.knowledge import normalise
+    from dirag.text import normalise
 
     examples = assembly.read_pool(name, data_dir=data_dir, offline=offline).examples
     return frozenset(normalise.key(entity.text) for example in examples for entity in example.entities)

@@ -46,7 +46,8 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
     dirag tag notes/ -o tagged.jsonl --resume
     """
-    from dirag import assembly, formats, journal
+    from dirag import assembly, formats
+    from dirag.files import journal
     from dirag.pipeline import tag as tag_documents
 
     config = config_of(values)
@@ -159,7 +160,8 @@ def writing(output: Path | None) -> Iterator[None]:
 
 def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:
     """Begins the journal of an output file, or goes on with it; the bytes that are done."""
-    from dirag import assembly, journal
+    from dirag import assembly
+    from dirag.files import journal
 
     output, resume = values["output"], values["resume"]
     if resume and (output is None or values["form"] == "terminal"):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from dirag.cli.options import Names, config_of, config_options_but, hand_down
-from dirag.training.course import Settings
+from dirag.training.adapter.course import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,10 +95,10 @@ def silver(
     """
     from dirag import formats
     from dirag.cli.tag import refuse_overwrite, writing
+    from dirag.corpora import datasets
     from dirag.data import Result
-    from dirag.evaluate import datasets
     from dirag.formats import jsonl
-    from dirag.training.silver import completed, sentences
+    from dirag.training.adapter.silver import completed, sentences
 
     refuse_overwrite(output, paths)
     left_out: Counter[str] = Counter()
@@ -177,8 +177,8 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
       dirag train adapter --dataset ncbi-disease,bc5cdr -o adapter --epochs 2
       dirag tag notes.txt --types disease --adapter adapter
     """
-    from dirag.training import adapter as training
-    from dirag.training.recipe import Recipe
+    from dirag.training.adapter import adapter as training
+    from dirag.training.adapter.recipe import Recipe
 
     def tell(line: str) -> None:
         click.echo(f"dirag: {line}", err=True)

@@ -15,9 +15,9 @@ from dirag.data import Document, Entity, Json
 from dirag.errors import InputError
 from dirag.evaluate.bootstrap import intervals
 from dirag.evaluate.calibration import Calibration, calibration
-from dirag.evaluate.counts import Counts, Table
 from dirag.evaluate.kinds import KINDS, Judged, Span, judge
-from dirag.evaluate.score import matched, score
+from dirag.evaluate.scoring.counts import Counts, Table
+from dirag.evaluate.scoring.score import matched, score
 
 #: Mentions of so many words or more are one group.
 LONG = 5

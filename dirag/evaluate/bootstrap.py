@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dirag.evaluate.counts import Table
+from dirag.evaluate.scoring.counts import Table
 
 if TYPE_CHECKING:
     import numpy as np

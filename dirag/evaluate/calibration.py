@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dirag.data import Json
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.score import Score
+from dirag.evaluate.scoring.counts import Counts
+from dirag.evaluate.scoring.score import Score
 
 #: Where bins begin, and the least scores that are tried.
 EDGES = tuple(tenth / 10 for tenth in range(10))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from dirag.data import Document, Json
 from dirag.evaluate.bootstrap import interval, paired_interval, randomisation
-from dirag.evaluate.counts import Counts
-from dirag.evaluate.pairing import Span, pairs, spans
-from dirag.evaluate.score import Score, matched, score
+from dirag.evaluate.scoring.counts import Counts
+from dirag.evaluate.scoring.pairing import Span, pairs, spans
+from dirag.evaluate.scoring.score import Score, matched, score
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Json, Result, Usage
 from dirag.evaluate.bootstrap import intervals
 from dirag.evaluate.calibration import calibration
-from dirag.evaluate.concepts import Same
-from dirag.evaluate.counts import SchemeScore
-from dirag.evaluate.datasets import Dataset
-from dirag.evaluate.score import SCHEMES, Score, score
+from dirag.evaluate.scoring.concepts import Same
+from dirag.evaluate.scoring.counts import SchemeScore
+from dirag.evaluate.scoring.score import SCHEMES, Score, score
 
 #: Issues that every report counts, at least with 0.
 COUNTED = ("unparsed", "invented", "truncated", "failed")

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from dirag import artifacts, resources
 from dirag.data import Concept, Match
-from dirag.embed import open_encoder
+from dirag.encoders.sentence import open_encoder
 from dirag.errors import KnowledgeError
-from dirag.knowledge import dense, encoding, initials, sources, store, writer
+from dirag.files import artifacts, paths
 from dirag.knowledge import merge as merging
-from dirag.knowledge.filtering import Filter
-from dirag.knowledge.lookup import EVERY, Lookup
+from dirag.knowledge import sources
+from dirag.knowledge.index import dense, encoding, initials
+from dirag.knowledge.index.filtering import Filter
+from dirag.knowledge.index.lookup import EVERY, Lookup
 from dirag.knowledge.semantics import TypeMap, load_types
+from dirag.knowledge.store import store, writer
 
 if TYPE_CHECKING:
     from dirag.data import Json
@@ -223,12 +225,12 @@ def _cached(vocabularies: Sequence[Vocabulary], *, progress: bool | None) -> Kno
     types = load_types()
     identity = (store.SCHEMA, asdict(types), [(part.name, _sha256(part.path)) for part in vocabularies])
     key = hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-    folder = resources.home() / "kb" / f"{'+'.join(part.name for part in vocabularies)[:80]}-{key}"
+    folder = paths.home() / "kb" / f"{'+'.join(part.name for part in vocabularies)[:80]}-{key}"
     try:
         return KnowledgeBase(folder, types=types)
     except KnowledgeError:
         pass  # absent, of another version, or damaged: built anew
-    resources.private_folder("kb")
+    paths.private_folder("kb")
     begun = time.monotonic()
     manifest = build(vocabularies, folder, types=types)
     if progress is not False:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from dirag import resources
 from dirag.errors import KnowledgeError
+from dirag.files import paths
 
 _Table = dict[str, object]
 
@@ -44,7 +44,7 @@ TABLES = tuple(table.name for table in fields(TypeMap))
 
 def load_types(path: Path | None = None) -> TypeMap:
     """The type map that comes with the package, with the lines of a TOML file of one's own laid over it."""
-    tables = _read(resources.path("kb", "types.toml"))
+    tables = _read(paths.path("kb", "types.toml"))
     if path is not None:
         for name, lines in _read(path).items():
             tables[name] = tables.get(name, {}) | lines

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dirag import resources
-from dirag.align import longest
 from dirag.data import Entity, Hit, Segment, Tagging
 from dirag.errors import KnowledgeError
-from dirag.knowledge import abbreviations
+from dirag.files import paths
 from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.protocols import Index
+from dirag.text import abbreviations
+from dirag.text.align import longest
 
 _REACH = 40  # characters before a mention in which a word that belongs to it is looked for
 _BLANK = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # within a paragraph
@@ -40,7 +40,7 @@ class Rules:
 
 def load_rules(path: Path | None = None) -> Rules:
     """The rules of a file like ``kb/dictionary.toml``, by default of that one."""
-    path = path or resources.path("kb", "dictionary.toml")
+    path = path or paths.path("kb", "dictionary.toml")
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         between = sorted(table.pop("enumeration", {}).get("between", ()), key=len, reverse=True)

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from dirag.align import longest, place
 from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Prompt, Segment, Tagging, Usage
-from dirag.lexicon import KnownName, Lexicon
-from dirag.prompt import PromptBuilder
+from dirag.prompting.builder import PromptBuilder
+from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import AnswerFormat, Backend, ExampleSelector
-from dirag.retrieval import Retriever
-from dirag.votes import SINGLE, Sampling, elect
+from dirag.taggers.known_names import KnownName, Lexicon
+from dirag.taggers.voting import SINGLE, Sampling, elect
+from dirag.text.align import longest, place
 
 #: Segments whose examples are selected at once, so that the encoder works on batches.
 CHUNK = 32

@@ -18,12 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from dirag import assembly
-from dirag.artifacts import locate
-from dirag.backends import vocabulary, weights
+from dirag.backends import gguf_files, gguf_tokens
 from dirag.config import MODEL, Config, configure
+from dirag.corpora import datasets
 from dirag.data import Prompt
-from dirag.evaluate import datasets
-from dirag.training import model
+from dirag.files.artifacts import locate
+from dirag.training.adapter import model
 
 
 def in_float32(path: Path, target: Path) -> Path:
@@ -31,9 +31,9 @@ def in_float32(path: Path, target: Path) -> Path:
     from gguf import GGMLQuantizationType
     from gguf.quants import dequantize
 
-    reader = weights.open(path)
+    reader = gguf_files.open(path)
     values = ((t.name, dequantize(t.data, t.tensor_type), GGMLQuantizationType.F32) for t in reader.tensors)
-    weights.write(reader, target, values)
+    gguf_files.write(reader, target, values)
     return target
 
 
@@ -57,8 +57,8 @@ def by_transformers(path: Path, adapter: Path, prompts: Sequence[Prompt]) -> lis
     end = adapted.config.eos_token_id
     result: list[str] = []
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        vocabulary.convert(weights.open(path), path, Path(folder))
-        read = vocabulary.load(Path(folder))
+        gguf_tokens.convert(gguf_files.open(path), path, Path(folder))
+        read = gguf_tokens.load(Path(folder))
         read.tokenizer.decoder = ByteLevel()
         for prompt in prompts:
             step, past = torch.tensor([read.encode(prompt.text)]), None

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from dirag import answers
-from dirag.backends.vllm_engine import Vllm
+from dirag.backends.vllm.engine import Vllm
 from dirag.data import Document, Prompt
 from dirag.formats import read
 from dirag.protocols import AnswerFormat

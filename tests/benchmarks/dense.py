@@ -21,8 +21,8 @@ from lookup import Table, apart, read_mentions
 from million import made_up, medic
 from numpy.typing import NDArray
 
-from dirag.embed import open_encoder
-from dirag.knowledge import dense, encoding
+from dirag.encoders.sentence import open_encoder
+from dirag.knowledge.index import dense, encoding
 
 ENCODER = "all-minilm-l6-v2"
 

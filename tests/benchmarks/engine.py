@@ -21,9 +21,9 @@ from itertools import islice
 from pathlib import Path
 
 from dirag.answers.mentions import Mentions
-from dirag.backends.llamacpp import LlamaCpp
-from dirag.backends.openvino_engine import OpenVino
-from dirag.backends.vllm_engine import Vllm
+from dirag.backends.llamacpp.engine import LlamaCpp
+from dirag.backends.openvino.engine import OpenVino
+from dirag.backends.vllm.engine import Vllm
 from dirag.data import Completion, Document, Prompt, Usage
 from dirag.formats import read
 from dirag.protocols import Backend

@@ -33,11 +33,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dirag.backends.replay import request_key
+from dirag.backends.cached.replay import request_key
+from dirag.corpora import datasets
 from dirag.data import Completion, Prompt
-from dirag.evaluate import datasets
 from dirag.protocols import Backend
-from dirag.segment import segments
+from dirag.text.segment import segments
 
 JOBS = ("openvino", "server", "cache", "dictionary")
 BARE = ("--types", "disease", "--kb", "none", "--shots", "0", "--no-lexicon")

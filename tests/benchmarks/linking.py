@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dirag.data import Hit, Match
-from dirag.knowledge import abbreviations, base, ranking
-from dirag.knowledge.lookup import EVERY, Evidence, Lookup
+from dirag.knowledge import base
+from dirag.knowledge.index import ranking
+from dirag.knowledge.index.lookup import EVERY, Evidence, Lookup
+from dirag.text import abbreviations
 
 SPELLING: tuple[Match, ...] = ("exact", "fuzzy")
 _LOOKUP = runpy.run_path(str(Path(__file__).with_name("lookup.py")))

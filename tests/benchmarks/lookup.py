@@ -19,10 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dirag.data import Segment
-from dirag.knowledge import base, fuzzy, normalise
-from dirag.knowledge.lookup import Lookup
-from dirag.knowledge.store import Store
+from dirag.knowledge import base
+from dirag.knowledge.index import fuzzy
+from dirag.knowledge.index.lookup import Lookup
+from dirag.knowledge.store.store import Store
 from dirag.taggers.dictionary import DictionaryTagger
+from dirag.text import normalise
 
 Table = dict[str, float]
 Gold = list[list[tuple[int, int, str, set[str]]]]

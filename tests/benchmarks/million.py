@@ -23,8 +23,11 @@ from fuzzy_oracle import BruteForce
 from lookup import THRESHOLD, Table, apart, every_name, looking_up, opening, read_mentions, spelling
 
 from dirag.data import Concept
-from dirag.knowledge import fuzzy, normalise, semantics, sources, store, writer
-from dirag.knowledge import spelling as words_of
+from dirag.knowledge import semantics, sources
+from dirag.knowledge.index import fuzzy
+from dirag.knowledge.index import spelling as words_of
+from dirag.knowledge.store import store, writer
+from dirag.text import normalise
 
 SEED = 20120731
 

@@ -18,14 +18,15 @@ from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
 
-from dirag import answers, selection
-from dirag.backends import vllm_start
-from dirag.backends.vllm_engine import Vllm, parameters
+from dirag import answers
+from dirag.backends.vllm import start as vllm_start
+from dirag.backends.vllm.engine import Vllm, parameters
 from dirag.data import Document, Prompt, Segment
+from dirag.examples import selection
+from dirag.examples.pool import Pool
 from dirag.formats import read
 from dirag.pipeline import tag
-from dirag.pool import Pool
-from dirag.prompt import PromptBuilder, load_template
+from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
 
 

@@ -40,12 +40,12 @@ from importlib.metadata import version
 from pathlib import Path
 from threading import Lock, Thread
 
-from dirag import pool
-from dirag.backends import address
+from dirag.backends.http import address
+from dirag.corpora import datasets
 from dirag.data import Document, Entity
-from dirag.evaluate import datasets
 from dirag.evaluate.bootstrap import interval
-from dirag.evaluate.score import score
+from dirag.evaluate.scoring.score import score
+from dirag.examples import pool
 from dirag.formats import read
 
 DATASET, TYPE = "ncbi-disease", "disease"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import time
 
-from dirag.align import place
 from dirag.data import Mention
+from dirag.text.align import place
 
 
 def main() -> None:

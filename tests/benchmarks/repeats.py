@@ -14,10 +14,10 @@ import os
 import sys
 from pathlib import Path
 
-from dirag.align import occurrences, place
 from dirag.data import Document, Mention
 from dirag.formats import read
-from dirag.occurrences import is_boundary
+from dirag.text.align import occurrences, place
+from dirag.text.occurrences import is_boundary
 
 CORPORA = {
     "ncbi-disease-bio": "conll",

@@ -28,10 +28,10 @@ from pathlib import Path
 import orjson
 
 from dirag.data import Document, Entity
-from dirag.evaluate.bio import to_bio
 from dirag.evaluate.bootstrap import intervals
-from dirag.evaluate.score import SCHEMES, score
+from dirag.evaluate.scoring.score import SCHEMES, score
 from dirag.formats import read
+from dirag.formats.bio_tags import to_bio
 
 CORPORA = {
     "sentences": ("bc5cdr-bio/test.tsv", "conll"),

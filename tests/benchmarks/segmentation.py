@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dirag.data import Document
 from dirag.formats import read
-from dirag.segment import segments
+from dirag.text.segment import segments
 
 Splitter = Callable[[str], list[tuple[int, int]]]
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from dirag import formats
 from dirag.assembly import read_base
 from dirag.data import Document
-from dirag.embed import open_encoder
-from dirag.pool import Pool
-from dirag.selection import SELECTORS, make, near_copy
+from dirag.encoders.sentence import open_encoder
+from dirag.examples.pool import Pool
+from dirag.examples.selection import SELECTORS, make, near_copy
 
 #: Folders of CoNLL/BIO corpora beside NCBI-disease, and the splits of each.
 OTHERS = ("bc5cdr-bio", "bc2gm-bio", "jnlpba-bio", "bionlp13cg-bio")

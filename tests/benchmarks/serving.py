@@ -25,14 +25,14 @@ from itertools import cycle, islice
 from threading import Lock, Thread
 from urllib.parse import urlsplit
 
-from dirag import builtin
 from dirag.answers.mentions import Mentions
-from dirag.backends import wording
-from dirag.backends.dialects import DIALECTS
-from dirag.backends.remote import Remote
+from dirag.backends.http import wording
+from dirag.backends.http.dialects import DIALECTS
+from dirag.backends.http.remote import Remote
 from dirag.data import Document, Prompt
+from dirag.examples import builtin
 from dirag.pipeline import tag
-from dirag.prompt import PromptBuilder, load_template
+from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
 
 TYPES = ("disease", "chemical")

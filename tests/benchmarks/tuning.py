@@ -15,10 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dirag.embed import open_encoder
-from dirag.knowledge import abbreviations, base, dense, recall
-from dirag.knowledge.store import Store
-from dirag.knowledge.tune import CARD, Options, tune
+from dirag.encoders.sentence import open_encoder
+from dirag.knowledge import base
+from dirag.knowledge.index import dense
+from dirag.knowledge.store.store import Store
+from dirag.text import abbreviations
+from dirag.training.sentence_encoder import recall
+from dirag.training.sentence_encoder.tune import CARD, Options, tune
 
 _LINKING = runpy.run_path(str(Path(__file__).with_name("linking.py")))
 

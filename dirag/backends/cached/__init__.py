@@ -1,0 +1,1 @@
+"""Answers that were given before: the response cache, recordings and their replay."""

@@ -1,0 +1,1 @@
+"""Servers with the OpenAI API: address, wire, retries, dialects, the engine over them."""

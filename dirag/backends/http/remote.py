@@ -1,0 +1,227 @@
+"""Any server that speaks the completions or the chat API: ``vllm serve``, SGLang, llama.cpp's, hosted ones.
+
+Text goes to the address that the user wrote and nowhere else. A prompt that the server refuses, or that comes
+to nothing with all its retries, is a failed completion; a server that is dead, or refuses the key, the path
+or the model, ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event
+
+import orjson
+
+from dirag.backends.admission import EMPTY, UNSPELLABLE, without_room
+from dirag.backends.http import address as addresses
+from dirag.backends.http import wording
+from dirag.backends.http.client import STANDARD, Client, Patience, RequestFailed
+from dirag.backends.http.dialects import DIALECTS, Served, look
+from dirag.backends.http.wire import Abandoned, Stop
+from dirag.backends.ordered import in_order
+from dirag.data import Completion, Json, Prompt
+from dirag.errors import BackendError, DiragError, UsageError, unknown
+
+#: Tokens, where neither the server nor the user says it.
+CONTEXT = 2048
+#: Tokens that a chat template may put around a prompt.
+TEMPLATE = 64
+#: What no prompt will change: the key, the address, the name of the model.
+_FATAL = {
+    401: "the key is missing or wrong; name its variable with --key-env NAME",
+    402: "the account of the key is not paid for",
+    403: "the key may not do this; see --key-env",
+    404: "the path or the model is unknown; see --base-url, --model and --api",
+    405: "the path is not that of such an API; see --base-url",
+    501: "the server does not have this API; see --api",
+}
+
+
+class Remote:
+    """An engine behind an address, with ``parallel`` requests in flight.
+
+    ``model`` may stay empty where the server has only one. ``context`` is the tokens that the user grants;
+    where the server tells that it has less, that counts. ``dialect`` "auto" asks the server what it is.
+    The chat API has no way to begin the model's answer for it: a model may talk before it answers.
+    Log-probabilities are those that the server gives: raw with llama.cpp, but under a constraint vLLM reads
+    them after its mask, so that they are too high; from a server that gives none, completions have no
+    tokens. An answer that its constraint does not accept keeps its text and says so in ``detail``: a server
+    may drop fields that it does not know. ``identity`` is what the server says of itself and its model.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str = "",
+        api: str = "completions",
+        dialect: str = "auto",
+        key: str | None = None,
+        context: int = CONTEXT,
+        parallel: int = 32,
+        patience: Patience = STANDARD,
+        top: int = 0,
+    ) -> None:
+        """Asks the server what it is. ``top`` is the number of alternatives that each token tells.
+
+        Raises UsageError for what the user wrote amiss, BackendError where no server answers.
+        """
+        if api not in wording.PATHS:
+            raise unknown("api", api, wording.PATHS)
+        if dialect not in ("auto", *DIALECTS):
+            raise unknown("dialect", dialect, ["auto", *DIALECTS])
+        if key and not (key.isascii() and key.isprintable()):
+            raise UsageError(
+                "the key holds characters that no header can", hint="see the variable of --key-env"
+            )
+        self._client = Client(addresses.parse(base_url), key=key, patience=patience)
+        self._origin = self._client.address.origin
+        self._models: tuple[str, ...] = ()
+        served = self._look(model)
+        self._api, self._top, self._parallel = api, top, parallel
+        self._model = model or served.models[0]
+        spoken = (served.dialect or "none") if dialect == "auto" else dialect
+        self._dialect = DIALECTS[spoken]
+        self._unknown = dialect == "auto" and not served.dialect
+        self._counts = bool(self._dialect.tokenize)
+        self.name = f"openai:{self._model}"
+        about = {"version": served.version, **served.about.get(self._model, {})}
+        self.identity = {
+            "the server's model": self._model,
+            "the server's dialect": spoken,
+            "what the server says": orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode(),
+        }
+        self.context = min(context, served.contexts.get(self._model, context))
+        self._unsent = False
+        self._closed = Event()
+        self._stops: set[Stop] = set()
+        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="dirag-remote")
+
+    def count_tokens(self, text: str) -> int:
+        """The server's own count where it has one, else an upper bound: no token is shorter than a byte."""
+        self._check_open()
+        template = TEMPLATE if self._api == "chat" else 0
+        if self._counts:
+            try:
+                return self._tokenize(text) + template
+            except RequestFailed as trouble:
+                if trouble.status in _FATAL:
+                    self._counts = False  # an older server, or one that does not open this path
+        return len(text.encode("utf-8", "replace")) + template
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        """Completions in order; enough are in work that a slow one does not hold up the rest."""
+        self._check_open()
+        stop = Stop()
+        self._stops.add(stop)
+
+        def submit(prompt: Prompt) -> Future[Completion]:
+            self._check_open()
+            if prompt.temperature and not self._dialect.sampling:
+                raise UsageError(
+                    f"--samples needs a server that draws by a seed, and {self._origin} is not known to",
+                    hint="leave it out, or name a vLLM or llama.cpp server with --dialect",
+                )
+            return self._pool.submit(self._complete, prompt, stop)
+
+        try:
+            yield from in_order(prompts, submit, ahead=3 * self._parallel - 1)
+        finally:
+            # Also where the caller stops early, or presses Ctrl-C: servers end what nobody listens to.
+            stop.set()
+            self._stops.discard(stop)
+
+    def remarks(self) -> Sequence[str]:
+        """Where text was sent, and what the server was not asked for."""
+        client = self._client
+        told = [f"text was sent to {self._origin} ({client.requests:,} requests, {client.retried:,} retried)"]
+        if self._unsent:
+            why = "does not say which server it is; name it with --dialect" if self._unknown else "takes none"
+            told.append(f"no constraint was sent: {self._origin} {why}")
+        return told
+
+    def close(self) -> None:
+        """Ends what is in work and closes the connections."""
+        self._closed.set()
+        for stop in list(self._stops):
+            stop.set()
+        self._pool.shutdown(cancel_futures=True)
+        self._client.close()
+
+    def _look(self, model: str) -> Served:
+        try:
+            served = look(self._client)
+            self._models = served.models
+            if not model and len(served.models) != 1:
+                known = (
+                    f"serves {', '.join(served.models)}" if served.models else "does not tell what it serves"
+                )
+                raise UsageError(f"{self._origin} needs --model NAME", hint=f"it {known}")
+            return served
+        except RequestFailed as trouble:
+            self._client.close()
+            raise self._fatal(trouble) from None
+        except DiragError:
+            self._client.close()
+            raise
+
+    def _complete(self, prompt: Prompt, stop: Stop) -> Completion:
+        if refused := without_room(prompt):
+            return refused
+        if not prompt.text:
+            return Completion.failed(EMPTY)
+        try:
+            return self._checked(prompt, self._ask(prompt, stop))
+        except UnicodeEncodeError:
+            return Completion.failed(UNSPELLABLE)
+        except Abandoned:
+            return Completion.failed("nobody waited for the answer")
+        except RequestFailed as trouble:
+            if trouble.status in _FATAL:
+                raise self._fatal(trouble) from None
+            return Completion.failed(
+                f"{self._origin}: {trouble.detail}; the context is {self.context} tokens"
+            )
+
+    def _ask(self, prompt: Prompt, stop: Stop) -> Completion:
+        def read(content: bytes) -> Completion:
+            return wording.read(content, prompt, top=self._top)
+
+        body = wording.body(prompt, api=self._api, model=self._model, dialect=self._dialect, top=self._top)
+        return self._client.ask(self._client.address.api + wording.PATHS[self._api], body, read, stop)
+
+    def _checked(self, prompt: Prompt, completion: Completion) -> Completion:
+        """The completion, held to the context and to the constraint, whatever the server made of them."""
+        if completion.usage.prompt > self.context:
+            tokens = f"{completion.usage.prompt} tokens, over the context of {self.context}"
+            return Completion.failed(f"the prompt has {tokens}", completion.usage)
+        if prompt.constraint is None or completion.finish != "stop":
+            return completion
+        if not self._dialect.grammar:
+            self._unsent = True
+        elif not prompt.constraint.accepts(completion.text):
+            return replace(completion, detail=f"{self._origin} did not obey the constraint; see --dialect")
+        return completion
+
+    def _tokenize(self, text: str) -> int:
+        def count(content: bytes) -> int:
+            return len(orjson.loads(content)["tokens"])
+
+        # A lone surrogate is counted like any character here; ``generate`` refuses it.
+        asked: dict[str, Json] = {
+            self._dialect.tokenize: text.encode(errors="replace").decode(),
+            "model": self._model,
+        }
+        asked |= {"add_special": True} if self._dialect.tokenize == "content" else {}
+        return self._client.ask(f"{self._client.address.root}/tokenize", orjson.dumps(asked), count)
+
+    def _fatal(self, trouble: RequestFailed) -> BackendError:
+        models = f"; it serves {', '.join(self._models)}" if self._models else ""
+        hint = _FATAL.get(trouble.status, "see --base-url")
+        return BackendError(f"{self._origin} refuses: {trouble.detail}", hint=hint + models)
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise BackendError(f"{self.name} is closed", hint="open it again")

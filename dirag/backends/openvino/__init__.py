@@ -1,0 +1,1 @@
+"""OpenVINO in this process: continuous batching over a paged cache."""

@@ -1,0 +1,114 @@
+"""One answer in the making: which token comes next, what it says, and when it is over.
+
+Greedy: the likeliest token that the constraint admits, or at a temperature above 0 a sample of those.
+Log-probabilities are raw, before temperature and constraint.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from dirag.backends.openvino.walker import Walker
+from dirag.data import Completion, Prompt, Token, Usage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dirag.backends.gguf_tokens import Vocabulary
+
+_FEW = 64  # of the likeliest tokens, those that are tried first under a constraint
+
+
+class Answer:
+    """The answer to one prompt, of at most ``most`` tokens; ``finish`` is set when it is over."""
+
+    def __init__(self, prompt: Prompt, vocabulary: Vocabulary, *, most: int, top: int) -> None:
+        import numpy as np
+
+        self._stop, self._vocabulary, self._top = prompt.stop, vocabulary, top
+        self._temperature = prompt.temperature
+        self._random = np.random.default_rng(prompt.seed)
+        self._walker = Walker.of(prompt.constraint) if prompt.constraint else None
+        self._states = self._walker.start if self._walker else frozenset()
+        self._most = most
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._told: list[Token] = []
+        self._text = ""
+        self.finish: Literal["stop", "length"] | None = None
+
+    def completion(self, usage: Usage) -> Completion:
+        assert self.finish
+        return Completion(self._text, tuple(self._told), self.finish, usage)
+
+    def extend(self, logits: NDArray[np.float32]) -> int:
+        """Choose the next token and return it."""
+        import numpy as np
+
+        top = float(logits.max())
+        total = top + float(np.log(np.exp(logits - top, dtype=np.float64).sum()))
+        chosen = self._chosen(logits)
+        best = np.argsort(-logits, kind="stable")[: self._top].tolist() if self._top else []
+        piece = self._vocabulary.pieces[chosen]
+        before = self._text
+        self._text += self._decoder.decode(piece)  # a character may take several tokens
+        if not piece:
+            self.finish = "stop"
+        elif (cut := before_stop(self._text, self._stop)) != self._text:
+            self._text = cut
+            self.finish = "stop"
+        elif len(self._told) + 1 >= self._most:
+            self.finish = "length"
+        self._tell(before, float(logits[chosen]) - total, [(n, float(logits[n]) - total) for n in best])
+        return chosen
+
+    def _tell(self, before: str, logprob: float, best: Sequence[tuple[int, float]]) -> None:
+        """Add the token with what it adds to the text; a stop string may reach back into tokens before it."""
+        for place in range(len(self._told) - 1, -1, -1):
+            if len(before) <= len(self._text):
+                break
+            token = self._told[place]
+            before = before[: len(before) - len(token.text)]
+            self._told[place] = Token(self._text[len(before) :], token.logprob, token.top)
+        names = tuple((self._vocabulary.pieces[n].decode(errors="replace"), p) for n, p in best)
+        self._told.append(Token(self._text[len(before) :], logprob, names))
+
+    def _chosen(self, logits: NDArray[np.float32]) -> int:
+        import numpy as np
+
+        if self._walker is None:
+            return int(self._drawn(logits).argmax())
+        open_ = np.zeros(257, np.bool_)
+        open_[list(self._walker.next_bytes(self._states))] = True
+        open_[256] = self._walker.may_end(self._states)
+        allowed = np.flatnonzero(open_[self._vocabulary.first_bytes])
+        for place in _falling(self._drawn(logits[allowed])):
+            token = int(allowed[place])
+            states = self._walker.advance(self._states, self._vocabulary.pieces[token])
+            if states:
+                self._states = states
+                return token
+        raise AssertionError("a constraint that leads nowhere")  # Builder.build leaves no such state
+
+    def _drawn(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Logits of which the greatest of any that are admitted is a sample of these (Gumbel-max)."""
+        if not self._temperature:
+            return logits
+        return logits / self._temperature + self._random.gumbel(size=logits.size)
+
+
+def _falling(values: NDArray[np.floating]) -> Iterator[int]:
+    """The places of values from the greatest on; of all of them only if the first few are not enough."""
+    import numpy as np
+
+    few = min(_FEW, len(values))
+    first = np.argpartition(-values, few - 1)[:few]
+    yield from first[np.argsort(-values[first], kind="stable")].tolist()
+    yield from np.argsort(-values, kind="stable").tolist()
+
+
+def before_stop(text: str, stops: Iterable[str]) -> str:
+    """The text before the first stop string in it, if any."""
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]

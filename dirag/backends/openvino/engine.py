@@ -1,0 +1,169 @@
+"""OpenVINO in this process: GGUF weights on a CPU, many prompts in work at once, completions in order.
+
+Prompts are computed in pieces beside the answers of others (continuous batching), over a paged cache that
+keeps the beginnings of prompts. The same prompt gives the same tokens and log-probabilities, bit for bit,
+whatever is in work beside it. A prompt that is longer than the context is a failed completion, never a cut
+one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeGuard
+
+from dirag.backends import gguf_tokens
+from dirag.backends.admission import admit
+from dirag.backends.openvino import model
+from dirag.backends.openvino.blocks import Blocks
+from dirag.backends.openvino.decoding import Answer
+from dirag.backends.openvino.model import OpenVinoModel, Piece
+from dirag.data import Completion, Prompt, Usage
+from dirag.errors import BackendError
+
+#: Tokens computed in one call; a call takes a fraction of a second, and then Ctrl-C is heard.
+STEP = 512
+_LEAST = 2  # tokens of a prompt that are computed together
+_ROOM = 512  # tokens of a usual prompt with its answer
+
+
+class OpenVino:
+    """An engine over one GGUF file, with at most ``parallel`` prompts in work at a time."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context: int = 2048,
+        parallel: int = 16,
+        threads: int | None = None,
+        adapter: Path | None = None,
+        top: int = 0,
+    ) -> None:
+        """Loads the weights, to which those of a LoRA ``adapter`` are added once and for all.
+
+        ``top`` is the number of alternatives that each token tells. Raises BackendError where OpenVINO cannot
+        read ``path``, or the adapter is not one of this model.
+        """
+        folder = model.converted(path, adapter)
+        self._vocabulary = gguf_tokens.load(folder)
+        self.context = min(context, self._vocabulary.context)
+        tokens = max(self.context, parallel * min(self.context, _ROOM))
+        self._model: OpenVinoModel | None = OpenVinoModel(folder, threads=threads, tokens=tokens)
+        self._blocks = Blocks(self._model.blocks, self._model.block_size)
+        self._parallel, self._top = parallel, top
+        self.name = f"openvino:{path.name}" + (f"+{adapter.name}" if adapter else "")
+
+    def count_tokens(self, text: str) -> int:
+        """The exact number of tokens of a prompt, the one that begins it included."""
+        return len(self._vocabulary.encode(text.encode(errors="replace").decode()))
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        """Completions in order; prompts are read ahead only to keep the engine busy."""
+        source, more = iter(prompts), True
+        waiting: deque[_Request | Completion] = deque()  # in the order of their prompts, done or not
+        try:
+            while more or waiting:
+                busy = [request for request in waiting if _is_busy(request)]
+                while more and len(busy) < self._parallel and len(waiting) < 4 * self._parallel:
+                    prompt = next(source, None)
+                    more = prompt is not None
+                    if prompt is not None:
+                        waiting.append(request := self._request(prompt))
+                        busy += [request] if isinstance(request, _Request) else []
+                self._step(busy)
+                while waiting and (completion := _completion(waiting[0])):
+                    waiting.popleft()
+                    yield completion
+        finally:
+            for request in filter(_is_busy, waiting):  # the caller stopped early, or pressed Ctrl-C
+                self._blocks.give_back(request.blocks)
+
+    def remarks(self) -> Sequence[str]:
+        return ()
+
+    def close(self) -> None:
+        """Frees the weights."""
+        self._model = None
+
+    def _request(self, prompt: Prompt) -> _Request | Completion:
+        if self._model is None:
+            raise BackendError(f"{self.name} is closed", hint="open it again")
+        admitted = admit(prompt, self._vocabulary.encode, context=self.context)
+        if isinstance(admitted, Completion):
+            return admitted
+        tokens, most = admitted
+        return _Request(tokens, Answer(prompt, self._vocabulary, most=most, top=self._top), most)
+
+    def _step(self, busy: Sequence[_Request]) -> None:
+        """Compute one call: a token of each answer, and prompts as far as there is room for them."""
+        room, pieces = STEP, []
+        for request in busy:
+            if not request.blocks and not self._start(request):
+                break
+            if piece := request.next_piece(room):
+                room -= len(piece.tokens)
+                pieces.append((request, piece))
+        if not pieces:
+            return
+        if self._model is None:
+            raise BackendError(f"{self.name} is closed", hint="open it again")
+        logits = iter(self._model.infer([piece for _, piece in pieces]))
+        for request, piece in pieces:
+            request.past += len(piece.tokens)
+            if piece.wanted:
+                if not request.written:
+                    self._blocks.computed(request.prompt, request.blocks)
+                request.written.append(request.answer.extend(next(logits)))
+                if request.answer.finish:
+                    self._blocks.give_back(request.blocks)
+
+    def _start(self, request: _Request) -> bool:
+        """Give a request its blocks, some of them perhaps with the beginning of its prompt."""
+        taken = self._blocks.take(request.prompt, len(request.prompt) + request.most)
+        if taken is None:
+            return False
+        request.blocks, request.past = taken
+        request.cached = request.past
+        return True
+
+
+@dataclass(slots=True)
+class _Request:
+    """A prompt in work: the first ``past`` tokens of prompt and answer are computed."""
+
+    prompt: list[int]
+    answer: Answer
+    most: int
+    blocks: list[int] = field(default_factory=list)
+    past: int = 0
+    cached: int = 0
+    written: list[int] = field(default_factory=list)
+
+    def next_piece(self, room: int) -> Piece | None:
+        """What to compute next; of a prompt never a single token, which another kernel would compute."""
+        if self.written:
+            return Piece(self.written[-1:], self.past, self.blocks, wanted=True)
+        left = len(self.prompt) - self.past
+        size = min(left, room)
+        if left - size == 1:
+            size -= 1
+        if size < min(left, _LEAST):
+            return None
+        tokens = self.prompt[self.past : self.past + size]
+        return Piece(tokens, self.past, self.blocks, wanted=size == left)
+
+
+def _is_busy(request: _Request | Completion) -> TypeGuard[_Request]:
+    """Whether a request is in work; one that is over has given its blocks back."""
+    return isinstance(request, _Request) and request.answer.finish is None
+
+
+def _completion(request: _Request | Completion) -> Completion | None:
+    """The completion of a request that is over."""
+    if isinstance(request, Completion):
+        return request
+    usage = Usage(len(request.prompt), len(request.written), request.cached)
+    return request.answer.completion(usage) if request.answer.finish else None

@@ -1,0 +1,191 @@
+"""vLLM in this process: whole batches in flight, completions in order, on a GPU (or its build for a CPU).
+
+Prompts stream into vLLM's scheduler and completions out of it, so that continuous batching stays full;
+beginnings that prompts share are computed once. A prompt that is longer than the context is a failed
+completion, never a cut one. Refuses a model that is no folder on this machine: nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dirag.backends.admission import EMPTY, admit
+from dirag.backends.vllm import start
+from dirag.backends.vllm.answer import Reader
+from dirag.constraint import Constraint
+from dirag.data import Completion, Prompt
+from dirag.errors import BackendError
+
+if TYPE_CHECKING:
+    from vllm import LLMEngine, RequestOutput, SamplingParams
+
+#: Seconds that vLLM's processes have to end by themselves.
+GRACE = 0.5
+#: What no model would say; one of the few tokens that begin it would be likely if nothing else could be said.
+UNLIKELY = Constraint(((("~~~", 1),), ()), frozenset({1}))
+
+
+class Vllm:
+    """An engine over a folder of weights, with ``parallel`` prompts in vLLM's hands at a time.
+
+    vLLM sums in another order when other prompts share the batch: the same prompt gives the same answer but
+    for rare ties, and log-probabilities that differ in their last digits.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        context: int = 2048,
+        parallel: int = 256,
+        adapter: Path | None = None,
+        options: Sequence[str] = (),
+        top: int = 0,
+    ) -> None:
+        """Starts vLLM. ``top`` is the number of alternatives that each token tells.
+
+        ``adapter`` is a folder with a LoRA adapter, ``options`` are ``name=value`` for ``vllm.EngineArgs``.
+        Raises UsageError for options that vLLM does not have, BackendError where it does not start.
+        """
+        self._engine: LLMEngine | None = start.start(
+            folder, context=context, adapter=adapter, options=options, top=top
+        )
+        self._lora = start.lora(adapter) if adapter else None
+        self.name = f"vllm:{folder.name}" + (f"+{adapter.name}" if adapter else "")
+        self.context: int = self._engine.model_config.max_model_len
+        self._reader = Reader(self._engine.get_tokenizer(), top=top)
+        self._parallel, self._top = parallel, top
+        self._numbers = count()
+        self._ended: dict[str, RequestOutput] = {}
+        self._masked = not self._tells_raw_probabilities()
+
+    def count_tokens(self, text: str) -> int:
+        """The exact number of tokens of a prompt, the one that begins it included."""
+        return len(self._reader.encode(text.encode(errors="replace").decode()))
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        """Completions in order; prompts are read ahead to keep the engine full."""
+        source, more = iter(prompts), True
+        waiting: deque[_Request | Completion] = deque()  # in the order of their prompts, done or not
+        flying: set[str] = set()
+        try:
+            while more or waiting:
+                while more and len(flying) < self._parallel and len(waiting) < 4 * self._parallel:
+                    prompt = next(source, None)
+                    more = prompt is not None
+                    if prompt is not None:
+                        waiting.append(request := self._submit(prompt))
+                        flying.update([request.id] if isinstance(request, _Request) else ())
+                while waiting and (completion := self._completion(waiting[0])):
+                    done = waiting.popleft()
+                    if isinstance(done, _Request):
+                        flying.discard(done.id)  # another stream of this engine may have seen it end
+                    yield completion
+                if waiting:
+                    self._step()
+                    flying.difference_update(self._ended)
+        finally:
+            self._abandon(waiting)  # the caller stopped early, or pressed Ctrl-C
+
+    def remarks(self) -> Sequence[str]:
+        """None where all is well: the text stays on this machine."""
+        masked = "this vLLM tells probabilities under the constraint only, so scores are too high"
+        return [masked] if self._masked else []
+
+    def close(self) -> None:
+        """Ends what is in work and frees the weights."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.engine_core.shutdown(timeout=GRACE)
+
+    def _tells_raw_probabilities(self) -> bool:
+        """Whether a token that nothing but a constraint could bring about is told to be unlikely."""
+        (tried,) = self.generate([Prompt("One, two, three,", max_tokens=1, constraint=UNLIKELY)])
+        return bool(tried.tokens) and tried.tokens[0].logprob < math.log(0.1)
+
+    def _opened(self) -> LLMEngine:
+        if self._engine is None:
+            raise BackendError(f"{self.name} is closed", hint="open it again")
+        return self._engine
+
+    def _submit(self, prompt: Prompt) -> _Request | Completion:
+        """Hands a prompt to vLLM; a completion is the answer to one that it cannot take."""
+        from vllm.exceptions import VLLMValidationError
+        from vllm.inputs import tokens_input
+
+        engine = self._opened()
+        admitted = admit(prompt, self._reader.encode, context=self.context)
+        if isinstance(admitted, Completion):
+            return admitted
+        if not prompt.text:  # but for the token that begins every prompt
+            return Completion.failed(EMPTY)
+        tokens, most = admitted
+        request = _Request(str(next(self._numbers)), tokens)
+        try:
+            params = parameters(prompt, most=most, top=self._top)
+            engine.add_request(request.id, tokens_input(tokens), params, lora_request=self._lora)
+        except (ValueError, VLLMValidationError) as error:
+            # Its words may quote the grammar, and so the note.
+            return Completion.failed(f"vLLM refuses the request ({type(error).__name__})")
+        return request
+
+    def _step(self) -> None:
+        """Wait for what the engine has computed next; ended requests go where ``generate`` looks for them."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            outputs = self._opened().step()
+        except EngineDeadError as error:
+            raise BackendError(
+                f"{self.name} has died", hint="what it wrote on standard error says why"
+            ) from error
+        self._ended.update((output.request_id, output) for output in outputs if output.finished)
+
+    def _completion(self, request: _Request | Completion) -> Completion | None:
+        """The completion of a request that is over."""
+        if isinstance(request, Completion):
+            return request
+        output = self._ended.pop(request.id, None)
+        return self._reader.completion(request.tokens, output) if output else None
+
+    def _abandon(self, waiting: Iterable[_Request | Completion]) -> None:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        requests = [request.id for request in waiting if isinstance(request, _Request)]
+        if self._engine is not None and requests:
+            with suppress(EngineDeadError):
+                self._engine.abort_request([name for name in requests if name not in self._ended])
+        for name in requests:
+            self._ended.pop(name, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A prompt in vLLM's hands."""
+
+    id: str
+    tokens: Sequence[int]
+
+
+def parameters(prompt: Prompt, *, most: int, top: int) -> SamplingParams:
+    """What vLLM is asked for: one output at the end, log-probabilities of ``top`` tokens a place."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+    bound = prompt.constraint
+    return SamplingParams(
+        temperature=prompt.temperature,
+        seed=prompt.seed if prompt.temperature else None,
+        max_tokens=most,
+        stop=list(prompt.stop),
+        logprobs=top,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=StructuredOutputsParams(grammar=bound.gbnf()) if bound else None,
+    )

@@ -1,0 +1,1 @@
+"""Gold corpora by name or path."""

@@ -1,0 +1,109 @@
+"""The corpora that are known by name: what is on record of them, and where their files are.
+
+The record is ``kb/datasets.toml``. A file is found in a data folder or in the cache, or fetched from its
+official address into the cache; a fetched one with another sha256 than that on record is refused, not kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.client
+import os
+import tempfile
+import tomllib
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from dirag.errors import DatasetError, UsageError
+from dirag.files import artifacts, paths
+
+_TIMEOUT = 10.0  # seconds without a byte
+_LARGEST = 1 << 26  # bytes; the largest file on record has 5 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The record of a split's file, ``under`` a folder of the address; ``entities`` is by our type names."""
+
+    file: str
+    sha256: str
+    documents: int
+    entities: Mapping[str, int]
+    under: str = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The record of a corpus; ``types`` maps its labels to ours, ``url`` is where its files are."""
+
+    name: str
+    folder: str
+    url: str
+    home: str
+    licence: str
+    format: str
+    types: Mapping[str, str]
+    splits: Mapping[str, Split]
+
+
+@functools.cache
+def known() -> Mapping[str, Known]:
+    """Every corpus on record, by name."""
+    table = tomllib.loads(paths.path("kb", "datasets.toml").read_text("utf-8"))
+    made = {}
+    for name, entry in table.items():
+        whole = {**table[entry.pop("of")], **entry} if "of" in entry else entry
+        splits = {split: Split(**record) for split, record in whole["splits"].items()}
+        made[name] = Known(**{**whole, "name": name, "splits": splits})
+    return MappingProxyType(made)
+
+
+def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
+    """The file of a split in the first place that has it."""
+    roots = []
+    for origin, place in (("--data-dir", data_dir), ("DIRAG_DATA", os.environ.get("DIRAG_DATA"))):
+        if place:
+            root = Path(place).expanduser()
+            if not root.is_dir():
+                raise UsageError(f"{origin} {place!r} is not a folder")
+            roots += [root, root / "corpora"]
+    for root in [*roots, paths.home() / "datasets"]:
+        path = root / corpus.folder / record.file
+        if path.is_file():
+            return path
+    return None
+
+
+def fetch(corpus: Known, record: Split, offline: bool) -> Path:
+    """The file of a split, fetched into the cache; it becomes visible only after its sha256 was compared."""
+    address = f"{corpus.url}/{PurePosixPath(record.under, record.file)}"
+    target = paths.home() / "datasets" / corpus.folder / record.file
+    cure = (
+        f"get {address} (licence: {corpus.licence}) and put it at {target}, "
+        f"or at {corpus.folder}/{record.file} under --data-dir or $DIRAG_DATA"
+    )
+    if artifacts.is_offline(offline):
+        raise DatasetError(f"{corpus.name} is not on this machine and fetching is switched off", hint=cure)
+    folder = paths.private_folder("datasets", corpus.folder)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as work:
+            part = Path(work) / record.file
+            with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
+                part.write_bytes(answer.read(_LARGEST))
+            if (found := sha256(part)) != record.sha256:
+                raise DatasetError(f"{address} has sha256 {found}, expected {record.sha256}", hint=cure)
+            part.replace(target)
+    except (OSError, http.client.HTTPException) as error:
+        raise DatasetError(
+            f"{corpus.name} is not on this machine and cannot be fetched from {address} ({error})", hint=cure
+        ) from error
+    return target
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

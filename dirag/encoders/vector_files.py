@@ -1,0 +1,61 @@
+"""Sentence vectors kept in files: float32 arrays of NumPy's own format, mapped into memory, never pickled.
+
+The cache holds those of any corpus by a digest of its texts and the identity of the encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dirag.encoders.sentence import identity
+from dirag.files.paths import private_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dirag.protocols import Embedder
+
+
+def cached(texts: Sequence[str], embedder: Embedder) -> NDArray[np.float32]:
+    """The vectors of the texts, from the cache if they are there, else made and put there."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:%b" % (len(data), data))
+    path = private_folder("vectors") / f"{digest.hexdigest()}-{identity(embedder.name)}.npy"
+    kept = load(path)
+    if kept is not None and kept.shape == (len(texts), embedder.dimension):
+        return kept
+    vectors = embedder.embed(texts)
+    _save(path, vectors)
+    return vectors
+
+
+def load(path: Path) -> NDArray[np.float32] | None:
+    """The array in a file, mapped into memory; None where there is no whole float32 array."""
+    import numpy as np
+
+    try:
+        array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return array if array.dtype == np.float32 else None
+
+
+def _save(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Written beside its place, then renamed: a run that is stopped leaves no half file under the name."""
+    import numpy as np
+
+    descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            np.save(file, vectors, allow_pickle=False)
+        Path(part).replace(path)
+    finally:
+        Path(part).unlink(missing_ok=True)

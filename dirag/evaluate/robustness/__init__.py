@@ -1,0 +1,1 @@
+"""How much of a system's answers survives edits of the text."""

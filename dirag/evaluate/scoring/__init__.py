@@ -1,0 +1,1 @@
+"""Scores of predicted entities and concepts against gold ones."""

@@ -1,0 +1,1 @@
+"""In-context examples: pools of annotated sentences, and selectors over them."""

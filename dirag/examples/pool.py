@@ -1,0 +1,252 @@
+"""Pools of annotated examples: documents in, sentences with their entities out, kept in a directory.
+
+A pool directory holds ``manifest.json``, ``examples.jsonl`` and, if it was built with an encoder,
+``vectors.npy``. Refused: a directory whose parts do not fit together, or vectors of another encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from dirag.data import Document, Result, Segment
+from dirag.encoders import vector_files as stored
+from dirag.encoders.sentence import identity
+from dirag.errors import ExamplesError
+from dirag.files import fingerprint
+from dirag.formats import jsonl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dirag.protocols import Embedder
+
+SCHEMA = 1
+#: The reason under which sentences that :func:`cut` refuses are counted.
+CUT = "sentences that cut a mention"
+MANIFEST, EXAMPLES, VECTORS = "manifest.json", "examples.jsonl", "vectors.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a pool is made of. ``left_out`` counts, by reason, what did not become an example."""
+
+    sha256: str
+    examples: int
+    types: Mapping[str, int]
+    left_out: Mapping[str, int]
+    sources: tuple[str, ...] = ()
+    licence: str | None = None
+    encoder: str | None = None
+    dimension: int | None = None
+    dirag: str = ""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Examples, one sentence each; ``vectors`` has a row an example, or is None without an encoder."""
+
+    examples: tuple[Document, ...]
+    manifest: Manifest
+    vectors: NDArray[np.float32] | None = None
+
+    @classmethod
+    def from_documents(
+        cls,
+        documents: Iterable[Document],
+        *,
+        sources: Sequence[str] = (),
+        licence: str | None = None,
+        whole: bool = False,
+    ) -> Pool:
+        """A pool in memory, without vectors. ``whole`` takes each document as one sentence."""
+        left_out: Counter[str] = Counter()
+        examples = tuple(e for d in documents for e in _sentences(d, left_out, whole=whole))
+        manifest = Manifest(
+            sha256=hashlib.sha256(_dumps(examples)).hexdigest(),
+            examples=len(examples),
+            types=_types(examples),
+            left_out=dict(sorted(left_out.items())),
+            sources=tuple(sources),
+            licence=licence,
+            dirag=fingerprint.version(),
+        )
+        return cls(examples, manifest)
+
+    def restricted(self, types: Sequence[str]) -> Pool:
+        """The same examples with entities of these types alone; refused where the pool has none of them."""
+        if not set(types) & self.manifest.types.keys():
+            raise ExamplesError(
+                f"the example pool has no entities of type {', '.join(types)}",
+                hint=f"its types: {', '.join(self.manifest.types) or 'none'}; give another --pool",
+            )
+        examples = tuple(restrict(example, types) for example in self.examples)
+        return replace(self, examples=examples)
+
+    def embedded(self, embedder: Embedder, *, cache: bool = True) -> Pool:
+        """The pool with vectors of this encoder: its own, those of the cache, or made now and cached.
+
+        Raises ExamplesError where the pool was built with another encoder.
+        """
+        if self.vectors is not None:
+            _check_encoder(self.manifest, embedder)
+            return self
+        texts = [example.text for example in self.examples]
+        vectors = stored.cached(texts, embedder) if cache else embedder.embed(texts)
+        manifest = replace(self.manifest, encoder=embedder.name, dimension=embedder.dimension)
+        return Pool(self.examples, manifest, vectors)
+
+
+def build(
+    documents: Iterable[Document],
+    path: Path,
+    *,
+    embedder: Embedder | None,
+    sources: Sequence[str] = (),
+    licence: str | None = None,
+    whole: bool = False,
+) -> Pool:
+    """Makes a pool directory, whole or not at all; a pool that is there already is replaced."""
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise ExamplesError(f"{str(path)!r} exists and is not an example pool", hint="give another -o")
+    pool = Pool.from_documents(documents, sources=sources, licence=licence, whole=whole)
+    if not pool.examples:
+        lost = ", ".join(f"{count} {reason}" for reason, count in pool.manifest.left_out.items())
+        raise ExamplesError(
+            f"no example in the corpus for {str(path)!r}", hint=f"left out: {lost or 'nothing'}"
+        )
+    if embedder is not None:
+        pool = pool.embedded(embedder, cache=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+            part, old = Path(scratch, "new"), Path(scratch, "old")
+            part.mkdir(mode=0o700)
+            _write(pool, part)
+            if path.exists():
+                path.rename(old)
+            part.rename(path)
+    except OSError as error:
+        raise ExamplesError(f"cannot write the pool {str(path)!r}: {error.strerror}") from error
+    return open(path)
+
+
+def open(path: Path) -> Pool:
+    """The pool in a directory, its vectors mapped into memory; parts that do not fit are refused."""
+    manifest = _manifest(path)
+    try:
+        data = (path / EXAMPLES).read_bytes()
+    except OSError as error:
+        raise ExamplesError(f"the pool {str(path)!r} has no readable {EXAMPLES}", hint=_REBUILD) from error
+    if hashlib.sha256(data).hexdigest() != manifest.sha256:
+        raise _broken(path, f"{EXAMPLES} is not the file that the manifest describes (sha256)")
+    examples = tuple(jsonl.read(data.splitlines(keepends=True), name=str(path / EXAMPLES), stem="example"))
+    if len(examples) != manifest.examples:
+        raise _broken(path, f"{len(examples)} examples, {manifest.examples} in the manifest")
+    if manifest.encoder is None:
+        return Pool(examples, manifest)
+    vectors = stored.load(path / VECTORS)
+    shape = (len(examples), manifest.dimension)
+    if vectors is None or vectors.shape != shape:
+        raise _broken(path, f"{VECTORS} is not a float32 array of {shape[0]} x {shape[1]}")
+    return Pool(examples, manifest, vectors)
+
+
+def is_pool(path: Path) -> bool:
+    """Whether a directory is, or was meant to be, a pool."""
+    return (path / MANIFEST).is_file() and (path / EXAMPLES).is_file()
+
+
+def restrict(document: Document, types: Sequence[str]) -> Document:
+    """The document with the entities of these types alone."""
+    return replace(document, entities=tuple(entity for entity in document.entities if entity.type in types))
+
+
+_REBUILD = "build it again with `dirag examples build`"
+
+
+def _broken(path: Path, reason: str) -> ExamplesError:
+    return ExamplesError(f"the pool {str(path)!r} is damaged: {reason}", hint=_REBUILD)
+
+
+def _check_encoder(manifest: Manifest, embedder: Embedder) -> None:
+    built, wanted = manifest.encoder or "", embedder.name
+    if identity(built) != identity(wanted) or manifest.dimension != embedder.dimension:
+        raise ExamplesError(
+            f"the pool was built with the encoder {built} ({manifest.dimension} dimensions), "
+            f"not {wanted} ({embedder.dimension})",
+            hint="give that encoder with --encoder, or build the pool again with this one",
+        )
+
+
+def _sentences(document: Document, left_out: Counter[str], *, whole: bool) -> Iterator[Document]:
+    """The sentences of a document as examples; one that would cut a mention in two is left out."""
+    from dirag.text.segment import segments
+
+    for issue in document.issues:
+        left_out[f"documents {issue.code}" if not document.text.strip() else f"labels: {issue.code}"] += 1
+    if not document.text.strip():
+        return
+    pieces = segments(document.text)
+    if whole or len(pieces) == 1:
+        yield Document(document.id, document.text, document.entities)
+        return
+    for piece in pieces:
+        if (sentence := cut(document, piece)) is None:
+            left_out[CUT] += 1
+        else:
+            yield sentence
+
+
+def cut(document: Document, piece: Segment) -> Document | None:
+    """The piece as a document of its own, with its entities; None where it would cut one in two."""
+    touching = [e for e in document.entities if e.start < piece.end and e.end > piece.start]
+    if any(e.start < piece.start or e.end > piece.end for e in touching):
+        return None
+    inside = tuple(replace(e, start=e.start - piece.start, end=e.end - piece.start) for e in touching)
+    return Document(f"{document.id}:{piece.start}", piece.text, inside)
+
+
+def _types(examples: Iterable[Document]) -> dict[str, int]:
+    counts = Counter(entity.type for example in examples for entity in example.entities)
+    return dict(sorted(counts.items()))
+
+
+def _dumps(examples: Iterable[Document]) -> bytes:
+    return b"".join(jsonl.dumps(Result(example, example.entities)) for example in examples)
+
+
+def _write(pool: Pool, folder: Path) -> None:
+    import numpy as np
+
+    manifest = orjson.dumps(asdict(pool.manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    for name, data in ((EXAMPLES, _dumps(pool.examples)), (MANIFEST, manifest)):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_bytes(data)
+    if pool.vectors is not None:
+        (folder / VECTORS).touch(mode=0o600)
+        np.save(folder / VECTORS, pool.vectors, allow_pickle=False)
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        record = orjson.loads((path / MANIFEST).read_bytes())
+    except OSError as error:
+        raise ExamplesError(f"{str(path)!r} is not an example pool: no {MANIFEST}", hint=_REBUILD) from error
+    except orjson.JSONDecodeError as error:
+        raise _broken(path, f"{MANIFEST} is not JSON") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        seen = record.get("schema") if isinstance(record, dict) else None
+        raise ExamplesError(f"the pool {str(path)!r} has schema {seen!r}, not {SCHEMA}", hint=_REBUILD)
+    if set(record) != set(Manifest.__dataclass_fields__):
+        raise _broken(path, f"{MANIFEST} does not have the keys of schema {SCHEMA}")
+    return Manifest(**{**record, "sources": tuple(record["sources"])})

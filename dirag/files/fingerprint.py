@@ -1,0 +1,82 @@
+"""What decides an output, known by its content: digests of files and folders, versions of libraries.
+
+The digest of a large file is kept in the cache beside its size and times, so that later runs need not read
+it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from dirag.errors import ArtifactError
+from dirag.files.paths import private_folder
+
+_LARGE = 64 << 20  # bytes that take longer to read than a clock needs to move on
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, or of the names and digests of all files below a folder but hidden ones.
+
+    Raises ArtifactError where one cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            return _digest(path)
+        inside = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+        shown = [file for file in inside if not any(part.startswith(".") for part in file.parts)]
+        return of(*(f"{file.as_posix()} {_digest(path / file)}".encode() for file in shown))
+    except OSError as error:
+        raise ArtifactError(f"cannot read {error.filename or path}: {error.strerror}") from error
+
+
+def of(*parts: bytes) -> str:
+    """The sha256 of several values; no two lists of values without line ends have the same."""
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
+def version(library: str = "dirag") -> str:
+    """Returns the installed version of a library, "none" of one that is not there."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # raised for dirag too, in a checkout that is not installed
+        return "none"
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Returns the ``version`` of each library."""
+    return {name: version(name) for name in libraries}
+
+
+def processor() -> str:
+    """The instructions that this processor has: engines choose their kernels by it, and so their rounding."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    told = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return f"{platform.machine()} {told.partition(':')[2].strip() or platform.processor()}"
+
+
+def _digest(file: Path) -> str:
+    stat = file.stat()
+    if stat.st_size < _LARGE:
+        return _read(file)
+    seen = (file.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    folder = private_folder("digests")
+    note = folder / of(*(str(value).encode("utf-8", "surrogateescape") for value in seen))
+    if note.is_file() and len(kept := note.read_text("ascii")) == 64:
+        return kept
+    found = _read(file)
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, delete=False) as part:
+        part.write(found)
+    Path(part.name).replace(note)
+    return found
+
+
+def _read(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,39 @@
+"""The concepts below a concept: the closure of ``is_a`` over an open knowledge base.
+
+In: ids as the vocabulary, or one that it refers to, writes them. Out: concept numbers, the roots among
+them. Cycles end where they began. An id that the base does not know is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dirag.errors import KnowledgeError
+
+if TYPE_CHECKING:
+    from dirag.knowledge.store.store import Store
+
+
+def descendants(store: Store, roots: Iterable[str]) -> frozenset[int]:
+    """The concepts of these ids and all below them."""
+    waiting = [_number(store, root) for root in roots]
+    found = set(waiting)
+    while waiting:
+        for child in store.children(waiting.pop()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return frozenset(found)
+
+
+def _number(store: Store, identifier: str) -> int:
+    """The concept of an id; a vocabulary that is the only one in its file may leave the prefix out."""
+    for form in (identifier, identifier.rpartition(":")[2]):
+        number = store.number_of(form)
+        if number is not None:
+            return number
+    raise KnowledgeError(
+        f"{store.folder} has no concept {identifier!r}",
+        hint="ids are written as `dirag kb search` shows them",
+    )

@@ -1,0 +1,70 @@
+"""The names of a knowledge base that stand in running text: exact, longest first, without overlap.
+
+In: a text. Out: spans, each with the names filed under the key that stands there. Short acronyms count in
+their own case only, names of the stop list not at all, and no name reaches over a sentence's end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dirag.files import paths
+from dirag.text import normalise
+
+if TYPE_CHECKING:
+    from dirag.knowledge.index.exact import Trie
+    from dirag.knowledge.index.filtering import Part
+
+_BREAK = re.compile(r"[;:!?]\s|\w\w\w\.\s+(?=[A-Z])|\n\s*\n|\r\n\s*\r\n")
+
+
+class Scanner:
+    """Finds the names of a part of a base; ``stopwords`` are names that are never found."""
+
+    def __init__(self, trie: Trie, part: Part, *, stopwords: Iterable[str] | None = None) -> None:
+        self._trie, self._part = trie, part
+        listed = paths.words("stopwords.txt") if stopwords is None else stopwords
+        self._stopped = {trie.find(normalise.key(word)) for word in listed}
+
+    def longest(self, text: str) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
+        """Where names stand, longest first and without overlap: start, end, the names of the key there."""
+        words = list(normalise.words(text))
+        free = bytearray(b"\1") * len(words)
+        for start, end, first, last, key in sorted(
+            self._places(text, words), key=lambda place: (place[0] - place[1], place)
+        ):
+            if 0 in free[first:last]:
+                continue
+            surface = text[start:end]
+            if rows := [row for row in self._part.rows(key) if not in_another_case(row[1], surface)]:
+                free[first:last] = bytes(last - first)
+                yield start, end, rows
+
+    def _places(
+        self, text: str, words: Sequence[tuple[str, int, int]]
+    ) -> Iterator[tuple[int, int, int, int, int]]:
+        """Where keys stand, as start, end, first word, word after the last, key; never inside HER2 or B12."""
+        for first, last, key in self._trie.matches([word for word, _, _ in words]):
+            start, end = words[first][1], words[last - 1][2]
+            glued = (first and words[first - 1][2] == start) or (last < len(words) and words[last][1] == end)
+            if glued or end - start < 2 or key in self._stopped:
+                continue
+            if last - first == 1 or _is_one_phrase(text[start:end]):
+                yield start, end, first, last, key
+
+
+def _is_one_phrase(surface: str) -> bool:
+    """Whether no sentence ends and no bracket is left open inside a span: not "tumor. Necrosis"."""
+    depth = 0
+    for character in surface:
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0:
+            return False
+    return not depth and not _BREAK.search(surface)
+
+
+def in_another_case(alias: str, surface: str) -> bool:
+    """Whether a short name stands in another case than the vocabulary's: "was" is not WAS, "gout" is Gout."""
+    return alias != surface and normalise.is_acronym(alias)

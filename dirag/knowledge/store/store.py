@@ -1,0 +1,217 @@
+"""The knowledge base as a directory: a manifest, the concepts, and names in arrays mapped from disk.
+
+``writer`` makes it; ``Store`` opens it in milliseconds. A directory of another schema, byte order or size
+than its manifest says, or with an array that leads outside another, is refused with the reason.
+
+Names are filed under keys (``normalise.key``); the rows of a key are the names that share it, preferred
+names first. Arrays are raw; the manifest tells the size and the sha256 of each file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import sys
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import orjson
+
+from dirag.data import Concept, Json
+from dirag.errors import KnowledgeError
+from dirag.knowledge.index import exact
+from dirag.knowledge.index.spelling import Strings
+from dirag.knowledge.store import layout
+
+SCHEMA = 4
+
+_REBUILD = "build it anew from its vocabularies"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A vocabulary that went into a knowledge base; ``rejected`` counts rows left out, by reason."""
+
+    name: str
+    sha256: str
+    licence: str = ""
+    concepts: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    first_rejected: Mapping[str, str] = field(default_factory=dict)
+
+    def losses(self) -> Iterator[str]:
+        """One line for each reason why rows were left out."""
+        for reason, number in self.rejected.items():
+            yield f"{self.name}: {number:,} x {reason}, first at {self.first_rejected[reason]}"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a knowledge base."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What is inside a knowledge base and how it was made.
+
+    ``version`` is the package's, ``types`` numbers the combinations of semantic types, ``unknown_parents``
+    counts the references to broader concepts that are not inside, ``extra`` belongs to who added files.
+    """
+
+    schema: int
+    version: str
+    byteorder: str
+    sources: tuple[Source, ...]
+    concepts: int
+    names: int
+    keys: int
+    unknown_parents: int
+    types: tuple[tuple[str, ...], ...]
+    options: Mapping[str, Json] = field(default_factory=dict)
+    command: str = ""
+    encoder: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    files: Mapping[str, File] = field(default_factory=dict)
+
+
+class Store:
+    """An open knowledge base; closed, it can be used no more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self._maps = {name: _map(folder / name) for name in self.manifest.files}
+        try:
+            layout.check(self.array, types=len(self.manifest.types))
+        except (KeyError, TypeError) as error:
+            raise KnowledgeError(f"{folder} lacks or cannot read {error}", hint=_REBUILD) from error
+        except KnowledgeError as error:
+            raise KnowledgeError(f"{folder}: {error.message}", hint=error.hint) from error
+        self.key_rows = self.array("key_rows.i")
+        self.row_concepts = self.array("row_concepts.i")
+        self.row_ranks = self.array("row_ranks.b")
+        self.concept_keys = self.array("concept_keys.i")
+        self.concept_types = self.array("concept_types.i")
+        self._concept_starts, self._concepts = self.array("concepts.q"), self.array("concepts.B")
+        self._ids, self._id_concepts = Strings(self.array, "ids"), self.array("id_concepts.i")
+        self._lists = {
+            name: (self.array(f"{name}_starts.i"), self.array(f"{name}.i"))
+            for name in ("parents", "children")
+        }
+        self._aliases, self._keys = Strings(self.array, "aliases"), Strings(self.array, "keys")
+        self.alias, self.key = self._aliases.__getitem__, self._keys.__getitem__
+        self.concept = lru_cache(maxsize=4096)(self._concept)
+
+    def array(self, file: str) -> memoryview:
+        """A file of the directory as numbers of the type that its suffix names."""
+        return memoryview(self._maps[file]).cast("B").cast(file.rpartition(".")[2])  # type: ignore[call-overload, no-any-return]
+
+    @cached_property
+    def trie(self) -> exact.Trie:
+        numbers = {word: number for number, word in enumerate(Strings(self.array, "words"))}
+        files = ("trie_roots.i", "trie_edges.q", "trie_nodes.i", "trie_ends.i")
+        return exact.Trie(numbers, *map(self.array, files))
+
+    def _concept(self, number: int) -> Concept:
+        start, end = self._concept_starts[number], self._concept_starts[number + 1]
+        try:
+            identifier, name, synonyms, types, definition, source, parents, xrefs = orjson.loads(
+                self._concepts[start:end]
+            )
+            return Concept(
+                identifier,
+                name,
+                tuple(synonyms),
+                tuple(types),
+                definition,
+                source,
+                tuple(parents),
+                tuple(xrefs),
+            )
+        except (ValueError, TypeError) as error:
+            raise KnowledgeError(f"{self.folder / 'concepts.B'} is damaged", hint=_REBUILD) from error
+
+    def number_of(self, id: str) -> int | None:
+        """The number of a concept by its own id, or else by one of its cross-references."""
+        place = bisect_left(self._ids, id)
+        return self._id_concepts[place] if place < len(self._ids) and self._ids[place] == id else None
+
+    def parents(self, number: int) -> Sequence[int]:
+        """The numbers of the next broader concepts."""
+        return self._list("parents", number)
+
+    def children(self, number: int) -> Sequence[int]:
+        """The numbers of the next narrower concepts."""
+        return self._list("children", number)
+
+    def _list(self, name: str, number: int) -> Sequence[int]:
+        starts, values = self._lists[name]
+        return values[starts[number] : starts[number + 1]].tolist()
+
+    def verify(self) -> None:
+        """Raises KnowledgeError with the name of the first file that is not as it was written."""
+        for name, file in self.manifest.files.items():
+            if sha256(self.folder / name) != file.sha256:
+                raise KnowledgeError(
+                    f"{self.folder / name} is damaged: its sha256 is not the manifest's", hint=_REBUILD
+                )
+
+    def close(self) -> None:
+        """Let go of everything; the maps themselves end with the last view of them."""
+        self._maps = {}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a knowledge base, compared with the files that are there."""
+    path = folder / "manifest.json"
+    try:
+        table = json.loads(path.read_bytes())
+        schema = table.get("schema")
+    except FileNotFoundError as error:
+        raise KnowledgeError(f"{folder} is no knowledge base: it has no manifest.json") from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise KnowledgeError(f"cannot read {path}: {error}", hint=_REBUILD) from error
+    if schema != SCHEMA:
+        raise KnowledgeError(f"{folder} has schema {schema}, this version reads {SCHEMA}", hint=_REBUILD)
+    try:
+        table["sources"] = tuple(Source(**source) for source in table["sources"])
+        table["types"] = tuple(tuple(names) for names in table["types"])
+        table["files"] = {name: File(**file) for name, file in table["files"].items()}
+        manifest = Manifest(**table)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise KnowledgeError(f"{path} is damaged: {error}", hint=_REBUILD) from error
+    if manifest.byteorder != sys.byteorder:
+        raise KnowledgeError(f"{folder} was built on a {manifest.byteorder}-endian machine", hint=_REBUILD)
+    for name, file in manifest.files.items():
+        _check_size(folder / name, file.size)
+    return manifest
+
+
+def _check_size(path: Path, size: int) -> None:
+    found = path.stat().st_size if path.is_file() else None
+    if found != size:
+        state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+        raise KnowledgeError(f"{path} {state}", hint=_REBUILD)
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise KnowledgeError(f"cannot read {path}: {error.strerror}", hint=_REBUILD) from error
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    if not path.stat().st_size:
+        return b""
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

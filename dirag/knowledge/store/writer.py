@@ -1,0 +1,253 @@
+"""Writes a knowledge base: concepts in, a directory out, in one go or not at all.
+
+Every name and every variant of it becomes a row under its key; the rows of a key are sorted with the
+preferred names first, in the order of the vocabularies. Rows are sorted on disk, so memory grows with the
+arrays of the index only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+
+from dirag.data import Concept, Json
+from dirag.errors import KnowledgeError
+from dirag.files import fingerprint
+from dirag.knowledge.index import exact, fuzzy, spelling
+from dirag.knowledge.store.files import StringsWriter, write_array
+from dirag.knowledge.store.sorting import Sorter
+from dirag.knowledge.store.store import SCHEMA, File, Manifest, Source, sha256
+from dirag.text import normalise
+
+NAME, SYNONYM, VARIANT = range(3)
+_STALE = 3600.0  # seconds
+
+_Key: TypeAlias = Sequence[str]
+_Row: TypeAlias = tuple[_Key, int, int, str]  # key, rank, concept, alias
+
+
+def write(
+    concepts: Iterable[Concept],
+    folder: Path,
+    *,
+    sources: Iterable[Source] = (),
+    options: Mapping[str, Json] | None = None,
+    command: str = "",
+    extra: Callable[[Path], Mapping[str, Json]] | None = None,
+) -> None:
+    """Write a knowledge base; ``sources`` is read after the last concept, so that it can hold counts.
+
+    A knowledge base that stands there already is replaced; anything else is refused. ``options`` and
+    ``command`` go into the manifest as they are. ``extra`` gets the finished folder before it is put in its
+    place: a ``Store`` can be opened there, and files that it adds become part of the knowledge base. What it
+    returns is the manifest's ``extra``, and of that ``encoder`` names the encoder.
+    """
+    if folder.exists() and not (folder / "manifest.json").is_file():
+        raise KnowledgeError(f"{folder} exists and is no knowledge base", hint="name a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    try:
+        manifest = _write(concepts, part, sources)
+        manifest = replace(manifest, options=options or {}, command=command)
+        _write_manifest(part, manifest)
+        if extra is not None:
+            details = extra(part)
+            encoder = details.get("encoder")
+            _write_manifest(
+                part,
+                replace(manifest, extra=details, encoder=None if encoder is None else str(encoder)),
+            )
+        _place(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed build left; a young folder may belong to a build that runs now."""
+    for leftover in folder.parent.glob(f".{folder.name}.part-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > _STALE:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    """The manifest with what is known of the other files; those known already are not read again."""
+    paths = [path for path in sorted(folder.iterdir()) if path.name != "manifest.json"]
+    files = {
+        path.name: manifest.files.get(path.name) or File(path.stat().st_size, sha256(path)) for path in paths
+    }
+    table = asdict(replace(manifest, files=files))
+    (folder / "manifest.json").write_text(json.dumps(table, indent=1) + "\n", "utf-8")
+
+
+def _place(part: Path, folder: Path) -> None:
+    for path in (*part.iterdir(), part):
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    old = part.with_name(part.name + ".old")
+    with contextlib.suppress(FileNotFoundError):
+        folder.replace(old)
+    try:
+        part.rename(folder)
+    except OSError:
+        if not (folder / "manifest.json").is_file():  # else another build of the same came first
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source]) -> Manifest:
+    kinds: dict[tuple[str, ...], int] = {}
+    concept_types = array("i")
+    with ExitStack() as stack:
+        rows: Sorter[_Row] = stack.enter_context(Sorter(folder))
+        ids: Sorter[tuple[str, bool, int]] = stack.enter_context(Sorter(folder))
+        parents: Sorter[tuple[str, int]] = stack.enter_context(Sorter(folder))
+        with StringsWriter(folder, "concepts") as blob:
+            for number, concept in enumerate(concepts):
+                blob.add(orjson.dumps(_fields(concept)))
+                concept_types.append(kinds.setdefault(concept.semantic_types, len(kinds)))
+                for row in _rows(number, concept):
+                    rows.add(row)
+                ids.add((concept.id, False, number))
+                for other in concept.xrefs:
+                    ids.add((other, True, number))
+                for parent in concept.parents:
+                    parents.add((parent, number))
+        if not concept_types:
+            raise KnowledgeError("the vocabulary holds no concept that can be used")
+        write_array(folder, "concept_types.i", concept_types)
+        unknown = _write_hierarchy(folder, ids, parents, len(concept_types))
+        names, keys = _write_names(folder, rows, len(concept_types))
+    return Manifest(
+        schema=SCHEMA,
+        version=fingerprint.version(),
+        byteorder=sys.byteorder,
+        sources=tuple(sources),
+        concepts=len(concept_types),
+        names=names,
+        keys=keys,
+        unknown_parents=unknown,
+        types=tuple(kinds),
+    )
+
+
+def _fields(concept: Concept) -> Sequence[str | tuple[str, ...]]:
+    return (
+        concept.id,
+        concept.name,
+        concept.synonyms,
+        concept.semantic_types,
+        concept.definition,
+        concept.source,
+        concept.parents,
+        concept.xrefs,
+    )
+
+
+def _rows(number: int, concept: Concept) -> Iterator[_Row]:
+    for name in (concept.name, *concept.synonyms):
+        yield normalise.key(name), NAME if name == concept.name else SYNONYM, number, name
+        for variant in normalise.variants(name):
+            yield normalise.key(variant), VARIANT, number, variant
+
+
+def _distinct(rows: Iterable[_Row]) -> Iterable[_Row]:
+    """One row a concept and key, but each spelling where case tells names apart."""
+    kept: dict[tuple[int, str], _Row] = {}
+    for row in rows:
+        kept.setdefault((row[2], row[3] if normalise.is_acronym(row[3]) else ""), row)
+    return kept.values()
+
+
+def _write_hierarchy(
+    folder: Path, ids: Iterable[tuple[str, bool, int]], parents: Iterable[tuple[str, int]], concepts: int
+) -> int:
+    """Write ids, parents and children; the number of parents that no concept is."""
+    import numpy as np
+
+    unknown, pairs, id_concepts = 0, array("q"), array("i")
+    waiting = iter(parents)
+    parent = next(waiting, None)
+    with StringsWriter(folder, "ids") as strings:
+        for identifier, group in groupby(ids, key=lambda row: row[0]):
+            number = next(group)[2]  # a concept's own id before another's cross-reference
+            strings.add(identifier.encode("utf-8"))
+            id_concepts.append(number)
+            while parent is not None and parent[0] <= identifier:
+                if parent[0] == identifier:
+                    pairs.append(parent[1] << 32 | number)
+                else:
+                    unknown += 1
+                parent = next(waiting, None)
+    unknown += (parent is not None) + sum(1 for _ in waiting)
+    write_array(folder, "id_concepts.i", id_concepts)
+    known = np.unique(np.asarray(pairs))
+    below, above = known >> 32, known & 0xFFFFFFFF
+    for name, groups, members in (("parents", below, above), ("children", above, below)):
+        lists = fuzzy.lists(groups, members, concepts)
+        write_array(folder, f"{name}_starts.i", lists.starts)
+        write_array(folder, f"{name}.i", lists.values)
+    return unknown
+
+
+def _write_names(folder: Path, rows: Iterable[_Row], concepts: int) -> tuple[int, int]:
+    """Write keys, names and every index over them; the numbers of names and of keys."""
+    row_concepts, row_ranks, key_rows = array("i"), array("b"), array("i", [0])
+    concept_keys = array("i", [0]) * concepts  # of preferred names
+    seen: dict[str, int] = {}
+    starts, words = array("i", [0]), array("i")
+    with StringsWriter(folder, "keys") as keys, StringsWriter(folder, "aliases") as aliases:
+        for key, group in groupby(rows, key=lambda row: row[0]):
+            keys.add(" ".join(key).encode("utf-8"))
+            words.extend(seen.setdefault(word, len(seen)) for word in key)
+            starts.append(len(words))
+            for _, rank, concept, alias in _distinct(group):
+                row_concepts.append(concept)
+                row_ranks.append(rank)
+                if rank == NAME:
+                    concept_keys[concept] = len(key_rows) - 1
+                aliases.add(alias.encode("utf-8"))
+            key_rows.append(len(row_concepts))
+    write_array(folder, "row_concepts.i", row_concepts)
+    write_array(folder, "row_ranks.b", row_ranks)
+    write_array(folder, "key_rows.i", key_rows)
+    write_array(folder, "concept_keys.i", concept_keys)
+    _write_indexes(folder, seen, starts, words)
+    return len(row_concepts), len(key_rows) - 1
+
+
+def _write_indexes(folder: Path, seen: dict[str, int], starts: array[int], words: array[int]) -> None:
+    """Number the words by their order and write what is built over them."""
+    import numpy as np
+
+    vocabulary = sorted(seen)
+    with StringsWriter(folder, "words") as strings:
+        for word in vocabulary:
+            strings.add(word.encode("utf-8"))
+    places = np.empty(len(seen), np.int32)
+    places[np.fromiter((seen[word] for word in vocabulary), np.int32)] = np.arange(len(seen))
+    numbers = places[np.asarray(words)]
+    size = len(vocabulary)
+    for arrays in (
+        spelling.build(vocabulary),
+        exact.build(starts, array("i", numbers.tobytes()), vocabulary=size),
+        fuzzy.build(np.asarray(starts), numbers, vocabulary=size),
+    ):
+        for file, values in arrays.items():
+            write_array(folder, file, values)

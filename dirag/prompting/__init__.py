@@ -1,0 +1,1 @@
+"""Prompts: templates, concept lines, and the builder that fits them into the context."""

@@ -1,0 +1,76 @@
+"""Which concepts are told to the LLM with a sentence: those of names in it, or of candidates for entities.
+
+In: a sentence, and perhaps the candidates that the LLM found in it. Out: hits in text order that do not
+overlap, one a string, at most as many as a prompt takes: exact ones first, then the most probable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from dirag.data import Hit, Match
+from dirag.protocols import Index
+from dirag.text.occurrences import may_begin_name, may_end_name
+
+#: Hits by spelling or meaning that are less probable are left out: most of them would be wrong. Chosen on
+#: the development sentences of the NCBI disease corpus against MEDIC.
+SURE = 0.9
+#: Words of a span that may be a name.
+LONGEST = 5
+
+_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
+_GAP = re.compile(r"[\s\-–'’/]*")
+
+
+class Retriever:
+    """Looks names up in an index that finds them by ``matches``; ``limit`` is the number of hits a text."""
+
+    def __init__(self, index: Index, *, limit: int, matches: Collection[Match]) -> None:
+        self._index, self._limit = index, limit
+        self._scans, self._guesses = "exact" in matches, not {"fuzzy", "dense"}.isdisjoint(matches)
+
+    def named(self, text: str) -> list[Hit]:
+        """The hits of names that stand in the text, also of spans that are only like a name."""
+        hits = self._index.scan(text) if self._scans else []
+        guessed = self._hits(text, windows(text)) if self._guesses else ()
+        # What equals a name and was not found by the scan is on its stop list, or in another case.
+        return self._best(text, [*hits, *(hit for hit in guessed if hit.match != "exact")])
+
+    def candidates(self, text: str, spans: Iterable[tuple[int, int]]) -> list[Hit]:
+        """The hits of these spans of the text."""
+        return self._best(text, self._hits(text, spans))
+
+    def _hits(self, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Hit]:
+        places = list(spans)
+        found = self._index.lookup([text[start:end] for start, end in places], k=1)
+        for (start, end), hits in zip(places, found, strict=True):
+            for hit in hits:
+                if hit.match == "exact" or hit.score >= SURE:
+                    yield replace(hit, start=start, end=end)
+
+    def _best(self, text: str, hits: Iterable[Hit]) -> list[Hit]:
+        taken: list[Hit] = []
+        kept: dict[str, Hit] = {}
+        for hit in sorted(hits, key=lambda hit: (hit.match != "exact", -hit.score, hit.start, -hit.end)):
+            if all(hit.end <= other.start or other.end <= hit.start for other in taken):
+                taken.append(hit)
+                if len(kept) < self._limit:
+                    kept.setdefault(text[hit.start : hit.end], hit)
+        return sorted(kept.values(), key=lambda hit: hit.start)
+
+
+def windows(text: str) -> Iterator[tuple[int, int]]:
+    """The spans of a few words that may be a name: in one phrase, without function words at their ends."""
+    words = [match.span() for match in _WORD.finditer(text)]
+    for first, (start, after) in enumerate(words):
+        if not may_begin_name(text[start:after]):
+            continue
+        end = start
+        for begin, stop in words[first : first + LONGEST]:
+            if not _GAP.fullmatch(text, end, begin):
+                break
+            end = stop
+            if may_end_name(text[begin:end]):
+                yield start, end

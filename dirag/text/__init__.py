@@ -1,0 +1,1 @@
+"""A text as characters: segments, normal forms, abbreviations, where a string stands."""

@@ -1,0 +1,211 @@
+"""From mentions to entities with exact offsets: the only place where predicted entities are made.
+
+In come a text and the mentions of an answer, out go the entities that stand in the text and an issue for
+each mention that does not; the entities of windows that overlap are merged, none lost, none doubled.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from dirag.data import Document, Entity, Issue, Mention, Result, Segment, Tagging, Usage
+from dirag.text.occurrences import flat_view, flatten, fold, folded_view, is_bounded, search
+
+Span = tuple[int, int]
+
+
+class Spanning(Protocol):
+    """Whatever has a place in a text."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+
+S = TypeVar("S", bound=Spanning)
+
+
+def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Issue]]:
+    """Find the mentions in the text; entities come in text order and do not overlap.
+
+    A mention with a ``start`` is taken at its word if it stands there. One with an ``occurrence`` is that
+    one of :func:`occurrences`. Any other means every place where it stands between token boundaries, exactly
+    or, where there is none, with another case, accent, spacing, hyphen or quote; never the inside
+    of a word, where cut-off answers and chance would match. Where mentions compete, the ones with a
+    ``start`` or ``occurrence`` come first, then exact before tolerant, then the longer, then the
+    one named first. A mention that another covers everywhere is an "unparsed" issue, for answers do not
+    nest; one that only repeats what others name is none. Time is linear in the text, the mentions and their
+    occurrences.
+    """
+    found = _Found(text, mentions)
+    free = _Free(text)
+    issues: list[Issue] = []
+    entities: list[Entity] = []
+    seen: set[tuple[str, str]] = set()
+    placed: set[tuple[Span, str]] = set()
+    for mention in sorted(mentions, key=found.rank):
+        spans = found.spans(mention)
+        plain = mention.start is None and mention.occurrence is None
+        key = (_key(mention.text), mention.type)
+        if plain and key in seen:
+            continue
+        if plain:
+            seen.add(key)
+        taken = [span for span in spans if free.take(span)]
+        placed |= {(span, mention.type) for span in taken}
+        entities += [Entity(s, e, mention.type, text[s:e], mention.score) for s, e in taken]
+        if not spans:
+            issues.append(Issue("invented", "", f"a mention of type {mention.type}"))
+        elif not taken and any((span, mention.type) not in placed for span in spans):
+            issues.append(Issue("unparsed", "", f"a mention of type {mention.type} lies on another one"))
+    return sorted(entities, key=lambda e: e.start), issues
+
+
+def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
+    """Where each name stands, blanks aside: between token boundaries first, then inside words, in text order.
+
+    The ordinal of an answer that says which one it means counts along this list.
+    """
+    view = flat_view(text)
+    result: dict[str, list[Span]] = {}
+    flat = {name: _key(name) for name in names}
+    found = search(view.text, flat.values())
+    for name, key in flat.items():
+        whole: list[Span] = []
+        inside: list[Span] = []
+        for start in found.get(key, ()):
+            end = start + len(key)
+            (whole if is_bounded(view.text, start, end) else inside).append(view.span(start, end))
+        result[name] = whole + inside
+    return result
+
+
+def _key(name: str) -> str:
+    return flatten(name).strip()
+
+
+def longest(spans: Iterable[S]) -> list[S]:
+    """Those that stay where they overlap, in text order: the longest, the first of equals."""
+    kept: list[S] = []
+    ordered = sorted(spans, key=lambda span: span.start - span.end)
+    free = bytearray(b"\1") * max((span.end for span in ordered), default=0)
+    for span in ordered:
+        if 0 not in free[span.start : span.end]:
+            free[span.start : span.end] = bytes(span.end - span.start)
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
+
+
+class _Found:
+    """The spans that each mention may mean."""
+
+    def __init__(self, text: str, mentions: Sequence[Mention]) -> None:
+        self._text = text
+        self._exact = occurrences(text, [m.text for m in mentions if m.start is None])
+        self._bounded = {
+            name: [s for s in spans if is_bounded(self._text, *s)] for name, spans in self._exact.items()
+        }
+        self._tolerant = self._search_folded([name for name, spans in self._bounded.items() if not spans])
+
+    def _search_folded(self, names: Sequence[str]) -> dict[str, list[Span]]:
+        if not names:
+            return {}
+        view = folded_view(self._text)
+        forms = {name: fold(name) for name in names}
+        found = search(view.text, forms.values())
+        spans = {form: [view.span(s, s + len(form)) for s in starts] for form, starts in found.items()}
+        return {
+            name: [s for s in spans.get(form, ()) if is_bounded(self._text, *s)]
+            for name, form in forms.items()
+        }
+
+    def spans(self, mention: Mention) -> list[Span]:
+        if mention.start is not None:
+            span = (mention.start, mention.start + len(mention.text))
+            return [span] if mention.text and self._text[slice(*span)] == mention.text else []
+        if mention.occurrence is not None:
+            spans = self._exact[mention.text] or self._tolerant.get(mention.text, [])
+            return spans[mention.occurrence - 1 : mention.occurrence] if mention.occurrence > 0 else []
+        return self._bounded[mention.text] or self._tolerant[mention.text]
+
+    def rank(self, mention: Mention) -> tuple[bool, bool, int]:
+        if mention.start is not None or mention.occurrence is not None:
+            return (False, False, 0)
+        return (True, not self._bounded[mention.text], -len(_key(mention.text)))
+
+
+class _Free:
+    """Which characters no entity has taken yet."""
+
+    def __init__(self, text: str) -> None:
+        self._taken = bytearray(len(text))
+
+    def take(self, span: Span) -> bool:
+        start, end = span
+        if self._taken.find(1, start, end) >= 0:
+            return False
+        self._taken[start:end] = b"\1" * (end - start)
+        return True
+
+
+def to_result(document: Document, segments: Sequence[Segment], taggings: Sequence[Tagging]) -> Result:
+    """What was found in the segments of a document, with offsets into the document, merged and in text order.
+
+    Issues that say no place get the segment's offsets as theirs; the document's own issues come first.
+    """
+    issues = list(document.issues)
+    usage = Usage()
+    for segment, tagging in zip(segments, taggings, strict=True):
+        issues += [issue if issue.where else replace(issue, where=segment.where) for issue in tagging.issues]
+        usage += tagging.usage
+    entities = merge(segments, [tagging.entities for tagging in taggings])
+    return Result(document, tuple(entities), tuple(issues), usage)
+
+
+def merge(segments: Sequence[Segment], entities: Sequence[Sequence[Entity]]) -> list[Entity]:
+    """The entities of segments that may overlap, moved to document offsets, sorted.
+
+    The same span and type found by several windows is one entity with the best score. Where different
+    entities of different windows overlap, the longest stays (a window's edge cuts mentions short), then
+    the better score, then the earlier window. Entities of one segment never push each other out.
+    """
+    moved = [
+        (index, replace(entity, start=segment.start + entity.start, end=segment.start + entity.end))
+        for index, (segment, found) in enumerate(zip(segments, entities, strict=True))
+        for entity in found
+    ]
+    moved.sort(key=lambda item: (item[1].start - item[1].end, -(item[1].score or 0.0), item[0]))
+    kept = _Kept()
+    for index, entity in moved:
+        if all(index == other for other, _ in kept.overlapping(entity)):
+            kept.add(index, entity)
+    return [entity for _, entity in kept]
+
+
+class _Kept:
+    """Entities in text order, with the window that each came from; overlaps are found by bisection."""
+
+    def __init__(self) -> None:
+        self._items: list[tuple[int, int, int, int]] = []
+        self._entities: list[tuple[int, Entity]] = []
+        self._longest = 0
+
+    def add(self, window: int, entity: Entity) -> None:
+        insort(self._items, (entity.start, entity.end, len(self._entities), window))
+        self._entities.append((window, entity))
+        self._longest = max(self._longest, entity.end - entity.start)
+
+    def overlapping(self, entity: Entity) -> Iterator[tuple[int, Entity]]:
+        at = bisect_left(self._items, (entity.start - self._longest,))
+        while at < len(self._items) and self._items[at][0] < entity.end:
+            if self._items[at][1] > entity.start:
+                yield self._entities[self._items[at][2]]
+            at += 1
+
+    def __iter__(self) -> Iterator[tuple[int, Entity]]:
+        return (self._entities[number] for _, _, number, _ in self._items)

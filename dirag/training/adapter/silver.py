@@ -1,0 +1,75 @@
+"""An LLM's labels to train on: what `dirag tag` wrote in, the sentences of which it was sure out.
+
+A sentence is taken whole or not at all: one without its doubtful mentions would teach to leave them out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from dirag.data import Document, Entity
+from dirag.examples.pool import CUT, cut
+from dirag.examples.selection import comparison_form
+from dirag.text.segment import segments
+
+#: Issues of a sentence after which its labels are not to be trusted.
+_LOSSES = ("unparsed", "invented", "unconstrained", "truncated", "failed")
+
+
+def sentences(
+    documents: Iterable[Document], left_out: Counter[str], *, min_score: float, linked: bool = False
+) -> Iterator[Document]:
+    """The sentences whose entities all score ``min_score`` or more and, where ``linked``, have a concept.
+
+    Each string is taken once. ``left_out`` counts, by reason, what is not taken.
+    """
+    seen: set[str] = set()
+    for document in documents:
+        if not document.text.strip():
+            left_out["documents without text"] += 1
+        for segment in segments(document.text):
+            if any(issue.where == segment.where and issue.code in _LOSSES for issue in document.issues):
+                left_out["sentences with an issue"] += 1
+            elif (sentence := cut(document, segment)) is None:
+                left_out[CUT] += 1
+            elif reason := _doubt(sentence.entities, min_score=min_score, linked=linked):
+                left_out[reason] += 1
+            elif (form := comparison_form(sentence.text)) in seen:
+                left_out["sentences seen before"] += 1
+            else:
+                seen.add(form)
+                yield sentence
+
+
+def completed(
+    documents: Iterable[Document], gold: Iterable[Document], types: Collection[str], left_out: Counter[str]
+) -> Iterator[Document]:
+    """Documents of a gold corpus that annotates ``types``, with what was tagged of other types.
+
+    A mention of another type stays where it overlaps no gold one. Documents are found by their text; those
+    that the corpus lacks are left out, and counted.
+    """
+    annotated = {document.text: document.entities for document in gold}
+    for document in documents:
+        if (own := annotated.get(document.text)) is None:
+            left_out["documents that the gold corpus lacks"] += 1
+            continue
+        more = [
+            entity
+            for entity in document.entities
+            if entity.type not in types
+            and not any(e.start < entity.end and entity.start < e.end for e in own)
+        ]
+        yield replace(document, entities=tuple(sorted([*own, *more], key=lambda e: (e.start, e.end))))
+
+
+def _doubt(entities: Iterable[Entity], *, min_score: float, linked: bool) -> str:
+    """Why a sentence with these entities is not taken; empty where it is."""
+    for entity in entities:
+        if entity.score is not None and entity.score < min_score:
+            return "sentences with a score below the least"
+        if linked and entity.concept is None:
+            return "sentences with a mention without concept"
+    return ""

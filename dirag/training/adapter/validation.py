@@ -1,0 +1,115 @@
+"""How well an adapter tags sentences that it never saw: the engine that will run it, the whole tagger, F1.
+
+The prompts are bare, without examples and concept lines: what the adapter itself has learnt is to be seen,
+and soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dirag import assembly
+from dirag.assembly import ADAPTER_FILE
+from dirag.backends.openvino import model
+from dirag.config import MODEL, Config
+from dirag.corpora import datasets
+from dirag.corpora.datasets import Dataset
+from dirag.data import Document
+from dirag.errors import DatasetError
+from dirag.evaluate.scoring.score import score
+from dirag.examples.pool import Pool, restrict
+from dirag.examples.selection import comparison_form
+from dirag.files.artifacts import locate
+from dirag.knowledge.base import KnowledgeBase
+from dirag.pipeline import tag
+from dirag.taggers.known_names import Lexicon
+from dirag.taggers.llm import LlmTagger
+from dirag.training.adapter.lessons import Corpus
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Sentences of the development split of a corpus, with the names that its training split knows."""
+
+    name: str
+    sentences: tuple[Document, ...]
+    types: tuple[str, ...]
+    lexicon: Lexicon | None
+
+
+def tested(
+    corpora: Sequence[Corpus], named: Sequence[str], *, data_dir: str | None, offline: bool
+) -> frozenset[str]:
+    """The ``comparison_form`` of every sentence in a test split of these corpora, where they have one.
+
+    Those that are ``named`` must be there: raises DatasetError, or UsageError for a name that is unknown.
+    """
+    found: set[str] = set()
+    splits = [_split(corpus, "test", data_dir=data_dir, offline=offline) for corpus in corpora]
+    splits += [datasets.load(name, split="test", data_dir=data_dir, offline=offline) for name in named]
+    for dataset in splits:
+        if not isinstance(dataset, str):
+            pool = Pool.from_documents(dataset.documents, whole=dataset.sentences)
+            found.update(comparison_form(sentence.text) for sentence in pool.examples)
+    return frozenset(found)
+
+
+def held_out(
+    corpora: Sequence[Corpus],
+    config: Config,
+    base: KnowledgeBase | None,
+    *,
+    limit: int,
+    data_dir: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Iterator[HeldOut]:
+    """Sentences of the development splits, together at most ``limit``; none of them is trained on.
+
+    A corpus without such a split is told.
+    """
+    seen = {comparison_form(e.text) for corpus in corpora for e in corpus.pool.examples}
+    found = []
+    for corpus in corpora:
+        dataset = _split(corpus, "devel", data_dir=data_dir, offline=config.offline)
+        if isinstance(dataset, str):
+            tell(f"{corpus.dataset.name} is not validated on: {dataset}")
+        else:
+            found.append((corpus, dataset))
+    for corpus, dataset in found:
+        types = corpus.types
+        devel = Pool.from_documents(dataset.documents, whole=dataset.sentences)
+        fresh = [restrict(s, types) for s in devel.examples if comparison_form(s.text) not in seen]
+        sentences = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
+        examples = corpus.pool.restricted(types)
+        index = base.index_for(types) if base else None
+        lexicon = assembly.lexicon(config, types, examples, index)
+        yield HeldOut(dataset.name, sentences, types, lexicon)
+
+
+def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -> Dataset | str:
+    """A split of a corpus, or why there is none."""
+    try:
+        dataset = datasets.load(corpus.dataset.name, split=split, data_dir=data_dir, offline=offline)
+    except DatasetError as error:
+        return error.message
+    return dataset if dataset.split else "it has no splits"  # the whole file, which is trained on
+
+
+def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
+    """The strict micro F1 on each corpus with the adapter of a folder."""
+    config = replace(config, adapter=str(adapter), shots=0, concepts=0)
+    evidence, found = assembly.evidence(config), {}
+    with closing(assembly.backend(config)) as engine:
+        for each in held:
+            builder = assembly.builder(config, each.types, context=engine.context, count=engine.count_tokens)
+            tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon, evidence=evidence)
+            bare = (replace(sentence, entities=()) for sentence in each.sentences)
+            results = tag(bare, tagger, whole=True)
+            predicted = (replace(result.document, entities=result.entities) for result in results)
+            found[each.name] = score(each.sentences, predicted, types=each.types, tokens=False).micro.f1
+    if config.backend == "openvino":
+        model.discard(locate(config.model or MODEL, offline=config.offline), adapter / ADAPTER_FILE)
+    return found

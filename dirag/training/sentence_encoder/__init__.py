@@ -1,0 +1,1 @@
+"""Sentence encoders fitted to a vocabulary's synonyms and hierarchy."""

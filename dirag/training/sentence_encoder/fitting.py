@@ -1,0 +1,232 @@
+"""Training of a sentence encoder on batches of names, with checkpoints.
+
+In: a sentence-transformers model and batches that know how far their names are from each other. Out: the
+model with new weights, and the loss of each step. Word embeddings stay as they are: a vocabulary teaches
+what its words mean together, and text holds words that it lacks. There is no dropout, so that the weights
+depend on the batches only, and training that was killed ends as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+from dirag.errors import KnowledgeError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from torch import Tensor
+    from torch.nn import Parameter
+    from torch.optim import Optimizer
+
+    from dirag.training.sentence_encoder.synonyms import Batch
+
+Precision = Literal["float32", "bfloat16"]
+
+#: For names at most 1, 2 steps apart: the cosine that parts them from the others, and the weight.
+KIN = ((0.35, 0.2), (0.25, 0.1))
+_ALPHA, _BETA, _MARGIN = 2.0, 50.0, 0.1
+_TEMPERATURE = 0.05
+_WARM = 0.1  # of the steps, in which the rate rises; then it falls
+_PASS = 32  # names that are encoded at once, so that short ones are not padded like the longest
+_PAUSE = 60.0  # seconds between two checkpoints
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How to train: the highest ``rate``, the ``length`` in tokens at which names are cut, the ``precision``
+    of the matrix products (weights are float32 in any case).
+    """
+
+    steps: int
+    rate: float
+    length: int
+    precision: Precision = "float32"
+
+
+def fit(
+    model: SentenceTransformer,
+    batches: Callable[[int], Iterator[Batch]],
+    course: Course,
+    checkpoint: Path,
+    *,
+    progress: bool | None = None,
+) -> list[float]:
+    """Train the model in place, from the checkpoint on if there is one; the loss of each step.
+
+    ``batches`` gives those from a step on. The checkpoint stays, for whoever has more to do with the model.
+    """
+    import torch
+
+    model.float().eval()
+    trained = _trained(model)
+    optimizer = torch.optim.AdamW(trained.values(), lr=course.rate, weight_decay=0.01)
+    losses = _restore(checkpoint, trained, optimizer)
+    report, saved = _Report(course.steps, len(losses), progress), time.monotonic()
+    for step, batch in zip(range(len(losses), course.steps), batches(len(losses)), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = course.rate * _schedule(step, course.steps)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=course.precision == "bfloat16"):
+            vectors = _encode(model, batch.names, course.length)
+        loss = batch_loss(vectors.float(), torch.from_numpy(batch.steps))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        report.at(losses)
+        if time.monotonic() - saved > _PAUSE or step + 1 == course.steps:
+            _save(checkpoint, trained, optimizer, losses)
+            saved = time.monotonic()
+    return losses
+
+
+def batch_loss(vectors: Tensor, steps: Tensor) -> Tensor:
+    """Synonyms are told from all other names, by contrast; kin from strangers, by multi-similarity.
+
+    With multi-similarity for the synonyms too, as in SapBERT, an encoder that was trained on sentences lost
+    more of what it knew than it learnt: linking of NCBI-disease mentions became worse.
+    """
+    import torch
+
+    cosines, steps = vectors @ vectors.T, steps.to(vectors.device)
+    others = ~torch.eye(len(steps), dtype=torch.bool, device=vectors.device)
+    loss = contrastive(cosines, (steps == 0) & others, steps > 0)
+    for level, (base, weight) in enumerate(KIN, 1):
+        kin = (steps <= level) & others
+        loss = loss + weight * multi_similarity(cosines, kin, steps > level, base=base)
+    return loss
+
+
+def contrastive(cosines: Tensor, alike: Tensor, apart: Tensor) -> Tensor:
+    """InfoNCE: the mean over pairs that are ``alike``, each against all that is ``apart`` from its name."""
+    import torch
+
+    scaled = cosines / _TEMPERATURE
+    # no infinity: where there is no rival at all, its gradient would be no number
+    rivals = torch.logsumexp(scaled.masked_fill(~apart, -1e4), dim=1, keepdim=True)
+    losses = torch.nn.functional.softplus(rivals - scaled)
+    return torch.where(alike, losses, 0.0).sum() / alike.sum().clamp(min=1)
+
+
+def multi_similarity(cosines: Tensor, alike: Tensor, apart: Tensor, *, base: float) -> Tensor:
+    """The loss of Wang et al. (2019), the mean over the names that have some ``alike`` and some ``apart``.
+
+    Of a name's pairs count those that are hard: as like as the least like of its synonyms, or as unlike as
+    the likest of the others.
+    """
+    import torch
+
+    infinity = torch.tensor(math.inf, device=cosines.device)
+    least = torch.where(alike, cosines, infinity).amin(dim=1, keepdim=True)
+    most = torch.where(apart, cosines, -infinity).amax(dim=1, keepdim=True)
+    anchors = (alike.any(dim=1) & apart.any(dim=1)).float()
+    near = alike & (cosines < most + _MARGIN)
+    far = apart & (cosines > least - _MARGIN)
+    losses = _soft(-_ALPHA * (cosines - base), near) / _ALPHA + _soft(_BETA * (cosines - base), far) / _BETA
+    mean: Tensor = (losses * anchors).sum() / anchors.sum().clamp(min=1)
+    return mean
+
+
+def _soft(values: Tensor, mask: Tensor) -> Tensor:
+    """log(1 + sum(exp(values))) of each row, over the mask."""
+    import torch
+
+    kept = values.masked_fill(~mask, -math.inf)
+    return torch.logsumexp(torch.cat([torch.zeros_like(kept[:, :1]), kept], dim=1), dim=1)
+
+
+def _encode(model: SentenceTransformer, names: Sequence[str], length: int) -> Tensor:
+    """Unit vectors of the names, with their gradients."""
+    import torch
+
+    order = sorted(range(len(names)), key=lambda i: len(names[i]))
+    passes = []
+    for start in range(0, len(order), _PASS):
+        texts = [names[i] for i in order[start : start + _PASS]]
+        features = model.tokenizer(
+            texts, padding=True, truncation=True, max_length=length, return_tensors="pt"
+        )
+        passes.append(model(dict(features.to(model.device)))["sentence_embedding"])
+    vectors = torch.nn.functional.normalize(torch.cat(passes), dim=1)
+    return vectors[torch.argsort(torch.tensor(order))]
+
+
+def _trained(model: SentenceTransformer) -> dict[str, Parameter]:
+    """The weights that are to change, by name; the embeddings are frozen."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("embeddings" not in name)
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not trained:
+        raise KnowledgeError("the encoder has no weights but those of its words, so there is nothing to tune")
+    return trained
+
+
+def _schedule(step: int, steps: int) -> float:
+    """The share of the highest rate: a linear rise, then a linear fall."""
+    warm = max(1, round(_WARM * steps))
+    return (step + 1) / warm if step < warm else (steps - step) / max(1, steps - warm)
+
+
+def _save(path: Path, trained: dict[str, Parameter], optimizer: Optimizer, losses: Sequence[float]) -> None:
+    """Written beside its place, then renamed: what is there is whole."""
+    from safetensors.torch import save_file
+
+    tensors = {}
+    for name, parameter in trained.items():
+        if parameter in optimizer.state:  # else it has no part in the vectors, as BERT's pooler
+            tensors[f"weight {name}"] = parameter.detach()
+            tensors |= {f"{moment} {name}": optimizer.state[parameter][moment] for moment in _MOMENTS}
+    part = path.with_name(f"{path.name}.part")
+    save_file(tensors, part, metadata={"losses": json.dumps(losses)})
+    part.replace(path)
+
+
+def _restore(path: Path, trained: dict[str, Parameter], optimizer: Optimizer) -> list[float]:
+    """Put the weights and moments of a checkpoint in place; the losses so far, none without a checkpoint."""
+    import torch
+    from safetensors import safe_open
+
+    if not path.is_file():
+        return []
+    with safe_open(path, framework="pt") as file, torch.no_grad():
+        losses: list[float] = json.loads(file.metadata()["losses"])
+        saved = {key.partition(" ")[2] for key in file.keys()}  # noqa: SIM118 - it is no mapping
+        for name in saved:
+            parameter = trained[name]
+            parameter.copy_(file.get_tensor(f"weight {name}"))
+            moments = {moment: file.get_tensor(f"{moment} {name}") for moment in _MOMENTS}
+            state = {"step": torch.tensor(float(len(losses)))}
+            optimizer.state[parameter] = state | {k: v.to(parameter.device) for k, v in moments.items()}
+    return losses
+
+
+class _Report:
+    """The share done, the loss and the time left, on standard error."""
+
+    def __init__(self, steps: int, done: int, wanted: bool | None) -> None:
+        self._steps, self._from, self._begun, self._shown = steps, done, time.monotonic(), 0.0
+        self._wanted = sys.stderr.isatty() if wanted is None else wanted
+        if done and self._wanted:
+            print(f"tuning goes on at step {done:,} of {steps:,}", file=sys.stderr)
+
+    def at(self, losses: Sequence[float]) -> None:
+        now, done = time.monotonic(), len(losses)
+        pause = 0.2 if sys.stderr.isatty() else 10.0
+        if not self._wanted or (now - self._shown < pause and done < self._steps):
+            return
+        self._shown = now
+        left = (now - self._begun) / (done - self._from) * (self._steps - done)
+        share, loss = f"{done / self._steps:4.0%} of {self._steps:,} steps", fmean(losses[-50:])
+        end = "\r" if sys.stderr.isatty() and done < self._steps else "\n"
+        print(
+            f"tuning: {share}, loss {loss:.3f}, {left:,.0f} s left   ", end=end, file=sys.stderr, flush=True
+        )

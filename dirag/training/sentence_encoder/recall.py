@@ -1,0 +1,90 @@
+"""What an encoder is worth on a vocabulary: recall of names that were taken out, by vectors alone.
+
+In: lessons with names that were held out, an encoder. Out: how often the concept of such a name comes first,
+and among the first five, by an exhaustive search of the other names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dirag.encoders.sentence import identity
+from dirag.knowledge.index import encoding
+from dirag.training.sentence_encoder import synonyms
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dirag.knowledge.index.dense import Dense
+    from dirag.knowledge.store.store import Store
+    from dirag.protocols import Embedder
+    from dirag.training.sentence_encoder.synonyms import Lessons
+
+NEAREST = 64  # names that are looked at, to find the nearest concepts
+_BLOCK = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The share of the names asked for whose concept comes first, and is among the first five."""
+
+    at1: float
+    at5: float
+
+
+def measure(
+    store: Store,
+    lessons: Lessons,
+    embedder: Embedder,
+    output: Path,
+    *,
+    index: Dense | None = None,
+    progress: bool | None,
+) -> Recall | None:
+    """The recall of the held-out names by an exhaustive search, in the index where that makes one."""
+    if not lessons.held_out:
+        return None
+    import numpy as np
+
+    queries = embedder.embed([name for name, _ in lessons.held_out])
+    if index and index.about.kind == "flat" and identity(index.embedder.name) == identity(embedder.name):
+        nearest, _ = index.search(queries, limit=NEAREST, allowed=lessons.searched)
+    else:
+        keys = np.flatnonzero(lessons.searched)
+        names = [store.alias(store.key_rows[key]) for key in keys.tolist()]
+        vectors, order = encoding.encode(names, embedder, output, progress=progress)
+        nearest = keys[order[_nearest(queries, vectors)]]
+    found = [
+        concepts.index(concept) if concept in concepts else NEAREST
+        for concepts, (_, concept) in zip(
+            (concepts_of(store, row) for row in nearest.tolist()), lessons.held_out, strict=True
+        )
+    ]
+    return Recall(
+        sum(place < 1 for place in found) / len(found), sum(place < 5 for place in found) / len(found)
+    )
+
+
+def _nearest(queries: NDArray[np.float32], vectors: NDArray[np.float16]) -> NDArray[np.int64]:
+    """The rows of the vectors that are nearest to each query, nearest first."""
+    import numpy as np
+
+    cosines = np.empty((len(queries), 0), np.float32)
+    rows = np.empty((len(queries), 0), np.int64)
+    for start in range(0, len(vectors), _BLOCK):
+        block = queries @ vectors[start : start + _BLOCK].astype(np.float32).T
+        cosines = np.concatenate([cosines, block], axis=1)
+        added = np.arange(start, start + block.shape[1])
+        rows = np.concatenate([rows, np.broadcast_to(added, block.shape)], axis=1)
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, :NEAREST]
+        cosines, rows = np.take_along_axis(cosines, best, axis=1), np.take_along_axis(rows, best, axis=1)
+    return rows
+
+
+def concepts_of(store: Store, keys: Sequence[int]) -> list[int]:
+    """The concepts of keys in their order; key -1 is none."""
+    return list(dict.fromkeys(c for key in keys if key >= 0 for c in synonyms.holders(store, key)))
