@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dirag.files import artifacts
+from dirag.files import artifacts, known
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def weights() -> Callable[[str], Path]:
 
     The store is looked at when the test asks, before any test points ``DIRAG_HOME`` elsewhere.
     """
-    found = {name: artifacts.find(name) for name in artifacts.known()}
+    found = {name: artifacts.find(name) for name in known.every()}
 
     def locate(name: str) -> Path:
         path = found[name]

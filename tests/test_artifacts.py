@@ -23,8 +23,8 @@ from click.testing import CliRunner
 
 from dirag.cli.models import models
 from dirag.errors import ArtifactError, UsageError
-from dirag.files import artifacts, fetching
-from dirag.files.artifacts import Artifact, File
+from dirag.files import artifacts, fetching, known
+from dirag.files.known import Artifact, File
 
 BODY = {"a.txt": b"alpha" * 1000, "sub/b.bin": bytes(range(256)) * 64}
 NAME = "toy"
@@ -41,7 +41,7 @@ def manifest(**addresses: str) -> Artifact:
 
 
 def know(monkeypatch: pytest.MonkeyPatch, artifact: Artifact) -> None:
-    monkeypatch.setattr(artifacts, "known", lambda: MappingProxyType({NAME: artifact}))
+    monkeypatch.setattr(known, "every", lambda: MappingProxyType({NAME: artifact}))
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def leftovers(home: Path) -> list[Path]:
 
 
 def test_the_real_manifest_is_complete() -> None:
-    for name, artifact in artifacts.known().items():
+    for name, artifact in known.every().items():
         assert artifact.name == name
         assert artifact.kind in ("weights", "vocabulary")
         assert artifact.licence
@@ -135,7 +135,7 @@ def test_the_real_manifest_is_complete() -> None:
             assert len(bytes.fromhex(file.sha256)) == 32
             assert not file.address or file.address.startswith("https://")
     assert {"smollm2-135m-instruct", "all-minilm-l6-v2", "icd10cm-2026", "hpo-2025-01-16"} <= set(
-        artifacts.known()
+        known.every()
     )
 
 
@@ -290,11 +290,11 @@ def test_another_release_of_the_same_name_is_fetched_anew(
 SCRIPT = """
 import json, sys
 from types import MappingProxyType
-from dirag import artifacts
+from dirag.files import artifacts, known
 spec = json.loads(sys.argv[1])
-files = tuple(artifacts.File(**file) for file in spec.pop("files"))
-artifact = artifacts.Artifact(files=files, **spec)
-artifacts.known = lambda: MappingProxyType({artifact.name: artifact})
+files = tuple(known.File(**file) for file in spec.pop("files"))
+artifact = known.Artifact(files=files, **spec)
+known.every = lambda: MappingProxyType({artifact.name: artifact})
 print(artifacts.pull(artifact.name, progress=False))
 """
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dirag.data import Concept
 from dirag.knowledge.merge import merged
 from dirag.knowledge.semantics import load_types
-from dirag.knowledge.sources import Rejected, read
+from dirag.knowledge.sources import read
+from dirag.knowledge.sources.reading import Rejected
 
 Vocabularies = list[list[Concept]]
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from dirag.data import Concept
 from dirag.errors import KnowledgeError, UsageError
 from dirag.knowledge.semantics import load_types
-from dirag.knowledge.sources import Choice, Rejected, detect, files, read
+from dirag.knowledge.sources import read
+from dirag.knowledge.sources.detection import detect, files
 from dirag.knowledge.sources.identifiers import curie, from_iri
 from dirag.knowledge.sources.parents import circles
+from dirag.knowledge.sources.reading import Choice, Rejected
 
 OBO = """format-version: 1.2
 ontology: toy

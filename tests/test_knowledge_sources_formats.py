@@ -10,7 +10,9 @@ import pytest
 from dirag.data import Concept
 from dirag.errors import KnowledgeError
 from dirag.knowledge.semantics import load_types
-from dirag.knowledge.sources import Rejected, detect, obographs, read
+from dirag.knowledge.sources import obographs, read
+from dirag.knowledge.sources.detection import detect
+from dirag.knowledge.sources.reading import Rejected
 
 
 def load(path: Path) -> tuple[dict[str, Concept], Rejected]:

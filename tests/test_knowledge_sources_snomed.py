@@ -9,7 +9,9 @@ import pytest
 from dirag.data import Concept
 from dirag.errors import KnowledgeError
 from dirag.knowledge.semantics import load_types
-from dirag.knowledge.sources import Choice, Rejected, detect, files, read
+from dirag.knowledge.sources import read
+from dirag.knowledge.sources.detection import detect, files
+from dirag.knowledge.sources.reading import Choice, Rejected
 from dirag.knowledge.sources.snomed import (
     AMERICAN,
     DEFINITION,

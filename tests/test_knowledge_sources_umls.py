@@ -12,7 +12,9 @@ import pytest
 from dirag.data import Concept
 from dirag.errors import KnowledgeError, UsageError
 from dirag.knowledge.semantics import load_types
-from dirag.knowledge.sources import Choice, Rejected, files, read
+from dirag.knowledge.sources import read
+from dirag.knowledge.sources.detection import files
+from dirag.knowledge.sources.reading import Choice, Rejected
 
 ATOMS = (
     # CUI, language, TS, STT, is preferred, SAB, TTY, code, string, suppressed

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from dirag.data import Concept, Json
 from dirag.errors import ArtifactError, KnowledgeError
-from dirag.files import artifacts
+from dirag.files import artifacts, known
 from dirag.knowledge import base
 from dirag.knowledge.index import exact, fuzzy
 from dirag.knowledge.store import writer
@@ -317,4 +317,4 @@ def test_the_default_is_fetched_and_indexed_on_first_use(
     assert found["type 2 diabetes mellitus"] == "ICD10CM:E11"
     assert found["shortness of breath"] == "ICD10CM:R06.02"
     assert {"PAIN", "gout"} <= set(found)
-    assert isinstance(artifacts.known(), MappingProxyType)
+    assert isinstance(known.every(), MappingProxyType)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dirag.files import artifacts
+from dirag.files import known
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,7 +91,7 @@ def test_tells_its_version(installed: Path, wheel: Path, tmp_path: Path) -> None
 
 def test_knows_the_weights_and_vocabularies(installed: Path, tmp_path: Path) -> None:
     shown = run(installed / "dirag", "models", "list", cwd=tmp_path)
-    assert all(name in shown for name in artifacts.known())
+    assert all(name in shown for name in known.every())
 
 
 def test_makes_a_prompt_from_its_own_templates_and_examples(installed: Path, tmp_path: Path) -> None:

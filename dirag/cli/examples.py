@@ -21,7 +21,7 @@ from dirag.cli.options import (
 )
 from dirag.encoders.sentence import open_encoder
 from dirag.examples import pool as pools
-from dirag.files import artifacts
+from dirag.files import known
 
 if TYPE_CHECKING:
     from dirag.data import Document
@@ -117,7 +117,7 @@ def search(
 def _own_encoder(pool: Pool) -> str:
     """The name of the pool's encoder if it is one that can be opened by name, else the default's."""
     name = (pool.manifest.encoder or "").rpartition("@")[0]
-    return name if name == "hash" or name in artifacts.known() else DEFAULT_ENCODER
+    return name if name == "hash" or name in known.every() else DEFAULT_ENCODER
 
 
 def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Iterator[tuple[str, Hits]]:

@@ -19,7 +19,7 @@ import orjson
 from dirag import assembly
 from dirag.cli.options import Names, encoder_option, folder_option, hand_down, standard_lines
 from dirag.errors import UsageError
-from dirag.files import artifacts
+from dirag.files import artifacts, known
 
 if TYPE_CHECKING:
     from dirag.data import Hit
@@ -92,7 +92,7 @@ def build(
     """
     from dirag.knowledge import base
     from dirag.knowledge.semantics import load_types
-    from dirag.knowledge.sources import Choice
+    from dirag.knowledge.sources.reading import Choice
 
     choice = Choice(
         languages=languages,
@@ -245,9 +245,9 @@ def _vocabulary(source: str, offline: bool) -> Vocabulary:
     from dirag.knowledge.base import Vocabulary
 
     name, given, rest = source.partition("=")
-    if source in artifacts.known():
-        known = artifacts.get(source)
-        return Vocabulary(artifacts.locate(source, offline=offline), source, known.licence)
+    if source in known.every():
+        licence = known.get(source).licence
+        return Vocabulary(artifacts.locate(source, offline=offline), source, licence)
     path = Path(rest if given and not Path(source).exists() else source).expanduser()
     if not path.exists():
         raise UsageError(f"no vocabulary {str(path)!r}", hint="give a file, a folder, or a known name")

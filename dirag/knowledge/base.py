@@ -20,13 +20,15 @@ import orjson
 from dirag.data import Concept, Match
 from dirag.encoders.sentence import open_encoder
 from dirag.errors import KnowledgeError
-from dirag.files import artifacts, paths
+from dirag.files import artifacts, known, paths
 from dirag.knowledge import merge as merging
 from dirag.knowledge import sources
 from dirag.knowledge.index import dense, encoding, initials
 from dirag.knowledge.index.filtering import Filter
 from dirag.knowledge.index.lookup import EVERY, Lookup
 from dirag.knowledge.semantics import TypeMap, load_types
+from dirag.knowledge.sources import detection
+from dirag.knowledge.sources.reading import Choice, Rejected
 from dirag.knowledge.store import store, writer
 
 if TYPE_CHECKING:
@@ -130,13 +132,13 @@ def open_default(*, offline: bool = False, progress: bool | None = None) -> Know
     vocabularies = []
     for name in DEFAULT:
         path = artifacts.locate(name, offline=offline, progress=progress)
-        vocabularies.append(Vocabulary(path, name, artifacts.get(name).licence))
+        vocabularies.append(Vocabulary(path, name, known.get(name).licence))
     return _cached(vocabularies, progress=progress)
 
 
 def open_path(path: Path, *, progress: bool | None = None) -> KnowledgeBase:
     """A built knowledge base (a folder), or a vocabulary, which is built once into the cache."""
-    if path.is_dir() and not sources.files(path):
+    if path.is_dir() and not detection.files(path):
         return KnowledgeBase(path)
     return _cached([Vocabulary(path, path.stem)], progress=progress)
 
@@ -146,7 +148,7 @@ def build(
     folder: Path,
     *,
     types: TypeMap | None = None,
-    choice: sources.Choice | None = None,
+    choice: Choice | None = None,
     merge: bool = False,
     encoder: str | None = None,
     budget: int = dense.BUDGET,
@@ -176,7 +178,7 @@ def build(
         about = dense.build(vectors, order, part, embedder=embedder, opened_as=known_as, budget=budget)
         return {"encoder": about.encoder, "dense": asdict(about)}
 
-    choice = choice or sources.Choice()
+    choice = choice or Choice()
     options: dict[str, Json] = {"merge": merge, "encoder": encoder, "budget": budget if encoder else None}
     options |= {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(choice).items()
@@ -204,9 +206,9 @@ class _FirstNames(Sequence[str]):
 
 
 def _concepts(
-    vocabulary: Vocabulary, types: TypeMap, choice: sources.Choice, counted: list[store.Source]
+    vocabulary: Vocabulary, types: TypeMap, choice: Choice, counted: list[store.Source]
 ) -> Iterator[Concept]:
-    rejected, number = sources.Rejected(), 0
+    rejected, number = Rejected(), 0
     for concept in sources.read(
         vocabulary.path,
         source=vocabulary.name,
@@ -250,7 +252,7 @@ def _sha256(path: Path) -> str:
     """The digest of a vocabulary: of its file, or of the digests of its files."""
     try:
         digests = []
-        for file in sources.files(path):
+        for file in detection.files(path):
             with file.open("rb") as stream:
                 digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
     except OSError as error:

@@ -26,6 +26,7 @@ from dirag.data import Concept
 from dirag.knowledge import semantics, sources
 from dirag.knowledge.index import fuzzy
 from dirag.knowledge.index import spelling as words_of
+from dirag.knowledge.sources.reading import Rejected
 from dirag.knowledge.store import store, writer
 from dirag.text import normalise
 
@@ -34,7 +35,7 @@ SEED = 20120731
 
 def medic(path: Path) -> Iterator[Concept]:
     yield from sources.read(
-        path, source="medic", types=semantics.load_types(), rejected=sources.Rejected(), format="medic"
+        path, source="medic", types=semantics.load_types(), rejected=Rejected(), format="medic"
     )
 
 

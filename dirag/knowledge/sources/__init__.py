@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from dirag.data import Concept
 from dirag.errors import KnowledgeError, unknown
 from dirag.knowledge.semantics import TypeMap
-from dirag.knowledge.sources.detection import detect, files
+from dirag.knowledge.sources.detection import detect
 from dirag.knowledge.sources.parents import checked
-
-__all__ = ["FORMATS", "SCOPES", "Choice", "Reader", "Reading", "Rejected", "clean", "detect", "files", "read"]
+from dirag.knowledge.sources.reading import Choice, Reader, Reading, Rejected
 
 #: Format name -> the function that reads it.
 FORMATS = {
@@ -37,58 +34,6 @@ FORMATS = {
     "umls": "dirag.knowledge.sources.umls:read",
 }
 
-#: How a synonym relates to its term in OBO.
-SCOPES = ("EXACT", "NARROW", "RELATED", "BROAD")
-
-
-@dataclass(slots=True)
-class Rejected:
-    """What was left out, or kept in doubt: how often for each reason, and where first."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-
-    def add(self, reason: str, where: str) -> None:
-        self.counts[reason] += 1
-        self.first.setdefault(reason, where)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What to take of a vocabulary; an empty tuple takes everything.
-
-    ``languages`` in order of preference ("en" or "ENG"), where a source has several; ``vocabularies`` are
-    those that the UMLS is made of, by its abbreviations; ``semantic_types`` names, or identifiers such as
-    T047. ``suppressed`` takes names that their publisher marks as obsolete, too.
-    """
-
-    languages: tuple[str, ...] = ("en",)
-    vocabularies: tuple[str, ...] = ()
-    semantic_types: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ("EXACT", "NARROW", "RELATED")
-    suppressed: bool = False
-
-    def __post_init__(self) -> None:
-        for scope in self.scopes:
-            if scope not in SCOPES:
-                raise unknown("synonym scope", scope, SCOPES)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a reader works with; ``source`` names the vocabulary in each concept."""
-
-    source: str
-    types: TypeMap
-    rejected: Rejected
-    choice: Choice = Choice()
-
-
-class Reader(Protocol):
-    """Reads one vocabulary."""
-
-    def __call__(self, path: Path, reading: Reading) -> Iterator[Concept]: ...
-
 
 def read(
     path: Path,
@@ -97,10 +42,10 @@ def read(
     types: TypeMap,
     rejected: Rejected,
     format: str | None = None,
-    choice: Choice = Choice(),
+    choice: Choice | None = None,
 ) -> Iterator[Concept]:
     """The concepts of a vocabulary that ``choice`` takes, in its order."""
-    format = format or detect(path)
+    format, choice = format or detect(path), choice or Choice()
     if format not in FORMATS:
         raise unknown("vocabulary format", format, FORMATS)
     module, _, name = FORMATS[format].partition(":")
@@ -137,9 +82,3 @@ def _why(rejected: Rejected) -> str:
         f": {number:,} x {reason}, first at {rejected.first[reason]}"
         for reason, number in rejected.counts.most_common(1)
     )
-
-
-def clean(names: list[str], name: str) -> tuple[str, ...]:
-    """Synonyms without blanks around them, without repeats and without the name itself."""
-    stripped = (" ".join(synonym.split()) for synonym in names)
-    return tuple(synonym for synonym in dict.fromkeys(stripped) if synonym and synonym != name)

@@ -10,8 +10,8 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dirag.knowledge.sources import Rejected
 from dirag.knowledge.sources.opening import lines
+from dirag.knowledge.sources.reading import Rejected
 
 Row = Mapping[str, str]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, clean
 from dirag.knowledge.sources.delimited import commas
 from dirag.knowledge.sources.identifiers import curies
+from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:

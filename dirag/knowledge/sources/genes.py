@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, clean
 from dirag.knowledge.sources.delimited import tabs
 from dirag.knowledge.sources.identifiers import curies
 from dirag.knowledge.sources.opening import lines
+from dirag.knowledge.sources.reading import Reading, clean
 
 _GENE_INFO_NAMES = (
     "Synonyms",

@@ -11,8 +11,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, clean
 from dirag.knowledge.sources.opening import elements
+from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:

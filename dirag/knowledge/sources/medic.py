@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, clean
 from dirag.knowledge.sources.identifiers import curies
 from dirag.knowledge.sources.opening import lines
+from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, Rejected, clean
 from dirag.knowledge.sources.identifiers import registry
 from dirag.knowledge.sources.opening import elements
+from dirag.knowledge.sources.reading import Reading, Rejected, clean
 
 _PREFERRED = "ConceptList/Concept[@PreferredConceptYN='Y']"
 

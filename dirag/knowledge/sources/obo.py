@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, Rejected, clean
 from dirag.knowledge.sources.identifiers import curies
 from dirag.knowledge.sources.opening import lines
 from dirag.knowledge.sources.parents import nearest_types
+from dirag.knowledge.sources.reading import Reading, Rejected, clean
 
 Stanza = list[tuple[str, str]]
 

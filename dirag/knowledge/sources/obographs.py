@@ -17,10 +17,10 @@ import orjson
 
 from dirag.data import Concept
 from dirag.errors import KnowledgeError
-from dirag.knowledge.sources import Reading, Rejected, clean
 from dirag.knowledge.sources.identifiers import curies, from_iri
 from dirag.knowledge.sources.opening import binary
 from dirag.knowledge.sources.parents import nearest_types
+from dirag.knowledge.sources.reading import Reading, Rejected, clean
 
 Node: TypeAlias = dict[str, object]
 

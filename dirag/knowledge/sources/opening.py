@@ -16,7 +16,7 @@ from xml.parsers.expat import errors
 from dirag.errors import KnowledgeError
 
 if TYPE_CHECKING:
-    from dirag.knowledge.sources import Rejected
+    from dirag.knowledge.sources.reading import Rejected
 
 #: The file ends between two tags, with some not closed: an excerpt, or a file cut off.
 _UNFINISHED = errors.codes[errors.XML_ERROR_NO_ELEMENTS]

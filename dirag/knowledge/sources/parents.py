@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dirag.data import Concept
 
 if TYPE_CHECKING:
-    from dirag.knowledge.sources import Rejected
+    from dirag.knowledge.sources.reading import Rejected
 
 Parents = Mapping[str, tuple[str, ...]]
 

@@ -14,9 +14,10 @@ from contextlib import closing
 from pathlib import Path
 
 from dirag.data import Concept
-from dirag.knowledge.sources import Reading, clean, languages
+from dirag.knowledge.sources import languages
 from dirag.knowledge.sources.delimited import tabs
 from dirag.knowledge.sources.detection import snomed_files
+from dirag.knowledge.sources.reading import Reading, clean
 
 FULLY_SPECIFIED, DEFINITION = 900000000000003001, 900000000000550004
 IS_A, PREFERRED, AMERICAN = 116680003, 900000000000548007, 900000000000509007

@@ -14,10 +14,10 @@ import orjson
 
 from dirag.data import Concept
 from dirag.errors import KnowledgeError
-from dirag.knowledge.sources import Reading, Rejected, clean
 from dirag.knowledge.sources.delimited import commas, tabs
 from dirag.knowledge.sources.identifiers import curies
 from dirag.knowledge.sources.opening import lines
+from dirag.knowledge.sources.reading import Reading, Rejected, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:

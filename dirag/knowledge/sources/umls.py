@@ -14,10 +14,11 @@ from pathlib import Path
 
 from dirag.data import Concept
 from dirag.errors import KnowledgeError, unknown
-from dirag.knowledge.sources import Reading, Rejected, clean, languages
+from dirag.knowledge.sources import languages
 from dirag.knowledge.sources.detection import umls_files
 from dirag.knowledge.sources.identifiers import curies
 from dirag.knowledge.sources.opening import lines
+from dirag.knowledge.sources.reading import Reading, Rejected, clean
 
 Row = list[str]
 
