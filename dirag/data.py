@@ -77,14 +77,19 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A typed span; ``score`` (0..1) and ``concept`` are None where unknown."""
+    """A typed span; ``score`` (0..1) and the ``link`` to a concept are None where unknown."""
 
     start: int
     end: int
     type: str
     text: str
     score: float | None = None
-    concept: Hit | None = None
+    link: Hit | None = None
+
+    @property
+    def concept(self) -> Concept | None:
+        """The concept that the mention is linked to."""
+        return self.link.concept if self.link else None
 
 
 @dataclass(frozen=True, slots=True)

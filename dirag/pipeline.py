@@ -52,10 +52,10 @@ def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:
 
 def link(entities: list[Entity], index: Index, text: str | None = None) -> list[Entity]:
     """The entities with the best concept for each that has none yet, given the document's text."""
-    unlinked = [entity.text for entity in entities if entity.concept is None]
+    unlinked = [entity.text for entity in entities if entity.link is None]
     found = iter(index.lookup(unlinked, k=1, text=text)) if unlinked else iter(())
     return [
-        entity if entity.concept is not None else replace(entity, concept=next(iter(next(found)), None))
+        entity if entity.link is not None else replace(entity, link=next(iter(next(found)), None))
         for entity in entities
     ]
 

@@ -10,4 +10,4 @@ base = assembly.knowledge_base(config)
 with closing(assembly.tagger(config, config.types, base=base)) as tagger:
     for result in tag(notes, tagger, index=base.index_for(config.types)):
         for e in result.entities:
-            print(e.start, e.end, e.type, e.text, e.concept.concept.id if e.concept else None, sep="\t")
+            print(e.start, e.end, e.type, e.text, e.concept.id if e.concept else None, sep="\t")

@@ -101,7 +101,7 @@ def test_every_gold_text_is_read_back_exactly(corpus: str, form: str, shared_dat
     for name in ANSWERS:
         answers = make(name, types)
         for number, document in enumerate(documents):
-            entities = [replace(entity, concept=None) for entity in document.entities]
+            entities = [replace(entity, link=None) for entity in document.entities]
             answer = answers.render(document.text, entities)
             assert read_back(name, types, document.text, answer) == entities, document.id
             # Building an automaton takes longer than all else here, so they are sampled.

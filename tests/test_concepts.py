@@ -33,7 +33,7 @@ ENTITIES = st.lists(
 
 def entity(start: int, end: int, kind: str, id: str) -> Entity:
     hit = Hit(Concept(id, ""), "", "exact", 1.0, start, end) if id else None
-    return Entity(start, end, kind, TEXT[start:end], concept=hit)
+    return Entity(start, end, kind, TEXT[start:end], link=hit)
 
 
 def documents(sides: Sequence[Sequence[Entity]]) -> list[Document]:
@@ -45,7 +45,7 @@ def of_document(entities: Sequence[Entity], kind: str) -> set[str]:
     found: set[str] = set()
     for each in entities:
         if each.concept and each.type == kind:
-            found.update(part.removeprefix("MESH:") for part in re.split(r"[|+]", each.concept.concept.id))
+            found.update(part.removeprefix("MESH:") for part in re.split(r"[|+]", each.concept.id))
     return found
 
 
@@ -73,7 +73,7 @@ def test_sets_of_ids_are_scored_as_officially(pairs: list[tuple[list[Entity], li
     gold, predicted = documents([a for a, _ in pairs]), documents([b for _, b in pairs])
     counts = [agree(gold, predicted, kind) for kind in ("disease", "chemical")]
     found = score(gold, predicted).concepts
-    sides = ([each.concept for document in side for each in document.entities] for side in (gold, predicted))
+    sides = ([each.link for document in side for each in document.entities] for side in (gold, predicted))
     assert bool(found) == all(any(side) for side in sides)
     if found:
         assert found["concept"].micro == counts[0] + counts[1]
@@ -92,13 +92,13 @@ def test_sets_of_ids_are_scored_as_officially(pairs: list[tuple[list[Entity], li
 )
 def test_corpora_with_noise_are_scored_as_officially(shared_data: Path, corpus: str, kind: str) -> None:
     gold = list(read([str(shared_data / "corpora" / corpus)], format="pubtator"))
-    every = [each.concept for document in gold for each in document.entities]
+    every = [each.link for document in gold for each in document.entities]
     dice = random.Random(0)
     predicted = [
         replace(
             document,
             entities=tuple(
-                replace(each, concept=dice.choice(every)) if dice.random() < 0.2 else each
+                replace(each, link=dice.choice(every)) if dice.random() < 0.2 else each
                 for each in document.entities
                 if dice.random() < 0.8
             ),

@@ -48,7 +48,7 @@ class Words:
 def tags(text: str, *types: str) -> list[tuple[str, str]]:
     (tagging,) = DictionaryTagger(Words(), types, type_map=MAP).tag([Segment(5, text)])
     Document("d", text, tagging.entities)  # checks every offset
-    assert all(entity.concept is not None and entity.score == 1.0 for entity in tagging.entities)
+    assert all(entity.link is not None and entity.score == 1.0 for entity in tagging.entities)
     return [(entity.text, entity.type) for entity in tagging.entities]
 
 
@@ -176,11 +176,11 @@ def test_short_forms_count_from_their_definition_to_the_end_of_the_document(inde
 def test_a_short_form_means_what_its_long_form_means(index: Lookup) -> None:
     text = "Prostate cancer (PC), retinoblastoma protein (RP): PC, RP"
     (tagging,) = DictionaryTagger(index, ["disease"]).tag([Segment(0, text)])
-    found = [(e.text, e.concept and e.concept.concept.name) for e in tagging.entities]
+    found = [(e.text, e.concept and e.concept.name) for e in tagging.entities]
     prostate = "Prostate Cancer"
     assert found[0] == ("Prostate cancer", prostate)
     assert found[1:] == [("PC", prostate), ("retinoblastoma", "Retinoblastoma"), ("PC", prostate)]
-    hits = [e.concept for e in tagging.entities if e.concept is not None]
+    hits = [e.link for e in tagging.entities if e.link is not None]
     assert [text[hit.start : hit.end] for hit in hits] == [name for name, _ in found]
 
 

@@ -36,8 +36,8 @@ def test_pubtator_counts_one_character_between_title_and_abstract() -> None:
     assert (document.id, document.issues) == ("1", ())
     (entity,) = document.entities
     assert (entity.text, entity.type) == ("cold", "Disease")
-    assert entity.concept is not None
-    assert (entity.concept.concept.id, entity.concept.match, entity.concept.score) == ("D1", "exact", 1.0)
+    assert entity.link is not None
+    assert (entity.link.concept.id, entity.link.match, entity.link.score) == ("D1", "exact", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_pubtator_counts_one_character_between_title_and_abstract() -> None:
 )
 def test_pubtator_ids_stay_as_annotated(raw: str, id: str) -> None:
     (document,) = _pubtator(f"1|t|Flu\n1\t0\t3\tFlu\tDisease\t{raw}\tpart|part\n")
-    hit = document.entities[0].concept
+    hit = document.entities[0].link
     assert hit is not None
     assert hit.concept.id == id
 
@@ -53,7 +53,7 @@ def test_pubtator_ids_stay_as_annotated(raw: str, id: str) -> None:
 @pytest.mark.parametrize("rest", ["", "\t", "\t-1", "\t-"])
 def test_pubtator_labels_without_a_concept(rest: str) -> None:
     (document,) = _pubtator(f"1|t|Flu\n1\t0\t3\tFlu\tDisease{rest}\n")
-    assert document.entities[0].concept is None
+    assert document.entities[0].link is None
 
 
 @pytest.mark.parametrize(

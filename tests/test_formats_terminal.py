@@ -45,7 +45,7 @@ def test_colour_adds_nothing_but_styles() -> None:
 
 @given(st.text(st.characters(codec=None)), st.text(min_size=1), st.integers(20, 90))
 def test_nothing_that_a_terminal_obeys_comes_through(text: str, name: str, width: int) -> None:
-    entities = (Entity(0, len(text), name, text, concept=Hit(Concept(name, name), name, "exact", 1, 0, 1)),)
+    entities = (Entity(0, len(text), name, text, link=Hit(Concept(name, name), name, "exact", 1, 0, 1)),)
     result = Result(Document(name, text), entities if text else (), (Issue("failed", name, name),))
     shown = render(result, colour=False, width=width)
     shown.encode()

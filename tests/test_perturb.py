@@ -284,10 +284,10 @@ def test_an_entity_across_sentences_holds_them_together() -> None:
 
 def test_the_concept_of_a_carried_entity_moves_with_it() -> None:
     hit = Hit(CONCEPTS[1], "gout", "exact", 1.0, 9, 13)
-    document = Document("d", "One came. Gout went.", (Entity(10, 14, "disease", "Gout", concept=hit),))
+    document = Document("d", "One came. Gout went.", (Entity(10, 14, "disease", "Gout", link=hit),))
     [moved] = copies(document, ["order"])
     [entity] = moved.after.entities
-    assert entity.concept is not None
-    assert (entity.concept.start, entity.concept.end, entity.concept.concept) == (0, 4, CONCEPTS[1])
+    assert entity.link is not None
+    assert (entity.link.start, entity.link.end, entity.concept) == (0, 4, CONCEPTS[1])
     [changed] = copies(document, ["concept"])
-    assert changed.after.entities[0].concept is None
+    assert changed.after.entities[0].link is None

@@ -147,15 +147,15 @@ def test_the_least_score_decides_nothing_but_what_is_left_out(texts: list[str], 
 def test_entities_are_linked() -> None:
     index = Names()
     [first, second] = tag([Document("1", "aXa X"), Document("2", "a")], Capitals(), index=index)
-    assert [entity.concept for entity in first.entities] == [hit("X"), hit("X")]
+    assert [entity.link for entity in first.entities] == [hit("X"), hit("X")]
     assert second.entities == ()
     assert index.asked == ["X", "X"]
 
 
 def test_linking_leaves_concepts_that_are_there() -> None:
     own = Hit(Concept("C2", "other"), "other", "fuzzy", 0.7, 0, 5)
-    given_ = [Entity(0, 1, "t", "X"), Entity(1, 2, "t", "y", concept=own), Entity(2, 3, "t", "z")]
-    assert [entity.concept for entity in link(given_, Names())] == [hit("X"), own, None]
+    given_ = [Entity(0, 1, "t", "X"), Entity(1, 2, "t", "y", link=own), Entity(2, 3, "t", "z")]
+    assert [entity.link for entity in link(given_, Names())] == [hit("X"), own, None]
     assert link([], Names()) == []
 
 

@@ -57,7 +57,7 @@ def test_a_sentence_is_taken_whole_or_counted(seeds: list[int], least: float, li
             (e.start, e.end) for e in there
         ]
         assert all(e.score is None or e.score >= least for e in sentence.entities)
-        assert not linked or all(e.concept for e in sentence.entities)
+        assert not linked or all(e.link for e in sentence.entities)
         lost = [i.where for i in document.issues if i.code == "invented"]
         assert f"characters {start}-{end}" not in lost
 

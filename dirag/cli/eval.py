@@ -203,7 +203,7 @@ def _knowledge_base(config: Config, gold: Iterable[Document], *, tagging: bool) 
     """The one that tagging needs, or ids in the gold standard; without tagging, only one that was named."""
     from dirag import assembly
 
-    has_ids = any(entity.concept for document in gold for entity in document.entities)
+    has_ids = any(entity.link for document in gold for entity in document.entities)
     needed = (tagging and assembly.reads_base(config)) or (has_ids and (tagging or config.kb != "default"))
     return assembly.knowledge_base(config) if needed else None
 

@@ -66,7 +66,7 @@ def _entity_record(entity: Entity) -> dict[str, Json]:
         "text": entity.text,
         "type": entity.type,
         "score": None if entity.score is None else round(entity.score, _DIGITS),
-        "concept": None if entity.concept is None else _concept_record(entity.concept),
+        "concept": None if entity.link is None else _concept_record(entity.link),
     }
 
 

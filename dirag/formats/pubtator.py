@@ -84,7 +84,7 @@ def _label(columns: list[str], text: str) -> Entity | str:
     if not type_.strip():
         return "it has no type"
     concept = columns[5].strip() if len(columns) > 5 else ""
-    return Entity(start, end, type_.strip(), covered, concept=_gold_hit(concept, covered, start, end))
+    return Entity(start, end, type_.strip(), covered, link=_gold_hit(concept, covered, start, end))
 
 
 def _gold_hit(concept: str, mention: str, start: int, end: int) -> Hit | None:

@@ -114,7 +114,7 @@ def _table(entities: Sequence[Entity], *, colour: bool, width: int) -> str:
 
 
 def _row(entity: Entity) -> tuple[str, ...]:
-    concept = entity.concept.concept if entity.concept else None
+    concept = entity.concept
     return (
         _safe(entity.type),
         _safe(" ".join(entity.text.split())),

@@ -144,5 +144,5 @@ def _short_forms(text: str, defined: Mapping[str, Entity]) -> Iterator[Entity]:
     for match in re.finditer(rf"(?<!\w)(?:{forms})(?!\w)", text):
         start, end = match.span()
         long = defined[match[0]]
-        hit = None if long.concept is None else replace(long.concept, start=start, end=end)
+        hit = None if long.link is None else replace(long.link, start=start, end=end)
         yield Entity(start, end, long.type, match[0], long.score, hit)

@@ -85,7 +85,7 @@ def race(name: str, data: Path, rounds: int) -> None:
     dice = random.Random(0)
     # Without ids, which the others do not score.
     gold = [
-        replace(d, entities=tuple(replace(e, concept=None) for e in d.entities))
+        replace(d, entities=tuple(replace(e, link=None) for e in d.entities))
         for d in read([str(data / "corpora" / path)], format=format)
     ]
     predicted = [noisy(document, dice) for document in gold]

@@ -183,7 +183,7 @@ def perturb(document: Document, kind: str, names: Names, *, seed: int = 0) -> Pe
             return None
         gone = entity in replaced
         if not (gone and kind == "non-entity"):
-            hit = None if gone or not entity.concept else replace(entity.concept, start=span[0], end=span[1])
+            hit = None if gone or not entity.link else replace(entity.link, start=span[0], end=span[1])
             carried.append(Entity(*span, entity.type, text[slice(*span)], entity.score, hit))
     carried.sort(key=lambda entity: (entity.start, entity.end))
     after = replace(document, id=f"{document.id}:{kind}", text=text, entities=tuple(carried))

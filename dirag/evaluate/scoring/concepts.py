@@ -49,7 +49,7 @@ def ids(text: str, same: Same = str) -> frozenset[str]:
 
 def all_ids(documents: Iterable[Document]) -> set[str]:
     """Every id that the entities of some documents have."""
-    found = (entity.concept for document in documents for entity in document.entities)
+    found = (entity.link for document in documents for entity in document.entities)
     return set(chain.from_iterable(ids(text) for text in {hit.concept.id for hit in found if hit}))
 
 
@@ -107,7 +107,7 @@ class Linking:
         found: dict[Span[str], frozenset[str]] = {}
         for entity in entities:
             span = (entity.start, entity.end, entity.type)
-            own = self._ids(entity.concept.concept.id) if entity.concept else _NONE
+            own = self._ids(entity.concept.id) if entity.concept else _NONE
             found[span] = found.get(span, _NONE) | own
         return found
 

@@ -70,6 +70,6 @@ def _doubt(entities: Iterable[Entity], *, min_score: float, linked: bool) -> str
     for entity in entities:
         if entity.score is not None and entity.score < min_score:
             return "sentences with a score below the least"
-        if linked and entity.concept is None:
+        if linked and entity.link is None:
             return "sentences with a mention without concept"
     return ""
