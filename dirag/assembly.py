@@ -101,7 +101,7 @@ def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool =
     """The built-in pool ("default"), a pool directory, or any corpus: a train split, a file, a folder."""
     if name_or_path == "default":
         return Pool.from_documents(
-            builtin.documents(), sources=["built-in"], licence="Apache-2.0", whole=True
+            builtin.documents(), sources=["built-in"], licence="Apache-2.0", as_sentences=True
         )
     path = Path(name_or_path).expanduser()
     if pools.is_pool(path):
@@ -113,12 +113,12 @@ def corpus_pool(
     name_or_path: str, *, data_dir: str | None = None, offline: bool = False
 ) -> tuple[datasets.Dataset, Pool]:
     """An annotated corpus and the pool of its sentences."""
-    dataset, whole = corpus(name_or_path, data_dir=data_dir, offline=offline)
+    dataset, as_sentences = corpus(name_or_path, data_dir=data_dir, offline=offline)
     made = Pool.from_documents(
         dataset.documents,
         sources=[dataset.name, *dataset.sha256],
         licence=dataset.licence or None,
-        whole=whole,
+        as_sentences=as_sentences,
     )
     if not made.examples:
         raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")

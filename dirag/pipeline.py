@@ -26,18 +26,18 @@ def tag(
     *,
     index: Index | None = None,
     min_score: float = 0.0,
-    whole: bool = False,
+    as_sentences: bool = False,
 ) -> Iterator[Result]:
     """The result of each document, in order.
 
     ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out, last
-    of all, so that no others take their place; one without a score stays. ``whole`` takes each document as
-    one segment (a corpus that comes as sentences). A document without text is passed on with the issues that
-    it came with.
+    of all, so that no others take their place; one without a score stays. ``as_sentences`` takes each
+    document as one segment (a corpus that comes as sentences). A document without text is passed on with the
+    issues that it came with.
     """
     numbers = count()
     for batch in batches(documents, BATCH):
-        pieces = [_pieces(document.text, next(numbers), whole) for document in batch]
+        pieces = [_pieces(document.text, next(numbers), as_sentences) for document in batch]
         taggings = tagger.tag(chain.from_iterable(pieces))
         for document, parts in zip(batch, pieces, strict=True):
             result = to_result(document, parts, [next(taggings) for _ in parts])
@@ -60,8 +60,8 @@ def link(entities: list[Entity], index: Index, text: str | None = None) -> list[
     ]
 
 
-def _pieces(text: str, number: int, whole: bool) -> list[Segment]:
-    if whole:
+def _pieces(text: str, number: int, as_sentences: bool) -> list[Segment]:
+    if as_sentences:
         return [Segment(0, text, number)] if text.strip() else []
     return [replace(segment, document=number) for segment in segments(text)]
 

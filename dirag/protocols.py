@@ -23,12 +23,12 @@ class Tagger(Protocol):
     Laws: one tagging a segment, in order, lazily; offsets lie in the segment and ``text`` is what stands
     there; types are among those asked for; the same segments give the same taggings. The segments of a
     document come together, in its order: their taggings do not depend on the documents beside it.
-    ``remarks`` are those of its engine.
+    ``notices`` are those of its engine.
     """
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]: ...
 
-    def remarks(self) -> Sequence[str]: ...
+    def notices(self) -> Sequence[str]: ...
 
     def close(self) -> None: ...
 
@@ -101,7 +101,7 @@ class Backend(Protocol):
     text is accepted by it unless it ended at "length"; token log-probabilities are raw, before the
     constraint's mask and the temperature; a failed request is a completion with finish "failed", never a lost
     one. An engine that cannot draw by a seed raises UsageError where it is asked to.
-    ``context`` is in tokens, for prompt and answer together; ``close`` may be called twice. ``remarks`` are
+    ``context`` is in tokens, for prompt and answer together; ``close`` may be called twice. ``notices`` are
     what a user should read at the end of a run, a sentence each: above all where text was sent.
     """
 
@@ -112,6 +112,6 @@ class Backend(Protocol):
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]: ...
 
-    def remarks(self) -> Sequence[str]: ...
+    def notices(self) -> Sequence[str]: ...
 
     def close(self) -> None: ...

@@ -32,7 +32,7 @@ class Scripted:
             self.prompts.append(prompt)
             yield self._complete(prompt)
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         return ()
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ def test_damage_is_told_and_costs_no_answer(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b'" gout3"', b'" gout4"'))
     with closing(cached(tmp_path)) as backend:
         again = list(backend.generate(PROMPTS))
-        assert backend.remarks() == ["1 answers in the cache were damaged and asked for again"]
+        assert backend.notices() == ["1 answers in the cache were damaged and asked for again"]
     assert [c.text for c in again] == [c.text for c in first]
     assert [c.usage.hits for c in again] == [1, 1, 1, 0, 1, 1, 1, 1, 0]
 
@@ -139,4 +139,4 @@ def test_a_cache_that_fails_costs_no_answer(tmp_path: Path) -> None:
         assert store._db is not None
         store._db.execute("DROP TABLE answers")
         assert [c.text for c in backend.generate(PROMPTS[:2])] == [" gout0", " gout1"]
-        assert backend.remarks() == [f"the cache {tmp_path} was given up: no such table: answers"]
+        assert backend.notices() == [f"the cache {tmp_path} was given up: no such table: answers"]

@@ -78,7 +78,7 @@ def test_embedder(name: str, weights: Callable[[str], Path]) -> None:
 @pytest.mark.parametrize("name", sorted(config.SELECTORS))
 def test_example_selector(name: str) -> None:
     embedder = HashEmbedder(dimension=64)
-    pool = Pool.from_documents(builtin.documents()[:60], whole=True).embedded(embedder, cache=False)
+    pool = Pool.from_documents(builtin.documents()[:60], as_sentences=True).embedded(embedder, cache=False)
     selector = selection.make(name, pool, embedder=embedder, seed=1)
     own = [example.text for example in pool.examples[:2]]
     for k in (0, 1, 8, 100):

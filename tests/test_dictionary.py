@@ -213,10 +213,12 @@ DOCUMENTS = st.lists(st.lists(SENTENCES, max_size=4).map(" ".join), max_size=5)
 @given(DOCUMENTS, st.booleans())
 @example(["Ataxia telangiectasia (AT) is rare.", " AT II was measured."], False)
 @example(["", "Ataxia telangiectasia (AT) is rare.", "\n AT II was measured."], True)
-def test_a_document_is_tagged_as_if_it_were_alone(index: Lookup, texts: list[str], whole: bool) -> None:
+def test_a_document_is_tagged_as_if_it_were_alone(
+    index: Lookup, texts: list[str], as_sentences: bool
+) -> None:
     """The segments of several documents, as the pipeline numbers them, in two orders."""
     tagger = DictionaryTagger(index, ["disease"])
-    pieces = [pipeline._pieces(text, number, whole) for number, text in enumerate(texts)]
+    pieces = [pipeline._pieces(text, number, as_sentences) for number, text in enumerate(texts)]
     alone = [list(tagger.tag(segments)) for segments in pieces]
     assert list(tagger.tag(chain(*pieces))) == list(chain(*alone))
     assert list(tagger.tag(chain(*pieces[::-1]))) == list(chain(*alone[::-1]))

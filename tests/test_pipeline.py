@@ -33,7 +33,7 @@ class Capitals:
                 tuple(Entity(i, i + 1, "letter", "X", self._score) for i in found), issues, Usage(1, 2, 0)
             )
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         return ()
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ def test_one_result_a_document_in_order_with_every_entity(texts: list[str]) -> N
 @given(TEXTS)
 def test_a_document_taken_whole_is_one_segment(texts: list[str]) -> None:
     tagger = Capitals()
-    list(tag(numbered(texts), tagger, whole=True))
+    list(tag(numbered(texts), tagger, as_sentences=True))
     assert tagger.seen == [text for text in texts if text.strip()]
 
 
@@ -100,11 +100,11 @@ class Numbers(Capitals):
             yield Tagging()
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_no_two_documents_of_a_run_have_one_number(whole: bool) -> None:
+@pytest.mark.parametrize("as_sentences", [False, True])
+def test_no_two_documents_of_a_run_have_one_number(as_sentences: bool) -> None:
     texts = ["X." if number % 3 else "" for number in range(2 * BATCH)]
     tagger = Numbers()
-    list(tag(numbered(texts), tagger, whole=whole))
+    list(tag(numbered(texts), tagger, as_sentences=as_sentences))
     assert tagger.numbers == [number for number, text in enumerate(texts) if text]
 
 

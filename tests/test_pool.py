@@ -76,7 +76,7 @@ def test_a_sentence_that_cuts_a_mention_is_left_out_and_counted() -> None:
 def test_whole_documents_and_documents_without_text() -> None:
     blank = Document("8", " ", issues=(Issue("empty", "f:1"),))
     labelled = Document("9", "No fever.", issues=(Issue("unusable-label", "f:2"),))
-    made = Pool.from_documents([abstract(), blank, labelled], whole=True)
+    made = Pool.from_documents([abstract(), blank, labelled], as_sentences=True)
     assert [example.text for example in made.examples] == [ABSTRACT, "No fever."]
     assert made.manifest.left_out == {"documents empty": 1, "labels: unusable-label": 1}
 
@@ -96,7 +96,7 @@ def test_what_is_built_is_opened_again(
         documents.append(Document(str(number), text, (Entity(begin, end, "disease", text[begin:end]),)))
     path = tmp_path_factory.mktemp("pools") / "pool"
     embedder = HashEmbedder(dimension=16)
-    built = pool.build(documents, path, embedder=embedder, sources=["s"], licence="CC0", whole=True)
+    built = pool.build(documents, path, embedder=embedder, sources=["s"], licence="CC0", as_sentences=True)
     opened = pool.open(path)
     assert opened.examples == built.examples == tuple(documents)
     assert opened.manifest == built.manifest
@@ -210,7 +210,7 @@ def test_vectors_are_cached_by_texts_and_encoder(home: Path) -> None:
     [kept] = (home / "vectors").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    Pool.from_documents([abstract()], whole=True).embedded(embedder)
+    Pool.from_documents([abstract()], as_sentences=True).embedded(embedder)
     assert embedder.asked == 4
     made.restricted(["gene"]).embedded(embedder)
     assert embedder.asked == 4

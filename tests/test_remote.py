@@ -233,7 +233,7 @@ def test_text_goes_to_the_address_and_nowhere_else(monkeypatch: pytest.MonkeyPat
             server.script.replies.append((308, {"Location": f"{elsewhere.url}/v1/completions"}, b""))
             redirected = laws.one(backend, prompt(1))
             assert laws.one(backend, prompt(2)).text == " gout2"
-            assert backend.remarks() == [f"text was sent to {server.url} (4 requests, 0 retried)"]
+            assert backend.notices() == [f"text was sent to {server.url} (4 requests, 0 retried)"]
         with opened(server, key="mine") as backend:
             laws.one(backend, prompt(3))
         assert elsewhere.seen == []
@@ -267,14 +267,14 @@ def test_the_constraint_is_sent_as_the_server_reads_it(
         laws.one(backend, prompt(1))
         laws.one(backend, prompt(1, constraint))
         free, bound = (asked.body for asked in server.seen if asked.method == "POST")
-        remarks = backend.remarks()
+        notices = backend.notices()
     added = {key: bound[key] for key in bound.keys() - free.keys()}
     assert added.keys() == set(sent)
     for value in added.values():
         assert value in (constraint.gbnf(), {"grammar": constraint.gbnf()})
         assert isinstance(value, dict) == isinstance(sent, dict)
-    assert len(remarks) == (1 if sent else 2)
-    assert sent or "no constraint was sent" in remarks[1]
+    assert len(notices) == (1 if sent else 2)
+    assert sent or "no constraint was sent" in notices[1]
 
 
 def test_a_server_that_ignores_the_constraint_is_noticed() -> None:

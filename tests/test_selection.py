@@ -45,7 +45,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pool_of(texts: Sequence[str]) -> Pool:
     documents = [Document(str(i), text) for i, text in enumerate(texts)]
-    return Pool.from_documents(documents, whole=True).embedded(HashEmbedder(dimension=64), cache=False)
+    return Pool.from_documents(documents, as_sentences=True).embedded(HashEmbedder(dimension=64), cache=False)
 
 
 @settings(deadline=None, max_examples=60)
@@ -185,7 +185,7 @@ COVERED = [
 def covering(scan: bool = False, pool: Sequence[Document] = COVERED) -> CoverageSelector:
     """A selector over a pool; ``scan`` knows a heart attack as a myocardial infarction."""
     embedder = HashEmbedder(dimension=256)
-    made = Pool.from_documents(pool, whole=True).embedded(embedder, cache=False)
+    made = Pool.from_documents(pool, as_sentences=True).embedded(embedder, cache=False)
     concept = Concept("C1", "myocardial infarction", ("heart attack",))
 
     def hits(text: str) -> list[Hit]:
@@ -297,7 +297,7 @@ def read(folder: Path, split: str) -> list[Document]:
 
 
 def test_selection_on_ncbi_disease_leaks_nothing(shared_data: Path) -> None:
-    pool = Pool.from_documents(read(shared_data, "train"), whole=True)
+    pool = Pool.from_documents(read(shared_data, "train"), as_sentences=True)
     texts = [document.text for document in read(shared_data, "test")]
     for name in SELECTORS:
         chosen = make(name, pool, embedder=HashEmbedder()).select(texts, k=8)
@@ -316,7 +316,7 @@ def test_the_nearest_neighbours_share_more_mentions(
 ) -> None:
     """Why knn is worth its encoder: a sentence's own mentions stand in its examples far more often."""
     embedder = SentenceEncoder(weights("all-minilm-l6-v2"))
-    pool = Pool.from_documents(read(shared_data, "train")[:300], whole=True)
+    pool = Pool.from_documents(read(shared_data, "train")[:300], as_sentences=True)
     queries = [document for document in read(shared_data, "devel")[:60] if document.entities]
 
     def shared(name: str) -> int:

@@ -48,8 +48,8 @@ def documents(seed: int, *, number: int) -> Iterator[Document]:
 
 def corpus(types: tuple[str, ...], *, seed: int = 0, number: int = 40) -> Corpus:
     made = tuple(documents(seed, number=number))
-    dataset = Dataset(f"made-{seed}", "train", made, types, {}, "", "", sentences=True)
-    return Corpus(dataset, Pool.from_documents(made, whole=True), types)
+    dataset = Dataset(f"made-{seed}", "train", made, types, {}, "", "", as_sentences=True)
+    return Corpus(dataset, Pool.from_documents(made, as_sentences=True), types)
 
 
 CONFIG = Config(selector="random", shots=3, concepts=4, context=1024)
@@ -137,10 +137,10 @@ def test_a_lesson_does_not_depend_on_others(lessons: Lessons) -> None:
 def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
     made = corpus(("disease",))
     long = Document("long", "gout " * 400)
-    pool = Pool.from_documents([*made.pool.examples, long], whole=True)
+    pool = Pool.from_documents([*made.pool.examples, long], as_sentences=True)
     lessons = Lessons([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
     assert (lessons.left_out, len(lessons)) == (1, len(made.pool.examples))
-    alone = replace(made, pool=Pool.from_documents([long], whole=True))
+    alone = replace(made, pool=Pool.from_documents([long], as_sentences=True))
     with pytest.raises(DatasetError, match="none of 1 lessons fits a context of 1024 tokens"):
         Lessons([alone], CONFIG, None, count_tokens=len)
 

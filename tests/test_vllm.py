@@ -117,7 +117,7 @@ def test_two_streams_share_the_engine(engine: Vllm) -> None:
 
 
 def test_scores_are_raw_so_that_there_is_nothing_to_remark(engine: Vllm) -> None:
-    assert not engine.remarks()
+    assert not engine.notices()
 
 
 def test_what_vllm_is_asked() -> None:

@@ -215,8 +215,8 @@ def test_a_dead_engine_and_a_closed_one_say_so(engine: Engine) -> None:
 def test_scores_under_the_mask_are_remarked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripted engine tells -2: no model would say what the probe forces with such a probability."""
     assert math.log(0.1) < -2.0
-    (remark,) = Vllm(Path("model")).remarks()
-    assert "constraint" in remark
+    (notice,) = Vllm(Path("model")).notices()
+    assert "constraint" in notice
 
 
 def test_slack_is_for_log_probabilities_alone(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -247,10 +247,12 @@ def _tagged(
     examples = assembly.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
     summary = Summary()
     with closing(assembly.tagger(config, config.types, base=base, examples=examples)) as tagger:
-        for result in tag(bare, tagger, index=index, min_score=config.min_score, whole=dataset.sentences):
+        for result in tag(
+            bare, tagger, index=index, min_score=config.min_score, as_sentences=dataset.as_sentences
+        ):
             summary.add(result)
             yield result
-        summary.finish(tagger.remarks())
+        summary.finish(tagger.notices())
 
 
 def _read(path: str, min_score: float) -> Iterator[Result]:

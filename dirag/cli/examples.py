@@ -63,7 +63,7 @@ def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) 
     Example:
       dirag examples build ncbi-disease -o pool --encoder hash
     """
-    dataset, whole = assembly.corpus(corpus, offline=offline)
+    dataset, as_sentences = assembly.corpus(corpus, offline=offline)
     for note in dataset.notes:
         click.echo(f"dirag: {note}", err=True)
     made = pools.build(
@@ -72,7 +72,7 @@ def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) 
         embedder=open_encoder(encoder, offline=offline, pooling=pooling),
         sources=[dataset.name, *dataset.sha256],
         licence=dataset.licence or None,
-        whole=whole,
+        as_sentences=as_sentences,
     )
     types = ", ".join(f"{count} {type_}" for type_, count in made.manifest.types.items())
     click.echo(f"{output}: {made.manifest.examples} examples, {types or 'no entities'}", err=True)

@@ -71,7 +71,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
                 out.write(dumps(result))
                 out.flush()
                 summary.add(result)
-        summary.finish(tagger.remarks())
+        summary.finish(tagger.notices())
     return 3 if values["strict"] and summary.issues else 0
 
 
@@ -98,10 +98,10 @@ class Summary:
                     click.echo(f"dirag: {issue.where}: {issue.code}: {issue.detail}", err=True)
             self._draw()
 
-    def finish(self, remarks: Sequence[str]) -> None:
+    def finish(self, notices: Sequence[str]) -> None:
         if self.shown:
             self._clear()
-            for line in (str(self), *remarks):
+            for line in (str(self), *notices):
                 click.echo(f"dirag: {line}", err=True)
 
     def _draw(self) -> None:

@@ -60,7 +60,7 @@ class Dataset:
     sha256: Mapping[str, str]
     licence: str
     source: str
-    sentences: bool = False
+    as_sentences: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -132,7 +132,7 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool, 
         sha256={path.name: digest},
         licence=corpus.licence,
         source=corpus.home,
-        sentences=corpus.format == "conll",
+        as_sentences=corpus.format == "conll",
         notes=tuple(notes),
     )
 
@@ -160,7 +160,7 @@ def _load_path(path: Path, split: str, format: str | None, *, kept: bool) -> Dat
         sha256=digests,
         licence="unknown",
         source=str(path),
-        sentences=all(name.lower().endswith(formats.FORMATS["conll"]) for name in digests),
+        as_sentences=all(name.lower().endswith(formats.FORMATS["conll"]) for name in digests),
         notes=tuple(notes),
     )
 

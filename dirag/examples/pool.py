@@ -66,11 +66,11 @@ class Pool:
         *,
         sources: Sequence[str] = (),
         licence: str | None = None,
-        whole: bool = False,
+        as_sentences: bool = False,
     ) -> Pool:
-        """A pool in memory, without vectors. ``whole`` takes each document as one sentence."""
+        """A pool in memory, without vectors. ``as_sentences`` takes each document as one sentence."""
         left_out: Counter[str] = Counter()
-        examples = tuple(e for d in documents for e in _sentences(d, left_out, whole=whole))
+        examples = tuple(e for d in documents for e in _sentences(d, left_out, as_sentences=as_sentences))
         manifest = Manifest(
             sha256=hashlib.sha256(_dumps(examples)).hexdigest(),
             examples=len(examples),
@@ -113,12 +113,12 @@ def build(
     embedder: Embedder | None,
     sources: Sequence[str] = (),
     licence: str | None = None,
-    whole: bool = False,
+    as_sentences: bool = False,
 ) -> Pool:
     """Makes a pool directory, whole or not at all; a pool that is there already is replaced."""
     if path.exists() and not (path / MANIFEST).is_file():
         raise ExamplesError(f"{str(path)!r} exists and is not an example pool", hint="give another -o")
-    pool = Pool.from_documents(documents, sources=sources, licence=licence, whole=whole)
+    pool = Pool.from_documents(documents, sources=sources, licence=licence, as_sentences=as_sentences)
     if not pool.examples:
         lost = ", ".join(f"{count} {reason}" for reason, count in pool.manifest.left_out.items())
         raise ExamplesError(
@@ -188,7 +188,7 @@ def _check_encoder(manifest: Manifest, embedder: Embedder) -> None:
         )
 
 
-def _sentences(document: Document, left_out: Counter[str], *, whole: bool) -> Iterator[Document]:
+def _sentences(document: Document, left_out: Counter[str], *, as_sentences: bool) -> Iterator[Document]:
     """The sentences of a document as examples; one that would cut a mention in two is left out."""
     from dirag.text.segment import segments
 
@@ -197,7 +197,7 @@ def _sentences(document: Document, left_out: Counter[str], *, whole: bool) -> It
     if not document.text.strip():
         return
     pieces = segments(document.text)
-    if whole or len(pieces) == 1:
+    if as_sentences or len(pieces) == 1:
         yield Document(document.id, document.text, document.entities)
         return
     for piece in pieces:

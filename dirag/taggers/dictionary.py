@@ -80,7 +80,7 @@ class DictionaryTagger:
                 document, defined = segment.document, {}
             yield Tagging(tuple(self._widened(segment.text, self._found(segment.text, defined))))
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         """None: no engine is asked."""
         return ()
 

@@ -101,8 +101,8 @@ class LlmTagger:
             if not ready:
                 return
 
-    def remarks(self) -> Sequence[str]:
-        return self._backend.remarks()
+    def notices(self) -> Sequence[str]:
+        return self._backend.notices()
 
     def close(self) -> None:
         self._backend.close()

@@ -68,8 +68,8 @@ class Logged:
 
         return self._backend.generate(noted())
 
-    def remarks(self) -> Sequence[str]:
-        return self._backend.remarks()
+    def notices(self) -> Sequence[str]:
+        return self._backend.notices()
 
     def close(self) -> None:
         self._backend.close()

@@ -61,7 +61,7 @@ def measure(args: argparse.Namespace, documents: Sequence[Document], pool: Pool)
         "bare": lambda: llm.generate(tokens, params, use_tqdm=False),
         "engine": lambda: list(engine.generate(prompts)),
         "tagger": lambda: list(tagger.tag(segments)),
-        "tag": lambda: list(tag(documents, tagger, whole=True)),
+        "tag": lambda: list(tag(documents, tagger, as_sentences=True)),
     }
     empty = llm.llm_engine.reset_prefix_cache
     timed(runs["bare"], empty)
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     documents = list(islice(read([args.corpus]), args.limit))
-    pool = Pool.from_documents(read([args.pool]), sources=[args.pool], licence=None, whole=True)
+    pool = Pool.from_documents(read([args.pool]), sources=[args.pool], licence=None, as_sentences=True)
     measure(args, documents, pool)
 
 

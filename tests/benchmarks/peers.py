@@ -237,7 +237,7 @@ def main() -> None:
     runs: list[tuple[str, Callable[[str], Found]]] = []
     with tempfile.TemporaryDirectory() as folder:
         same = str(Path(folder, "examples"))
-        pool.build(examples, Path(same), embedder=None, whole=True)
+        pool.build(examples, Path(same), embedder=None, as_sentences=True)
         for name, python in (("langextract", args.langextract_python), ("spacy_llm", args.spacy_llm_python)):
             if python:
                 runs.append((name, partial(peer, task=task, gold=gold, name=name, python=python)))

@@ -52,12 +52,12 @@ def made_of_halves(documents: list[Document]) -> Iterator[Document]:
 def pool_of(data: Path, size: int) -> Pool:
     own = read(data, "ncbi-disease-bio", "train")
     if not size:
-        return Pool.from_documents(own, whole=True)
+        return Pool.from_documents(own, as_sentences=True)
     others = [read(data, corpus, split) for corpus in OTHERS for split in ("train", "devel", "test")]
     real = [*own, *chain.from_iterable(others)]
     documents = list(islice(chain(real, made_of_halves(real)), size))
     print(f"pool: {len(documents)} sentences, {min(len(real), size)} of them as the corpora have them")
-    return Pool.from_documents(documents, whole=True)
+    return Pool.from_documents(documents, as_sentences=True)
 
 
 def known(documents: list[Document], chosen: list[list[Document]]) -> float:

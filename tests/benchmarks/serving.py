@@ -106,7 +106,7 @@ def measure(args: argparse.Namespace, url: str, key: str | None) -> None:
         runs: dict[str, Callable[[], object]] = {
             "bare client": lambda: bare(url, path, bodies, key=key, parallel=args.parallel),
             "engine": lambda: sum(1 for _ in engine.generate(prompts)),
-            "tag": lambda: sum(1 for _ in tag(documents, tagger, whole=True)),
+            "tag": lambda: sum(1 for _ in tag(documents, tagger, as_sentences=True)),
         }
         list(engine.generate(prompts[: args.parallel]))
         rounds = [{name: timed(run) for name, run in runs.items()} for _ in range(args.rounds)]  # type: ignore[arg-type]

@@ -67,9 +67,9 @@ class Cached:
                 yield from _done(waiting)
             yield from _done(waiting)
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         """Those of the engine, and what went wrong with the cache."""
-        told = list(self._backend.remarks())
+        told = list(self._backend.notices())
         if self._store.damaged:
             told.append(f"{self._store.damaged:,} answers in the cache were damaged and asked for again")
         if self._store.trouble:

@@ -80,8 +80,8 @@ class Recorder:
             self._write({"request": request_key(sent.popleft()), "completion": completion})
             yield completion
 
-    def remarks(self) -> Sequence[str]:
-        return self._backend.remarks()
+    def notices(self) -> Sequence[str]:
+        return self._backend.notices()
 
     def close(self) -> None:
         self._backend.close()
@@ -120,7 +120,7 @@ class Replay:
         for prompt in prompts:
             yield self._completions.get(request_key(prompt), missing)
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         """None: no engine is asked."""
         return ()
 

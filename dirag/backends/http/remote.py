@@ -133,7 +133,7 @@ class Remote:
             stop.set()
             self._stops.discard(stop)
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         """Where text was sent, and what the server was not asked for."""
         client = self._client
         told = [f"text was sent to {self._origin} ({client.requests:,} requests, {client.retried:,} retried)"]

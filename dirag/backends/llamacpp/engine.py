@@ -87,7 +87,7 @@ class LlamaCpp:
             # Also where the caller stops early, or presses Ctrl-C: what is in work ends at its next token.
             abandoned.set()
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         """None: the text stays in this process."""
         return ()
 

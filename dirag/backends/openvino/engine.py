@@ -81,7 +81,7 @@ class OpenVino:
             for request in filter(_is_busy, waiting):  # the caller stopped early, or pressed Ctrl-C
                 self._blocks.give_back(request.blocks)
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         return ()
 
     def close(self) -> None:

@@ -94,7 +94,7 @@ class Vllm:
         finally:
             self._abandon(waiting)  # the caller stopped early, or pressed Ctrl-C
 
-    def remarks(self) -> Sequence[str]:
+    def notices(self) -> Sequence[str]:
         """None where all is well: the text stays on this machine."""
         masked = "this vLLM tells probabilities under the constraint only, so scores are too high"
         return [masked] if self._masked else []

@@ -52,7 +52,7 @@ def tested(
     splits += [datasets.load(name, split="test", data_dir=data_dir, offline=offline) for name in named]
     for dataset in splits:
         if not isinstance(dataset, str):
-            pool = Pool.from_documents(dataset.documents, whole=dataset.sentences)
+            pool = Pool.from_documents(dataset.documents, as_sentences=dataset.as_sentences)
             found.update(comparison_form(sentence.text) for sentence in pool.examples)
     return frozenset(found)
 
@@ -80,7 +80,7 @@ def held_out(
             found.append((corpus, dataset))
     for corpus, dataset in found:
         types = corpus.types
-        devel = Pool.from_documents(dataset.documents, whole=dataset.sentences)
+        devel = Pool.from_documents(dataset.documents, as_sentences=dataset.as_sentences)
         fresh = [restrict(s, types) for s in devel.examples if comparison_form(s.text) not in seen]
         sentences = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
         examples = corpus.pool.restricted(types)
@@ -107,7 +107,7 @@ def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, floa
             builder = assembly.builder(config, each.types, context=engine.context, count=engine.count_tokens)
             tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon, evidence=evidence)
             bare = (replace(sentence, entities=()) for sentence in each.sentences)
-            results = tag(bare, tagger, whole=True)
+            results = tag(bare, tagger, as_sentences=True)
             predicted = (replace(result.document, entities=result.entities) for result in results)
             found[each.name] = score(each.sentences, predicted, types=each.types, tokens=False).micro.f1
     if config.backend == "openvino":
