@@ -2,12 +2,13 @@
 
 from contextlib import closing
 
-from dirag import Document, assembly, configure, tag
+from dirag import Document, configure, tag
+from dirag.assembly import sources, tagging
 
 config = configure(types=("disease", "chemical"))
 notes = [Document("note-1", "Metformin was stopped when lactic acidosis developed.")]
-base = assembly.knowledge_base(config)
-with closing(assembly.tagger(config, config.types, base=base)) as tagger:
+base = sources.knowledge_base(config)
+with closing(tagging.tagger(config, config.types, base=base)) as tagger:
     for result in tag(notes, tagger, index=base.index_for(config.types)):
         for e in result.entities:
             print(e.start, e.end, e.type, e.text, e.concept.id if e.concept else None, sep="\t")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from scripted_server import Script, Server, serving
 
-from dirag import assembly
-from dirag.assembly import OPERATION, made_of, request_identity
+from dirag.assembly import engines, provenance, sources
+from dirag.assembly.engines import request_identity
+from dirag.assembly.provenance import OPERATION, made_of
 from dirag.config import Config
 from dirag.errors import UsageError
 from dirag.files import journal
@@ -114,13 +115,13 @@ def test_another_version_of_a_library_is_refused(
 ) -> None:
     config, installed = config_in(folder, backend), metadata.version
     before, requests = made_of(config, None), request_identity(config)
-    for library in ("dirag", *assembly.ENGINES[backend], *assembly.RETRIEVAL):
+    for library in ("dirag", *engines.ENGINES[backend], *provenance.RETRIEVAL):
         monkeypatch.setattr(
             metadata, "version", lambda name, changed=library: "99" if name == changed else installed(name)
         )
         told = refused(tmp_path / "out.jsonl", before, made_of(config, None))
         assert f"made with {library} {before[library]!r}, not '99'" in told
-        decides = library in ("dirag", *assembly.ENGINES[backend])
+        decides = library in ("dirag", *engines.ENGINES[backend])
         assert (request_identity(config) != requests) == decides
 
 
@@ -143,7 +144,7 @@ def test_other_examples_and_another_template_are_refused(folder: Path, tmp_path:
     assert "made with prompt " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
     template.write_bytes(words)
     (folder / "pool.jsonl").write_text((folder / "pool.jsonl").read_text().replace("She", "He "))
-    assembly.pool.cache_clear()
+    sources.pool.cache_clear()
     assert "made with examples " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
 
 
@@ -152,7 +153,7 @@ def test_another_vocabulary_or_map_of_types_is_refused(tmp_path: Path) -> None:
     told = []
     for name in ("gout", "ague"):
         vocabulary.write_text(f"id\tname\ttypes\nC1\t{name}\tdisease\n")
-        base = assembly.read_base(str(vocabulary))
+        base = sources.read_base(str(vocabulary))
         told.append(made_of(config, base))
     assert "made with knowledge base " in refused(tmp_path / "out.jsonl", *told)
     base.types = replace(base.types, entity_types={"disease": ("symptom",)})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag import answers
-from dirag.assembly import DEFAULT_TYPES
+from dirag.assembly.sources import DEFAULT_TYPES
 from dirag.data import Document, Entity
 from dirag.errors import ExamplesError
 from dirag.examples import builtin

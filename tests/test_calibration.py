@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted
 
-from dirag import assembly, formats
+from dirag import formats
+from dirag.assembly import engines, tagging
 from dirag.backends.cached.replay import Recorder
 from dirag.config import Config
 from dirag.data import Completion, Document, Entity, Prompt
@@ -154,8 +155,8 @@ def test_the_curve_is_what_min_score_gives(
     )
     written = {text: "; ".join(name for name in NAMES[::-1] if name in text) for text in SENTENCES}
     recording = folder / "answers.jsonl"
-    monkeypatch.setattr(assembly, "backend", lambda config: Recorder(Unsure(written), recording))
-    with closing(assembly.tagger(config, config.types, base=None)) as tagger:
+    monkeypatch.setattr(engines, "backend", lambda config: Recorder(Unsure(written), recording))
+    with closing(tagging.tagger(config, config.types, base=None)) as tagger:
         expected = list(tag(formats.read([str(folder / "gold.jsonl")]), tagger))
     asked = ["--backend", "replay", "--model", "answers.jsonl", "--pool", "pool.jsonl", "--shots", "0"]
     asked += ["--kb", "none", "--samples", str(samples), "--seed", "4"]

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from dirag.assembly import read_pool
+from dirag.assembly.sources import read_pool
 from dirag.cli.examples import examples
 from dirag.errors import DiragError, ExamplesError
 from dirag.examples import pool

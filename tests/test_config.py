@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import answers, assembly, config
+from dirag import answers, config
+from dirag.assembly import engines, tagging
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
 from dirag.examples import selection
@@ -46,7 +47,7 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
     """In the engines that run it, unless another one or none is asked for; with the settings it is for."""
     own = config.adapter_of(Config())
     assert own is not None
-    assert (own / assembly.ADAPTER_FILE).is_file()
+    assert (own / engines.ADAPTER_FILE).is_file()
     assert config.adapter_of(Config(backend="llamacpp", model=config.MODEL)) == own
     others: tuple[dict[str, Any], ...] = (
         {"model": "other.gguf"},
@@ -65,7 +66,7 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
 
 
 def test_thresholds_are_those_of_the_tagger() -> None:
-    assert assembly.evidence(Config()) == Evidence()
+    assert tagging.evidence(Config()) == Evidence()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import assembly
+from dirag.assembly import engines
 from dirag.backends import gguf_files
 from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.backends.openvino.engine import OpenVino
@@ -377,10 +377,10 @@ def test_a_folder_is_an_adapter_for_every_engine(
 ) -> None:
     for name, path in (("openvino", reference / "adapter.gguf"), ("vllm", reference)):
         config = Config(backend=name, model=str(tiny[1]), adapter=str(reference))
-        assert assembly._adapter(config) == path
+        assert engines._adapter(config) == path
     with (
         pytest.raises(BackendError, match=r"cannot read the adapter .*adapter\.gguf"),
-        closing(assembly.backend(Config(backend="llamacpp", model=str(tiny[1]), adapter=str(tmp_path)))),
+        closing(engines.backend(Config(backend="llamacpp", model=str(tiny[1]), adapter=str(tmp_path)))),
     ):
         pass
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted
 
-from dirag import assembly
+from dirag.assembly import tagging
 from dirag.config import Config
 from dirag.corpora.datasets import Dataset
 from dirag.data import Concept, Document, Entity, Result, Segment
@@ -90,10 +90,10 @@ def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: Lessons, base: Knowl
         engine = Scripted({}, context=CONFIG.context)
         tagger = LlmTagger(
             engine,
-            assembly.builder(config, task.types, context=engine.context, count=len),
-            assembly.selector(config, pool),
+            tagging.builder(config, task.types, context=engine.context, count=len),
+            tagging.selector(config, pool),
             shots=config.shots,
-            retriever=assembly.retriever(config, task.types, base),
+            retriever=tagging.retriever(config, task.types, base),
         )
         list(tagger.tag([Segment(0, task.document.text)]))
         [prompt] = engine.prompts

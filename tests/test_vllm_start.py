@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dirag import assembly
+from dirag.assembly import engines
 from dirag.backends.vllm import start
 from dirag.config import Config
 from dirag.data import Json
@@ -132,8 +132,8 @@ def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_names_what_is_wrong() -> None:
     with pytest.raises(UsageError, match="--model FOLDER"):
-        assembly.backend(Config(backend="vllm"))
+        engines.backend(Config(backend="vllm"))
     with pytest.raises(ArtifactError, match="no file or folder"):
-        assembly.backend(Config(backend="vllm", model="HuggingFaceTB/SmolLM2-135M"))
+        engines.backend(Config(backend="vllm", model="HuggingFaceTB/SmolLM2-135M"))
     with pytest.raises(UsageError, match="openai takes no --adapter"):
-        assembly.backend(Config(backend="openai", adapter="somewhere"))
+        engines.backend(Config(backend="openai", adapter="somewhere"))

@@ -201,11 +201,11 @@ def _settings(config: Config) -> dict[str, Json]:
 
 def _knowledge_base(config: Config, gold: Iterable[Document], *, tagging: bool) -> KnowledgeBase | None:
     """The one that tagging needs, or ids in the gold standard; without tagging, only one that was named."""
-    from dirag import assembly
+    from dirag.assembly import sources
 
     has_ids = any(entity.link for document in gold for entity in document.entities)
-    needed = (tagging and assembly.reads_base(config)) or (has_ids and (tagging or config.kb != "default"))
-    return assembly.knowledge_base(config) if needed else None
+    needed = (tagging and sources.reads_base(config)) or (has_ids and (tagging or config.kb != "default"))
+    return sources.knowledge_base(config) if needed else None
 
 
 def _holds(base: KnowledgeBase, gold: Iterable[Document]) -> bool:
@@ -238,15 +238,15 @@ def _tagged(
     linked: bool,
     data_dir: str | None,
 ) -> Iterator[Result]:
-    from dirag import assembly
+    from dirag.assembly import sources, tagging
     from dirag.pipeline import tag
 
     index = base.index_for(config.types) if base and linked else None
     bare = (replace(document, entities=()) for document in gold)
     is_llm = config.tagger == "llm"
-    examples = assembly.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
+    examples = sources.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
     summary = Summary()
-    with closing(assembly.tagger(config, config.types, base=base, examples=examples)) as tagger:
+    with closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger:
         for result in tag(
             bare, tagger, index=index, min_score=config.min_score, as_sentences=dataset.as_sentences
         ):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 import orjson
 
-from dirag import assembly
+from dirag.assembly import sources
 from dirag.cli.options import (
     DEFAULT_ENCODER,
     encoder_option,
@@ -63,7 +63,7 @@ def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) 
     Example:
       dirag examples build ncbi-disease -o pool --encoder hash
     """
-    dataset, as_sentences = assembly.corpus(corpus, offline=offline)
+    dataset, as_sentences = sources.corpus(corpus, offline=offline)
     for note in dataset.notes:
         click.echo(f"dirag: {note}", err=True)
     made = pools.build(
@@ -107,7 +107,7 @@ def search(
     """
     from dirag.examples.selection import NearestSelector
 
-    opened = assembly.read_pool(pool, offline=offline)
+    opened = sources.read_pool(pool, offline=offline)
     embedder = open_encoder(encoder or _own_encoder(opened), offline=offline, pooling=pooling)
     selector = NearestSelector(opened, embedder)
     for query, hits in _answers(selector, standard_lines() if queries == ("-",) else queries, k):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from dirag import assembly
+from dirag.assembly.sources import read_base
 from dirag.cli.options import Names, encoder_option, folder_option, hand_down, standard_lines
 from dirag.errors import UsageError
 from dirag.files import artifacts, known
@@ -130,7 +130,7 @@ def info(folder: str, as_json: bool, check: bool, offline: bool) -> None:
     Example:
       dirag kb info default --check
     """
-    opened = assembly.read_base(folder, offline=offline)
+    opened = read_base(folder, offline=offline)
     if check:
         opened.verify()
     if as_json:
@@ -171,7 +171,7 @@ def search(
     """
     from dirag.knowledge.index.lookup import EVERY
 
-    opened = assembly.read_base(folder, offline=offline)
+    opened = read_base(folder, offline=offline)
     if how == "dense" and opened.meaning is None:
         raise UsageError(f"{folder} was built without vectors", hint="build it with --dense")
     kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from dirag import assembly
+from dirag.assembly import sources
 from dirag.data import Document, Entity, Json, Result
 from dirag.errors import UsageError, unknown
 from dirag.evaluate.robustness import perturb, robustness
@@ -72,7 +72,7 @@ def _perturbed(
     """The copies of each document, with its number."""
     if _NAMED.isdisjoint(kinds):
         return _copies(gold, kinds, Names({}, ()), config.seed)
-    base = assembly.knowledge_base(config)
+    base = sources.knowledge_base(config)
     if base is None:
         named = ", ".join(sorted(_NAMED.intersection(kinds)))
         raise UsageError(f"--perturb {named} needs a knowledge base", hint="leave out --kb none")

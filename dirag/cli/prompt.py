@@ -26,19 +26,19 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     dirag prompt "She has asthma and takes salbutamol." --types disease,chemical --shots 3
     dirag prompt - --grammar < notes.txt
     """
-    from dirag import assembly
+    from dirag.assembly import sources, tagging
     from dirag.text.segment import segments
 
     config = config_of(values)
-    types = assembly.types_of(config)
+    types = sources.types_of(config)
     pieces = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
-    examples = assembly.pool(config).restricted(types)
-    base = assembly.knowledge_base(config) if assembly.reads_base(replace(config, lexicon=False)) else None
-    selector = assembly.selector(config, examples, base.index_for(types) if base else None)
+    examples = sources.pool(config).restricted(types)
+    base = sources.knowledge_base(config) if sources.reads_base(replace(config, lexicon=False)) else None
+    selector = tagging.selector(config, examples, base.index_for(types) if base else None)
     chosen = selector.select(pieces, k=config.shots) if selector else [[] for _ in pieces]
-    retriever = assembly.retriever(config, types, base)
-    builder = assembly.builder(config, types, context=sys.maxsize, count=len)
-    candidates = assembly.candidates(config, builder)
+    retriever = tagging.retriever(config, types, base)
+    builder = tagging.builder(config, types, context=sys.maxsize, count=len)
+    candidates = tagging.candidates(config, builder)
     for piece, shots in zip(pieces, chosen, strict=True):
         hits = retriever.named(piece) if retriever and not candidates else []
         for each in (candidates, builder) if candidates else (builder,):

@@ -68,7 +68,8 @@ def _page(
     offline: bool,
 ) -> None:
     """Write the page of runs of one gold standard, by the names that they have on it."""
-    from dirag import assembly, formats
+    from dirag import formats
+    from dirag.assembly import provenance
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
 
@@ -83,7 +84,7 @@ def _page(
         analyses.append(analyse(name, gold, predicted, report=about, types=types, novelty=novelty))
     for note in notes:
         click.echo(f"dirag: {note}", err=True)
-    made = page(analyses, gold, types=types, operation=assembly.OPERATION, notes=tuple(notes))
+    made = page(analyses, gold, types=types, operation=provenance.OPERATION, notes=tuple(notes))
     with writing(output):
         output.write_text(made, encoding="utf-8")
     size = output.stat().st_size / 1e6
@@ -132,18 +133,18 @@ def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, nam
 @cache
 def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tuple[str, ...]]:
     """The mentions of a pool in normal form, read once for all runs."""
-    from dirag import assembly
+    from dirag.assembly import sources
     from dirag.text import normalise
 
-    examples = assembly.read_pool(name, data_dir=data_dir, offline=offline).examples
+    examples = sources.read_pool(name, data_dir=data_dir, offline=offline).examples
     return frozenset(normalise.key(entity.text) for example in examples for entity in example.entities)
 
 
 def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, name: str) -> Collection[str]:
     """Those mentions that a knowledge base names: a concept that can be of one of the types."""
-    from dirag import assembly
+    from dirag.assembly import sources
 
-    with closing(assembly.read_base(name, offline=offline)) as base:
+    with closing(sources.read_base(name, offline=offline)) as base:
         asked = sorted(mentions)
         hits = base.index_for(types, how=["exact"], threshold=0.0).lookup(asked, k=1)
         return {mention for mention, found in zip(asked, hits, strict=True) if found}

@@ -46,7 +46,8 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
     dirag tag notes/ -o tagged.jsonl --resume
     """
-    from dirag import assembly, formats
+    from dirag import formats
+    from dirag.assembly import sources, tagging
     from dirag.files import journal
     from dirag.pipeline import tag as tag_documents
 
@@ -58,13 +59,13 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     documents = formats.read(paths, format=values["input_format"], text_field=values["text_field"])
     refuse_overwrite(values["output"], paths)
     summary = Summary(shown=not values["quiet"])
-    base = assembly.knowledge_base(config)
+    base = sources.knowledge_base(config)
     with writing(values["output"]):
         whole = _journal(values, config, base)
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
-    with closing(assembly.tagger(config, assembly.types_of(config), base=base)) as tagger:
-        index = base.index_for(assembly.types_of(config)) if base else None
+    with closing(tagging.tagger(config, sources.types_of(config), base=base)) as tagger:
+        index = base.index_for(sources.types_of(config)) if base else None
         results = tag_documents(documents, tagger, index=index, min_score=config.min_score)
         with _sink(values["output"], values["form"]) as (out, dumps):
             for result in results:
@@ -160,7 +161,7 @@ def writing(output: Path | None) -> Iterator[None]:
 
 def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:
     """Begins the journal of an output file, or goes on with it; the bytes that are done."""
-    from dirag import assembly
+    from dirag.assembly import provenance
     from dirag.files import journal
 
     output, resume = values["output"], values["resume"]
@@ -168,7 +169,7 @@ def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | No
         raise click.UsageError("--resume needs -o FILE, in the format jsonl")
     if output is None or (output.exists() and not output.is_file()):
         return 0  # nothing to go on with: standard output, a pipe, a device
-    return journal.begin(output, assembly.made_of(config, base), resume=resume)
+    return journal.begin(output, provenance.made_of(config, base), resume=resume)
 
 
 def refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from dirag import assembly
+from dirag.assembly import engines, tagging
 from dirag.backends import gguf_files, gguf_tokens
 from dirag.config import MODEL, Config, configure
 from dirag.corpora import datasets
@@ -39,8 +39,8 @@ def in_float32(path: Path, target: Path) -> Path:
 
 def by_engine(config: Config, texts: Sequence[str], types: Sequence[str]) -> tuple[list[Prompt], list[str]]:
     """The prompts for the texts, and the answers to them."""
-    with closing(assembly.backend(config)) as engine:
-        builder = assembly.builder(config, types, context=engine.context, count=engine.count_tokens)
+    with closing(engines.backend(config)) as engine:
+        builder = tagging.builder(config, types, context=engine.context, count=engine.count_tokens)
         built = [builder.build(text, examples=())[0] for text in texts]
         prompts = [prompt for prompt in built if prompt is not None]
         return prompts, [completion.text for completion in engine.generate(prompts)]

@@ -77,10 +77,11 @@ class Logged:
 
 def child(log: Path, arguments: Sequence[str]) -> None:
     """The command line of dirag, with an engine that notes what it is sent."""
-    from dirag import __main__, assembly
+    from dirag import __main__
+    from dirag.assembly import engines
 
-    make = assembly.backend
-    assembly.backend = lambda config: Logged(make(config), log)
+    make = engines.backend
+    engines.backend = lambda config: Logged(make(config), log)
     sys.argv[1:] = arguments
     __main__.main()
 

@@ -18,7 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from dirag import formats
-from dirag.assembly import read_base
+from dirag.assembly.sources import read_base
 from dirag.data import Document
 from dirag.encoders.sentence import open_encoder
 from dirag.examples.pool import Pool

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dirag import assembly
-from dirag.assembly import ADAPTER_FILE
+from dirag.assembly import engines
+from dirag.assembly.engines import ADAPTER_FILE
 from dirag.config import ADAPTER_FILE_NAME, ADAPTER_SETTINGS, Config
 from dirag.errors import UsageError
 from dirag.files import fingerprint, paths
@@ -47,8 +47,8 @@ def train(
     """
     model.needed()
     config, settings = recipe.config, recipe.settings
-    if config.backend not in assembly.ADAPTING:
-        hint = f"these do: {', '.join(assembly.ADAPTING)}"
+    if config.backend not in engines.ADAPTING:
+        hint = f"these do: {', '.join(engines.ADAPTING)}"
         raise UsageError(f"--backend {config.backend} takes no adapter", hint=hint)
     if _is_done(output, resume=resume):
         return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
 
-from dirag import assembly
+from dirag.assembly import sources, tagging
 from dirag.config import Config
 from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Hit
@@ -62,7 +62,7 @@ class Corpus:
         name, _, times = named.rpartition(":")
         if not (name and times.isdecimal() and int(times)):
             name, times = named, "1"
-        dataset, pool = assembly.corpus_pool(name, data_dir=data_dir, offline=config.offline)
+        dataset, pool = sources.corpus_pool(name, data_dir=data_dir, offline=config.offline)
         types = tuple(t for t in config.types or dataset.types if t in pool.manifest.types)
         if not types:
             raise DatasetError(
@@ -167,11 +167,11 @@ class Lessons:
         return self.builder(types).build(text, examples=())[0] is not None
 
     def _builder(self, types: tuple[str, ...]) -> PromptBuilder:
-        return assembly.builder(self._config, types, context=self._config.context, count=self._count)
+        return tagging.builder(self._config, types, context=self._config.context, count=self._count)
 
     def _opened_retriever(self, types: tuple[str, ...]) -> Retriever | None:
-        return assembly.retriever(self._config, types, self._base)
+        return tagging.retriever(self._config, types, self._base)
 
     def _selector(self, corpus: Corpus) -> ExampleSelector | None:
         index = self._base.index_for(corpus.types) if self._base else None
-        return assembly.selector(self._config, corpus.pool, index)
+        return tagging.selector(self._config, corpus.pool, index)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dirag import assembly
+from dirag.assembly import engines, provenance, sources
 from dirag.config import MODEL, Config
 from dirag.files import fingerprint, paths
 from dirag.files.artifacts import locate
@@ -67,7 +67,7 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
     config, data_dir = recipe.config, recipe.data_dir
     path = locate(recipe.model, offline=config.offline)
     spelling = model.spelling(path)
-    knowledge = assembly.knowledge_base(config) if assembly.reads_base(config) else None
+    knowledge = sources.knowledge_base(config) if sources.reads_base(config) else None
     corpora = [Corpus.load(name, config, data_dir=data_dir) for name in recipe.corpora]
     for corpus in corpora:
         for note in corpus.dataset.notes:
@@ -82,14 +82,14 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
     held: list[HeldOut] = []
     if limit := recipe.settings.validate:
         held += validation.held_out(corpora, config, knowledge, limit=limit, data_dir=data_dir, tell=tell)
-    start = Path(recipe.start).expanduser() / assembly.ADAPTER_FILE if recipe.start else None
+    start = Path(recipe.start).expanduser() / engines.ADAPTER_FILE if recipe.start else None
     return Made(recipe, path, fingerprint.digest(path), start, spelling, knowledge, corpora, lessons, held)
 
 
 def made_of(made: Made, *, device: str) -> dict[str, str]:
     """Everything that decides the adapter, by the name under which a user knows it."""
     recipe = made.recipe
-    told = assembly.made_of(recipe.config, made.knowledge) | made.versions()
+    told = provenance.made_of(recipe.config, made.knowledge) | made.versions()
     told |= {f"--{name}": str(value) for name, value in asdict(recipe.settings).items()}
     told |= {"base model": made.sha256, "processor": fingerprint.processor(), "device": device}
     told["--start"] = fingerprint.digest(made.start) if made.start else "none"

@@ -11,8 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dirag import assembly
-from dirag.assembly import ADAPTER_FILE
+from dirag.assembly import engines, tagging
+from dirag.assembly.engines import ADAPTER_FILE
 from dirag.backends.openvino import model
 from dirag.config import MODEL, Config
 from dirag.corpora import datasets
@@ -85,7 +85,7 @@ def held_out(
         sentences = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
         examples = corpus.pool.restricted(types)
         index = base.index_for(types) if base else None
-        lexicon = assembly.lexicon(config, types, examples, index)
+        lexicon = tagging.lexicon(config, types, examples, index)
         yield HeldOut(dataset.name, sentences, types, lexicon)
 
 
@@ -101,10 +101,10 @@ def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -
 def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
     """The strict micro F1 on each corpus with the adapter of a folder."""
     config = replace(config, adapter=str(adapter), shots=0, concepts=0)
-    evidence, found = assembly.evidence(config), {}
-    with closing(assembly.backend(config)) as engine:
+    evidence, found = tagging.evidence(config), {}
+    with closing(engines.backend(config)) as engine:
         for each in held:
-            builder = assembly.builder(config, each.types, context=engine.context, count=engine.count_tokens)
+            builder = tagging.builder(config, each.types, context=engine.context, count=engine.count_tokens)
             tagger = LlmTagger(engine, builder, None, shots=0, lexicon=each.lexicon, evidence=evidence)
             bare = (replace(sentence, entities=()) for sentence in each.sentences)
             results = tag(bare, tagger, as_sentences=True)

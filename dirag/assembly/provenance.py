@@ -1,0 +1,50 @@
+"""Everything that decides the records of a run, by name and by content."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from dirag.assembly.engines import engine_identity
+from dirag.assembly.sources import pool
+from dirag.config import Config
+from dirag.examples import selection
+from dirag.files import fingerprint
+from dirag.files.artifacts import locate
+from dirag.knowledge.base import KnowledgeBase
+from dirag.prompting.builder import sources
+
+#: Options that change how a run goes, not what it says.
+OPERATION = (
+    *("threads", "parallel", "offline", "record", "cache", "cache_size"),
+    *("timeout", "retries", "key_env", "base_url"),
+)
+#: What retrieval and linking are made of.
+RETRIEVAL = (
+    "faiss-cpu",
+    "numpy",
+    "openvino",
+    "rapidfuzz",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
+    """Everything that decides the records of a run, by the name under which a user knows it."""
+    told = {
+        f"--{name.replace('_', '-')}": str(v) for name, v in asdict(config).items() if name not in OPERATION
+    }
+    told |= fingerprint.versions("dirag", *RETRIEVAL)
+    if base is not None:
+        files = (file.sha256.encode() for file in base.manifest.files.values())
+        told["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
+    if config.tagger == "llm":
+        told["examples"] = pool(config).manifest.sha256
+        asked_first = sources("candidates") if config.retrieval == "llm" else []
+        told["prompt"] = fingerprint.of(*sources(config.answer, config.prompt), *asked_first)
+        if config.selector in selection.EMBEDDING and config.shots and config.encoder != "hash":
+            told["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
+        told |= engine_identity(config)
+    return told

@@ -1,0 +1,92 @@
+"""What a run reads besides its documents: knowledge base, pool of examples, corpora, entity types."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from dirag.config import Config
+from dirag.corpora import catalogue, datasets
+from dirag.errors import ExamplesError, UsageError
+from dirag.examples import builtin
+from dirag.examples import pool as pools
+from dirag.examples.pool import Pool
+from dirag.formats import FORMATS
+from dirag.knowledge.base import KnowledgeBase, open_default, open_path
+
+#: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
+DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
+
+
+def types_of(config: Config) -> tuple[str, ...]:
+    """The entity types that a run looks for: those asked for, else all that its pool has."""
+    if config.types or config.tagger == "dictionary":
+        return config.types or DEFAULT_TYPES
+    annotated = pool(config).manifest.types
+    return (*(t for t in DEFAULT_TYPES if t in annotated), *(t for t in annotated if t not in DEFAULT_TYPES))
+
+
+def knowledge_base(config: Config) -> KnowledgeBase | None:
+    """The knowledge base of the option ``kb``, or None where it is switched off."""
+    return None if config.kb == "none" else read_base(config.kb, offline=config.offline)
+
+
+def read_base(name_or_path: str, *, offline: bool = False) -> KnowledgeBase:
+    """The default knowledge base ("default"), a built one, or that of a vocabulary file."""
+    if name_or_path == "default":
+        return open_default(offline=offline)
+    path = Path(name_or_path).expanduser()
+    if not path.exists():
+        raise UsageError(f"no knowledge base {name_or_path!r}", hint="give a directory or a vocabulary file")
+    return open_path(path)
+
+
+@cache
+def pool(config: Config) -> Pool:
+    """The pool of the option ``pool``, read once."""
+    return read_pool(config.pool, offline=config.offline)
+
+
+def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
+    """The built-in pool ("default"), a pool directory, or any corpus: a train split, a file, a folder."""
+    if name_or_path == "default":
+        return Pool.from_documents(
+            builtin.documents(), sources=["built-in"], licence="Apache-2.0", as_sentences=True
+        )
+    path = Path(name_or_path).expanduser()
+    if pools.is_pool(path):
+        return pools.open(path)
+    return corpus_pool(name_or_path, data_dir=data_dir, offline=offline)[1]
+
+
+def corpus_pool(
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False
+) -> tuple[datasets.Dataset, Pool]:
+    """An annotated corpus and the pool of its sentences."""
+    dataset, as_sentences = corpus(name_or_path, data_dir=data_dir, offline=offline)
+    made = Pool.from_documents(
+        dataset.documents,
+        sources=[dataset.name, *dataset.sha256],
+        licence=dataset.licence or None,
+        as_sentences=as_sentences,
+    )
+    if not made.examples:
+        raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
+    return dataset, made
+
+
+def corpus(
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False
+) -> tuple[datasets.Dataset, bool]:
+    """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
+    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline, kept=True)
+    known = catalogue.known().get(name_or_path)
+    if known is not None:
+        return dataset, known.format == "conll"
+    return dataset, all(name.lower().endswith(FORMATS["conll"]) for name in dataset.sha256)
+
+
+def reads_base(config: Config) -> bool:
+    """Whether what a run predicts depends on its knowledge base."""
+    choosing = config.shots > 0 and config.selector == "coverage"
+    return config.tagger == "dictionary" or config.lexicon or config.concepts > 0 or choosing

@@ -1,0 +1,146 @@
+"""The tagger of a run from its ``Config``, and the stages that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from dirag import answers
+from dirag.answers.candidates import Candidates
+from dirag.assembly import engines
+from dirag.assembly.sources import pool
+from dirag.config import Config
+from dirag.data import Entity, Segment
+from dirag.encoders.sentence import open_encoder
+from dirag.errors import PromptError, UsageError
+from dirag.examples import selection
+from dirag.examples.pool import Pool
+from dirag.knowledge.base import KnowledgeBase
+from dirag.prompting.builder import PromptBuilder, load_template, prompt_file
+from dirag.prompting.concept_lines import Retriever
+from dirag.protocols import ExampleSelector, Index, Tagger
+from dirag.taggers.dictionary import DictionaryTagger
+from dirag.taggers.known_names import Lexicon
+from dirag.taggers.llm import Evidence, LlmTagger
+from dirag.taggers.voting import Sampling
+
+
+def selector(config: Config, examples: Pool, index: Index | None = None) -> ExampleSelector | None:
+    """The selector over a pool; None where a prompt takes no examples.
+
+    ``index`` finds the concepts that the selector ``coverage`` takes into account.
+    """
+    if config.shots == 0:
+        return None
+    embedder = None
+    if config.selector in selection.EMBEDDING:
+        embedder = open_encoder(config.encoder, offline=config.offline, pooling=config.pooling)
+        examples = examples.embedded(embedder)
+    scan = index.scan if index else None
+    return selection.make(config.selector, examples, embedder=embedder, seed=config.seed, scan=scan)
+
+
+def builder(
+    config: Config, types: Sequence[str], *, context: int, count: Callable[[str], int]
+) -> PromptBuilder:
+    """What makes the prompts of a run."""
+    template = load_template(config.answer, path=prompt_file(config.answer, config.prompt))
+    described = template.describe(types) if config.descriptions else {}
+    if described and not (template.describes or config.answer in answers.DESCRIBING):
+        raise PromptError(
+            f"--descriptions would change nothing: the prompt {config.prompt!r} has no $descriptions",
+            hint="write the field into its head",
+        )
+    return PromptBuilder(
+        template,
+        answers.make(config.answer, types, descriptions=described),
+        tuple(types),
+        context=context,
+        count_tokens=count,
+        constrain=config.constrain,
+        descriptions=described,
+        definitions=config.concept_lines == "definition",
+        best_last=config.example_order == "best-last",
+    )
+
+
+def candidates(config: Config, made: PromptBuilder) -> PromptBuilder | None:
+    """What asks for candidates first, made after the builder of a run; None where nothing does."""
+    if config.retrieval != "llm":
+        return None
+    return replace(made, template=load_template("candidates"), answer=Candidates())
+
+
+def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) -> Retriever | None:
+    """What finds the concepts that prompts tell; None where they tell none."""
+    number, matches = config.concepts, config.concept_matches
+    if not number:
+        if config.retrieval == "llm":
+            raise UsageError(
+                "--retrieval llm asks for candidates of which --concepts 0 tells none",
+                hint="give --concepts 8",
+            )
+        return None
+    if base is None:
+        raise UsageError(f"--concepts {number} needs a knowledge base", hint="leave out --kb none")
+    if "dense" in matches and base.meaning is None:
+        raise UsageError(
+            f"--concept-matches {','.join(matches)} needs a knowledge base with vectors",
+            hint="build it with dirag kb build --encoder, or leave out dense",
+        )
+    return Retriever(base.index_for(types, how=matches, threshold=0.0), limit=number, matches=matches)
+
+
+def tagger(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None = None
+) -> Tagger:
+    """The tagger of a run; ``base`` is its knowledge base, ``examples`` stand in for those of ``pool``."""
+    index = base.index_for(types) if base else None
+    if config.tagger == "dictionary":
+        if base is None or index is None:
+            raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
+        _check_types(base, types)
+        return DictionaryTagger(index, types)
+    examples = (examples or pool(config)).restricted(types)
+    retrieving = retriever(config, types, base)
+    engine = engines.backend(config)
+    made = builder(config, types, context=engine.context, count=engine.count_tokens)
+    return LlmTagger(
+        engine,
+        made,
+        selector(config, examples, index),
+        shots=config.shots,
+        retriever=retrieving,
+        candidates=candidates(config, made),
+        lexicon=lexicon(config, types, examples, index),
+        evidence=evidence(config),
+        sampling=Sampling(config.samples, config.temperature, config.seed),
+    )
+
+
+def evidence(config: Config) -> Evidence:
+    return Evidence(confidence=config.confidence, adding=config.known)
+
+
+def lexicon(config: Config, types: Sequence[str], examples: Pool, index: Index | None) -> Lexicon | None:
+    """What is known of names from a pool and from the knowledge base; None where it is switched off."""
+    names = partial(_named, DictionaryTagger(index, types)) if index else None
+    return Lexicon(examples.examples, names=names) if config.lexicon else None
+
+
+def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:
+    """The names of the knowledge base that stand in a text."""
+    [tagging] = dictionary.tag([Segment(0, text)])
+    return tagging.entities
+
+
+def _check_types(base: KnowledgeBase, types: Sequence[str]) -> None:
+    """Refuses types of which no concept can be an entity: nothing would be found, and nothing said."""
+    kinds = {kind for kinds in base.manifest.types for kind in kinds}
+    known = {name for kind in kinds for name in base.types.entities((kind,))}
+    if not known.intersection(types):
+        raise UsageError(
+            f"the knowledge base has no entities of type {', '.join(types)}",
+            hint=f"its types: {', '.join(sorted(known)) or 'none'}",
+        )
