@@ -55,7 +55,7 @@ POOLINGS = ("auto", "mean", "cls", "pooler")
 ANSWERS = {
     "mentions": "dirag.answers.mentions:Mentions",
     "inline": "dirag.answers.inline:Inline",
-    "template": "dirag.answers.template:Template",
+    "template": "dirag.answers.template:TemplateAnswer",
     "json": "dirag.answers.objects:JsonObject",
 }
 

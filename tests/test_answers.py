@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.answers import ANSWERS, make
-from dirag.answers.candidates import Candidates
+from dirag.answers.candidates import CandidateList
 from dirag.answers.mentions import Mentions
 from dirag.data import Entity, Mention
 from dirag.errors import UsageError
@@ -64,7 +64,7 @@ def read_back(name: str, types: tuple[str, ...], text: str, answer: str) -> list
 @given(marked_texts())
 def test_entities_of_any_type_are_candidates(marked: Marked) -> None:
     text, entities = marked
-    made = Candidates()
+    made = CandidateList()
     answer = made.render(text, entities)
     if is_admissible(made.name, text, entities):
         assert made.constrain(text).accepts(answer)

@@ -16,7 +16,7 @@ from dirag.assembly import engines, tagging
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
 from dirag.examples import selection
-from dirag.taggers.llm import Evidence
+from dirag.taggers.llm import Thresholds
 
 KNOWN = list(options())
 
@@ -66,7 +66,7 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
 
 
 def test_thresholds_are_those_of_the_tagger() -> None:
-    assert tagging.evidence(Config()) == Evidence()
+    assert tagging.thresholds(Config()) == Thresholds()
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from scripted import Scripted
 
 from dirag import answers
-from dirag.answers.candidates import Candidates
+from dirag.answers.candidates import CandidateList
 from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Prompt, Segment, Tagging, Token
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.prompting.concept_lines import Retriever
-from dirag.taggers.known_names import Lexicon
-from dirag.taggers.llm import CHUNK, Evidence, LlmTagger, scored
+from dirag.taggers.known_names import NameStatistics
+from dirag.taggers.llm import CHUNK, LlmTagger, Thresholds, scored
 from dirag.taggers.voting import SINGLE, Sampling
 
 TYPES = ("disease", "gene")
-EVIDENCE = Evidence(confidence=0.7, backing=0.2, adding=0.6)
-BELIEVING = Evidence(confidence=0.0)
+THRESHOLDS = Thresholds(confidence=0.7, backing=0.2, adding=0.6)
+BELIEVING = Thresholds(confidence=0.0)
 
 
 def builder(engine: Scripted, answer: str = "mentions") -> PromptBuilder:
@@ -35,11 +35,11 @@ def builder(engine: Scripted, answer: str = "mentions") -> PromptBuilder:
 
 
 def tag(
-    written: Mapping[str, str], *texts: str, pool: Sequence[Document] = (), evidence: Evidence = BELIEVING
+    written: Mapping[str, str], *texts: str, pool: Sequence[Document] = (), thresholds: Thresholds = BELIEVING
 ) -> list[Tagging]:
     engine = Scripted(written)
-    lexicon = Lexicon(pool) if pool else None
-    tagger = LlmTagger(engine, builder(engine), None, shots=0, lexicon=lexicon, evidence=evidence)
+    statistics = NameStatistics(pool) if pool else None
+    tagger = LlmTagger(engine, builder(engine), None, shots=0, statistics=statistics, thresholds=thresholds)
     return list(tagger.tag(Segment(0, text) for text in texts))
 
 
@@ -115,13 +115,13 @@ def test_evidence_keeps_drops_and_adds() -> None:
     ]
     unsure = {TEXT: "colon? cancer? (disease); BRCA1? (gene)"}
     # Half of the pool's "colon cancer" are entities, none of its BRCA1, all of its "gout".
-    [tagging] = tag(unsure, TEXT, pool=pool, evidence=EVIDENCE)
+    [tagging] = tag(unsure, TEXT, pool=pool, thresholds=THRESHOLDS)
     assert found(tagging) == [("colon cancer", "disease", 10), ("gout", "disease", 28)]
-    [sure] = tag({TEXT: "BRCA1 (gene)"}, TEXT, pool=pool, evidence=EVIDENCE)
+    [sure] = tag({TEXT: "BRCA1 (gene)"}, TEXT, pool=pool, thresholds=THRESHOLDS)
     assert found(sure) == [("BRCA1", "gene", 0), ("gout", "disease", 28)]
     [believed] = tag(unsure, TEXT)
     assert found(believed) == [("BRCA1", "gene", 0), ("colon cancer", "disease", 10)]
-    [doubted] = tag(unsure, TEXT, evidence=EVIDENCE)
+    [doubted] = tag(unsure, TEXT, thresholds=THRESHOLDS)
     assert found(doubted) == []
 
 
@@ -140,11 +140,11 @@ def test_a_copied_sentence_gives_way_to_a_name_in_it() -> None:
     pool = [pooled("Three had gout.", "gout")]
     text = "She has gout."
     whole = {text: "She has gout (disease)"}
-    [believed] = tag(whole, text, evidence=Evidence(stretch=4))
+    [believed] = tag(whole, text, thresholds=Thresholds(stretch=4))
     assert found(believed) == [("She has gout", "disease", 0)]
-    [weighed] = tag(whole, text, pool=pool, evidence=Evidence(stretch=3))
+    [weighed] = tag(whole, text, pool=pool, thresholds=Thresholds(stretch=3))
     assert found(weighed) == [("gout", "disease", 8)]
-    [short] = tag(whole, text, pool=pool, evidence=Evidence(stretch=4))
+    [short] = tag(whole, text, pool=pool, thresholds=Thresholds(stretch=4))
     assert found(short) == [("She has gout", "disease", 0)]
 
 
@@ -220,7 +220,7 @@ def asks_for_candidates(prompt: Prompt) -> bool:
 
 def asking(engine: Asking, selector: Fixed | None = None, sampling: Sampling = SINGLE) -> LlmTagger:
     made = builder(engine)
-    first = replace(made, template=load_template("candidates"), answer=Candidates())
+    first = replace(made, template=load_template("candidates"), answer=CandidateList())
     retriever = Retriever(Fixed(), limit=8, matches=["exact"])
     return LlmTagger(
         engine,
@@ -229,7 +229,7 @@ def asking(engine: Asking, selector: Fixed | None = None, sampling: Sampling = S
         shots=1,
         retriever=retriever,
         candidates=first,
-        evidence=BELIEVING,
+        thresholds=BELIEVING,
         sampling=sampling,
     )
 
@@ -363,7 +363,7 @@ def test_samples_vote() -> None:
         "gout (disease)", "gout? (disease); BRCA1 (gene)", "", "colon cancer (gene); asthma (gene)"
     )
     sampling = Sampling(4, 0.8, seed=3)
-    tagger = LlmTagger(engine, builder(engine), None, shots=0, evidence=BELIEVING, sampling=sampling)
+    tagger = LlmTagger(engine, builder(engine), None, shots=0, thresholds=BELIEVING, sampling=sampling)
     [tagging] = tagger.tag([Segment(0, TEXT)])
     assert found(tagging) == [("gout", "disease", 28)]
     assert tagging.entities[0].score == pytest.approx((0.99 + 0.5) / 3)
@@ -376,7 +376,7 @@ def test_samples_stay_with_their_segments() -> None:
     """Also beside segments that are never asked for, and whatever the order of segments."""
     engine = Drawing(*["gout (disease)"] * 3, *["BRCA1 (gene)"] * 3)
     sampling = Sampling(3)
-    tagger = LlmTagger(engine, builder(engine), None, shots=0, evidence=BELIEVING, sampling=sampling)
+    tagger = LlmTagger(engine, builder(engine), None, shots=0, thresholds=BELIEVING, sampling=sampling)
     huge = "word " * 5000
     taggings = list(tagger.tag(Segment(0, text) for text in (huge, TEXT, huge, TEXT, huge)))
     assert [len(tagging.issues) for tagging in taggings] == [1, 0, 1, 0, 1]
@@ -395,7 +395,7 @@ def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, 
     texts = [text for text, _ in pairs]
     written = {text.strip(): answer for text, answer in pairs}
     pool = [pooled("a b is one", "a b"), pooled("c or a", "a", "gene"), pooled("of a . b")] * weighed
-    taggings = tag(written, *texts, pool=pool, evidence=EVIDENCE)
+    taggings = tag(written, *texts, pool=pool, thresholds=THRESHOLDS)
     assert len(taggings) == len(texts)
     for text, tagging in zip(texts, taggings, strict=True):
         end = 0
@@ -405,7 +405,7 @@ def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, 
             assert entity.score is None or 0 <= entity.score <= 1
             assert end <= entity.start < entity.end
             end = entity.end
-    assert tag(written, *texts, pool=pool, evidence=EVIDENCE) == taggings
+    assert tag(written, *texts, pool=pool, thresholds=THRESHOLDS) == taggings
     twice = list(asking(Asking(written, written, ahead=2)).tag(Segment(0, text) for text in texts))
     believed = [tagging.entities for tagging in tag(written, *texts)]
     assert [tagging.entities for tagging in twice] == believed  # whatever the candidates were

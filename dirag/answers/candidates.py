@@ -11,7 +11,7 @@ from dirag.data import Entity
 TYPE = "candidate"
 
 
-class Candidates(Mentions):
+class CandidateList(Mentions):
     """Lists of candidates; of an annotated sentence, all its entities are."""
 
     name = "candidates"

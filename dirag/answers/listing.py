@@ -92,7 +92,7 @@ def _one_by_one(text: str, groups: Groups, marked: Set[Key]) -> Iterator[tuple[S
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class ListSyntax:
     """How a list is written: what stands between items, and around each, then with JSON's escapes."""
 
     separator: str

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from dirag.answers.items import NONE, ItemReader
 from dirag.answers.labels import check_types
-from dirag.answers.listing import Item, Spelling, items
+from dirag.answers.listing import Item, ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
 from dirag.text.occurrences import flatten, trim
 
-_LIST = Spelling("; ")
+_LIST = ListSyntax("; ")
 
 
 class Mentions:
@@ -49,7 +49,7 @@ class Mentions:
         return reader.read(answer), reader.issues
 
     def constrain(self, text: str) -> Constraint:
-        """Admit lists of strings of the text, as :meth:`Spelling.add` has them, and ``none``."""
+        """Admit lists of strings of the text, as :meth:`ListSyntax.add` has them, and ``none``."""
         builder = Builder()
         done = builder.state(final=True)
         builder.edge(builder.body, NONE, done)

@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from dirag.answers.items import ItemReader
 from dirag.answers.labels import check_types, find_type
-from dirag.answers.listing import Spelling, items
+from dirag.answers.listing import ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
 from dirag.text.occurrences import flatten
 
-_LIST = Spelling(", ", quote='"')
+_LIST = ListSyntax(", ", quote='"')
 _STRING = re.compile(r'"(?P<body>(?:[^"\\]|\\.)*)(?:"(?P<key>\s*:)?|\\?$)', re.DOTALL)
 #: Words between strings are no JSON, but for those that mean nothing.
 _PROSE = re.compile(r"(?!(?:null|none)\b)\b[^\W\d_]+", re.IGNORECASE)

@@ -12,18 +12,18 @@ from dataclasses import replace
 
 from dirag.answers.items import NONE, ItemReader
 from dirag.answers.labels import check_types, find_type
-from dirag.answers.listing import Spelling, items
+from dirag.answers.listing import ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
 from dirag.errors import UsageError
 from dirag.text.occurrences import flatten
 
-_LIST = Spelling(" [SEP] ")
+_LIST = ListSyntax(" [SEP] ")
 _TYPE, _LISTED = "Entity type is ", "Entity is"
 _LINE = re.compile(rf"^(?= *{_TYPE})", re.MULTILINE | re.IGNORECASE)
 
 
-class Template:
+class TemplateAnswer:
     """A line for each of the given types, in their order; ``descriptions`` are by type."""
 
     name = "template"

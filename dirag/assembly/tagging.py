@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from dirag import answers
-from dirag.answers.candidates import Candidates
+from dirag.answers.candidates import CandidateList
 from dirag.assembly import engines
 from dirag.assembly.sources import pool
 from dirag.config import Config
@@ -21,8 +21,8 @@ from dirag.prompting.builder import PromptBuilder, load_template, prompt_file
 from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import ExampleSelector, Index, Tagger
 from dirag.taggers.dictionary import DictionaryTagger
-from dirag.taggers.known_names import Lexicon
-from dirag.taggers.llm import Evidence, LlmTagger
+from dirag.taggers.known_names import NameStatistics
+from dirag.taggers.llm import LlmTagger, Thresholds
 from dirag.taggers.voting import Sampling
 
 
@@ -69,7 +69,7 @@ def candidates(config: Config, made: PromptBuilder) -> PromptBuilder | None:
     """What asks for candidates first, made after the builder of a run; None where nothing does."""
     if config.retrieval != "llm":
         return None
-    return replace(made, template=load_template("candidates"), answer=Candidates())
+    return replace(made, template=load_template("candidates"), answer=CandidateList())
 
 
 def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) -> Retriever | None:
@@ -113,20 +113,22 @@ def tagger(
         shots=config.shots,
         retriever=retrieving,
         candidates=candidates(config, made),
-        lexicon=lexicon(config, types, examples, index),
-        evidence=evidence(config),
+        statistics=name_statistics(config, types, examples, index),
+        thresholds=thresholds(config),
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )
 
 
-def evidence(config: Config) -> Evidence:
-    return Evidence(confidence=config.confidence, adding=config.known)
+def thresholds(config: Config) -> Thresholds:
+    return Thresholds(confidence=config.confidence, adding=config.known)
 
 
-def lexicon(config: Config, types: Sequence[str], examples: Pool, index: Index | None) -> Lexicon | None:
+def name_statistics(
+    config: Config, types: Sequence[str], examples: Pool, index: Index | None
+) -> NameStatistics | None:
     """What is known of names from a pool and from the knowledge base; None where it is switched off."""
     names = partial(_named, DictionaryTagger(index, types)) if index else None
-    return Lexicon(examples.examples, names=names) if config.lexicon else None
+    return NameStatistics(examples.examples, names=names) if config.lexicon else None
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:

@@ -33,7 +33,7 @@ _SHORT = 4  # characters up to which a name is compared in its own case too
 Key: TypeAlias = tuple[str, ...]
 
 
-class Known(NamedTuple):
+class ExampleName(NamedTuple):
     """A known name in a text, and the examples that cover it."""
 
     start: int
@@ -78,7 +78,9 @@ class CoverageSelector:
         cosines = {**self._of_names(text, vector, known), **near}
         shows = {at: self._shown(at, known) for at in cosines}
         left = set(cosines)
-        lacking: dict[str | Known, float] = {label: WEIGHT / len(self._wanted) for label in self._wanted}
+        lacking: dict[str | ExampleName, float] = {
+            label: WEIGHT / len(self._wanted) for label in self._wanted
+        }
         lacking.update({name: WEIGHT / len(known) for name in known})
         chosen: list[int] = []
         while len(chosen) < k and left:
@@ -91,24 +93,24 @@ class CoverageSelector:
         # In the order of choice F1 on the development sentences of NCBI-disease was 0.40, not 0.54.
         return sorted(chosen, key=lambda at: (-cosines[at], at))
 
-    def known(self, text: str) -> list[Known]:
+    def known(self, text: str) -> list[ExampleName]:
         """The known names in a text that some example covers, the longest where they overlap."""
         # Of equal spans the first stays: that of a concept has the examples of the pool's own name too.
         return longest([*self._named_by_scan(text), *self._named_by_pool(text)])
 
-    def _named_by_scan(self, text: str) -> Iterator[Known]:
+    def _named_by_scan(self, text: str) -> Iterator[ExampleName]:
         for hit in self._scan(text) if self._scan else ():
             own = self._annotated.get(_key(text[hit.start : hit.end]), _NO)
             if examples := own | self._of_concept(hit.concept):
-                yield Known(hit.start, hit.end, examples)
+                yield ExampleName(hit.start, hit.end, examples)
 
-    def _named_by_pool(self, text: str) -> Iterator[Known]:
+    def _named_by_pool(self, text: str) -> Iterator[ExampleName]:
         words = list(normalise.words(text))
         for first, (_, start, _) in enumerate(words):
             for last in range(first, min(first + _LONGEST, len(words))):
                 end = words[last][2]
                 if examples := self._annotated.get(_key(text[start:end])):
-                    yield Known(start, end, examples)
+                    yield ExampleName(start, end, examples)
 
     def _of_concept(self, concept: Concept) -> frozenset[int]:
         if concept.id not in self._concepts:
@@ -116,7 +118,9 @@ class CoverageSelector:
             self._concepts[concept.id] = _NO.union(*(self._annotated.get(_key(name), _NO) for name in names))
         return self._concepts[concept.id]
 
-    def _of_names(self, text: str, vector: NDArray[np.float32], known: Sequence[Known]) -> dict[int, float]:
+    def _of_names(
+        self, text: str, vector: NDArray[np.float32], known: Sequence[ExampleName]
+    ) -> dict[int, float]:
         """The nearest examples of each known name, with their cosines."""
         found = {}
         for name in known:
@@ -124,7 +128,7 @@ class CoverageSelector:
             found.update({at: cosines[at] for at in self._nearest.candidates.take(text, cosines, EACH)})
         return found
 
-    def _shown(self, position: int, known: Sequence[Known]) -> list[str | Known]:
+    def _shown(self, position: int, known: Sequence[ExampleName]) -> list[str | ExampleName]:
         return [*self._labels[position], *(name for name in known if position in name.examples)]
 
 

@@ -22,7 +22,7 @@ def near_copy(one: str, other: str) -> bool:
     return _alike(comparison_form(one), comparison_form(other))
 
 
-class Candidates:
+class LeakGuard:
     """The distinct examples of a pool, with their letters and digits for the leak guard.
 
     ``positions`` are those of the examples in the pool; of equal ones the first stays.

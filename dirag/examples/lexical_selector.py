@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from dirag.data import Document
-from dirag.examples.leak_guard import Candidates, check
+from dirag.examples.leak_guard import LeakGuard, check
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ class LexicalSelector:
     """
 
     def __init__(self, examples: Sequence[Document], *, weigh: Callable[[Postings, int], Postings]) -> None:
-        self._candidates = Candidates(examples)
+        self._candidates = LeakGuard(examples)
         counts = _counts([_words(example.text) for example in self._candidates.examples])
         self._postings = weigh(counts, len(self._candidates))
 

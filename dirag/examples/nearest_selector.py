@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dirag.data import Document
-from dirag.examples.leak_guard import Candidates, check
+from dirag.examples.leak_guard import LeakGuard, check
 from dirag.examples.pool import Pool
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class NearestSelector:
 
         vectors = pool.embedded(embedder).vectors
         assert vectors is not None
-        self.candidates = Candidates(pool.examples)
+        self.candidates = LeakGuard(pool.examples)
         self.embedder = embedder
         self._index = faiss.IndexFlatIP(embedder.dimension)
         self._index.add(np.ascontiguousarray(vectors[self.candidates.positions]))

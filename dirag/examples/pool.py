@@ -36,7 +36,7 @@ MANIFEST, EXAMPLES, VECTORS = "manifest.json", "examples.jsonl", "vectors.npy"
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class PoolManifest:
     """What a pool is made of. ``left_out`` counts, by reason, what did not become an example."""
 
     sha256: str
@@ -56,7 +56,7 @@ class Pool:
     """Examples, one sentence each; ``vectors`` has a row an example, or is None without an encoder."""
 
     examples: tuple[Document, ...]
-    manifest: Manifest
+    manifest: PoolManifest
     vectors: NDArray[np.float32] | None = None
 
     @classmethod
@@ -71,7 +71,7 @@ class Pool:
         """A pool in memory, without vectors. ``as_sentences`` takes each document as one sentence."""
         left_out: Counter[str] = Counter()
         examples = tuple(e for d in documents for e in _sentences(d, left_out, as_sentences=as_sentences))
-        manifest = Manifest(
+        manifest = PoolManifest(
             sha256=hashlib.sha256(_dumps(examples)).hexdigest(),
             examples=len(examples),
             types=_types(examples),
@@ -178,7 +178,7 @@ def _broken(path: Path, reason: str) -> ExamplesError:
     return ExamplesError(f"the pool {str(path)!r} is damaged: {reason}", hint=_REBUILD)
 
 
-def _check_encoder(manifest: Manifest, embedder: Embedder) -> None:
+def _check_encoder(manifest: PoolManifest, embedder: Embedder) -> None:
     built, wanted = manifest.encoder or "", embedder.name
     if identity(built) != identity(wanted) or manifest.dimension != embedder.dimension:
         raise ExamplesError(
@@ -237,7 +237,7 @@ def _write(pool: Pool, folder: Path) -> None:
         np.save(folder / VECTORS, pool.vectors, allow_pickle=False)
 
 
-def _manifest(path: Path) -> Manifest:
+def _manifest(path: Path) -> PoolManifest:
     try:
         record = orjson.loads((path / MANIFEST).read_bytes())
     except OSError as error:
@@ -247,6 +247,6 @@ def _manifest(path: Path) -> Manifest:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         seen = record.get("schema") if isinstance(record, dict) else None
         raise ExamplesError(f"the pool {str(path)!r} has schema {seen!r}, not {SCHEMA}", hint=_REBUILD)
-    if set(record) != set(Manifest.__dataclass_fields__):
+    if set(record) != set(PoolManifest.__dataclass_fields__):
         raise _broken(path, f"{MANIFEST} does not have the keys of schema {SCHEMA}")
-    return Manifest(**{**record, "sources": tuple(record["sources"])})
+    return PoolManifest(**{**record, "sources": tuple(record["sources"])})

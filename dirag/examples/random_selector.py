@@ -7,14 +7,14 @@ import random
 from collections.abc import Iterator, Sequence
 
 from dirag.data import Document
-from dirag.examples.leak_guard import Candidates
+from dirag.examples.leak_guard import LeakGuard
 
 
 class RandomSelector:
     """A draw for each text, seeded by seed and text: neither order nor batch changes it."""
 
     def __init__(self, examples: Sequence[Document], *, seed: int = 0) -> None:
-        self._candidates = Candidates(examples)
+        self._candidates = LeakGuard(examples)
         self._seed = seed
 
     def select(self, texts: Sequence[str], *, k: int) -> list[list[Document]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from dirag.data import Document, Entity, Hit, Issue, Prompt
 from dirag.examples.leak_guard import near_copy
 from dirag.prompting.templates import FIELDS as FIELDS
-from dirag.prompting.templates import Template as Template
+from dirag.prompting.templates import PromptTemplate as PromptTemplate
 from dirag.prompting.templates import load_template as load_template
 from dirag.prompting.templates import prompt_file as prompt_file
 from dirag.prompting.templates import sources as sources
@@ -28,7 +28,7 @@ class PromptBuilder:
     stands next to the query, or is the first one.
     """
 
-    template: Template
+    template: PromptTemplate
     answer: AnswerFormat
     types: tuple[str, ...]
     context: int

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import Template as Text
+from string import Template
 
 from dirag.data import Document, Mention
 from dirag.errors import PromptError, unknown
@@ -30,16 +30,16 @@ _TYPES = "types."
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class PromptTemplate:
     """The words of a prompt; ``plurals`` names entity types as the head and the label do.
 
     ``examples`` are the file's own: they stand before those that are selected, in every prompt.
     """
 
-    head: Text
-    example: Text
-    concept: Text
-    query: Text
+    head: Template
+    example: Template
+    concept: Template
+    query: Template
     several: str
     plurals: Mapping[str, str]
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def sources(answer: str, prompt: str = "auto") -> list[bytes]:
     return [_bytes(path) for path in (prompt_file(answer, prompt), *_type_files().values())]
 
 
-def load_template(answer: str, *, path: Path | None = None) -> Template:
+def load_template(answer: str, *, path: Path | None = None) -> PromptTemplate:
     """The template for an answer format, checked; raises PromptError with what is wrong where.
 
     Refused: unknown keys and fields, missing texts, another answer format, examples that do not align.
@@ -99,7 +99,7 @@ def load_template(answer: str, *, path: Path | None = None) -> Template:
     types = _types(str(raw.get("language", "en")), path)
     plurals = {name: about["plural"] for name, about in types.items() if "plural" in about}
     descriptions = {name: about["description"] for name, about in types.items()}
-    return Template(
+    return PromptTemplate(
         head,
         example,
         concept,
@@ -142,12 +142,12 @@ def _types(language: str, path: Path) -> dict[str, dict[str, str]]:
     return {str(k): dict(v) for k, v in _read(known[language]).items() if isinstance(v, dict)}
 
 
-def _text(path: Path, raw: Mapping[str, object], key: str) -> Text:
+def _text(path: Path, raw: Mapping[str, object], key: str) -> Template:
     """One of the texts of a template, with known fields alone and those that it needs."""
     value = raw.get(key)
     if not isinstance(value, str):
         raise PromptError(f"template {path} has no text {key!r}", hint=f"it needs {', '.join(FIELDS)}")
-    text, allowed = Text(value), FIELDS[key]
+    text, allowed = Template(value), FIELDS[key]
     names = set(text.get_identifiers())
     if names - allowed or not text.is_valid():
         seen = ", ".join(sorted(names - allowed)) or "a lone $"

@@ -41,7 +41,7 @@ class KnownName:
     annotated: bool = True
 
 
-class Lexicon:
+class NameStatistics:
     """Counts over the pool, each distinct sentence once. A text that is itself in it counts for nothing.
 
     ``names`` gives the names of a vocabulary that stand in a text, none overlapping another. These are known

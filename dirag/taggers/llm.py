@@ -2,7 +2,7 @@
 
 A small model's answer is weighed, not believed: a mention stays if the model wrote it with confidence (its
 raw probability, before any constraint's mask) or if its name is known, and names that are known well are
-added where the model left them out. ``Evidence`` holds the thresholds.
+added where the model left them out. ``Thresholds`` holds the limits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dirag.data import Completion, Document, Entity, Hit, Issue, Mention, Prompt
 from dirag.prompting.builder import PromptBuilder
 from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import AnswerFormat, Backend, ExampleSelector
-from dirag.taggers.known_names import KnownName, Lexicon
+from dirag.taggers.known_names import KnownName, NameStatistics
 from dirag.taggers.voting import SINGLE, Sampling, elect
 from dirag.text.align import longest, place
 
@@ -29,7 +29,7 @@ _LABEL = re.compile(r"\w:\s")
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Thresholds:
     """What a mention needs to be kept: thresholds chosen on development data, all but the last in 0..1.
 
     ``confidence``: the geometric mean of its tokens' probabilities. ``backing``: the share of a known name's
@@ -61,7 +61,7 @@ class _Asked:
 
 
 class LlmTagger:
-    """Tags with an engine, and links nothing; without a ``lexicon`` the model's own probability decides.
+    """Tags with an engine, and links nothing; without ``statistics`` the model's own probability decides.
 
     ``retriever`` finds the concepts that a prompt tells: in the text or, where a builder of ``candidates``
     is given, among those that the model is asked for first.
@@ -76,13 +76,13 @@ class LlmTagger:
         shots: int,
         retriever: Retriever | None = None,
         candidates: PromptBuilder | None = None,
-        lexicon: Lexicon | None = None,
-        evidence: Evidence = Evidence(),
+        statistics: NameStatistics | None = None,
+        thresholds: Thresholds = Thresholds(),
         sampling: Sampling = SINGLE,
     ) -> None:
         self._backend, self._builder, self._selector, self._shots = backend, builder, selector, shots
         self._retriever, self._candidates = retriever, candidates
-        self._lexicon, self._evidence = lexicon, evidence
+        self._statistics, self._thresholds = statistics, thresholds
         self._sampling = sampling
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
@@ -188,13 +188,13 @@ class LlmTagger:
 
     def _weigh(self, text: str, entities: list[Entity]) -> list[Entity]:
         """The entities with enough evidence, and the known names that the answer left out."""
-        if self._lexicon is None:
+        if self._statistics is None:
             return [entity for entity in entities if self._keeps(entity, 0.0, [])]
-        known = self._lexicon.find(text)
+        known = self._statistics.find(text)
         names = {(name.start, name.end): name for name in known}
-        added = longest(name for name in known if name.share >= self._evidence.adding)
+        added = longest(name for name in known if name.share >= self._thresholds.adding)
         kept = []
-        for entity in self._lexicon.typed(text, entities):
+        for entity in self._statistics.typed(text, entities):
             name = names.get((entity.start, entity.end))
             if self._keeps(entity, name.share if name else 0.0, added):
                 kept.append(_backed(entity, name) if name else entity)
@@ -205,10 +205,10 @@ class LlmTagger:
             return False  # a number is a value, and "Dx: gout" a label with something else
         length = entity.end - entity.start
         inside = (name for name in added if entity.start <= name.start and name.end <= entity.end)
-        if any(length >= self._evidence.stretch * (name.end - name.start) for name in inside):
+        if any(length >= self._thresholds.stretch * (name.end - name.start) for name in inside):
             return False
-        confident = entity.score is None or entity.score >= self._evidence.confidence
-        return confident or share >= self._evidence.backing
+        confident = entity.score is None or entity.score >= self._thresholds.confidence
+        return confident or share >= self._thresholds.backing
 
 
 def scored(mentions: Sequence[Mention], completion: Completion, answer: AnswerFormat) -> list[Mention]:

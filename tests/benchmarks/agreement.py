@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from dirag.taggers.llm import Evidence
+from dirag.taggers.llm import Thresholds
 
 Entities = dict[tuple[int, int, str], float]
 
@@ -33,7 +33,7 @@ def read(folder: Path) -> list[Entities]:
 
 def compare(one: list[Entities], two: list[Entities]) -> dict[str, int]:
     """Sentences by how their entities differ; those of several kinds count under the first."""
-    threshold, found = Evidence().confidence, {"same": 0, "near the threshold": 0, "others": 0}
+    threshold, found = Thresholds().confidence, {"same": 0, "near the threshold": 0, "others": 0}
     for a, b in zip(one, two, strict=True):
         apart = a.keys() ^ b.keys()
         scores = [(a | b)[span] for span in apart]

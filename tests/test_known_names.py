@@ -1,4 +1,4 @@
-"""The lexicon against one that counts by looking at every span of every sentence."""
+"""The statistics against one that counts by looking at every span of every sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document, Entity
-from dirag.taggers.known_names import SHORT, UNSEEN, KnownName, Lexicon
+from dirag.taggers.known_names import SHORT, UNSEEN, KnownName, NameStatistics
 from dirag.text import normalise
 from dirag.text.align import longest
 
@@ -79,9 +79,9 @@ def brute_force(pool: Sequence[Document], text: str) -> set[KnownName]:
 @settings(deadline=None, max_examples=150)
 @given(st.lists(annotated(), max_size=6), annotated())
 def test_names_and_shares_are_those_of_a_count_by_hand(pool: list[Document], asked: Document) -> None:
-    lexicon = Lexicon(pool)
+    statistics = NameStatistics(pool)
     for text in (asked.text, *(document.text for document in pool[:2])):
-        found = lexicon.find(text)
+        found = statistics.find(text)
         assert set(found) == brute_force(pool, text)
         assert len(set(found)) == len(found)
         assert [(name.start, name.end) for name in found] == sorted((n.start, n.end) for n in found)
@@ -90,24 +90,24 @@ def test_names_and_shares_are_those_of_a_count_by_hand(pool: list[Document], ask
 
 def test_an_annotation_inside_a_word_is_no_evidence_for_the_word() -> None:
     inside = Document("1", "Two ALLs.", (Entity(4, 7, "disease", "ALL"),))
-    assert Lexicon([inside]).find("Has ALL.") == []
+    assert NameStatistics([inside]).find("Has ALL.") == []
     other = Document("2", "All of ALL.")
-    assert Lexicon([inside, other]).find("Has ALL.") == []
+    assert NameStatistics([inside, other]).find("Has ALL.") == []
     stands = Document("3", "Of ALL.", (Entity(3, 6, "disease", "ALL"),))
-    assert Lexicon([inside, other, stands]).find("Has ALL.") == [KnownName(4, 7, "disease", 0.5)]
+    assert NameStatistics([inside, other, stands]).find("Has ALL.") == [KnownName(4, 7, "disease", 0.5)]
 
 
 def test_a_sentence_is_no_evidence_for_itself() -> None:
     sentence = Document("1", "Gout was seen.", (Entity(0, 4, "disease", "Gout"),))
-    lexicon = Lexicon([sentence, sentence])
-    assert lexicon.find("Gout, was seen") == []
-    assert lexicon.find("Gout came back.") == [KnownName(0, 4, "disease", 1.0)]
+    statistics = NameStatistics([sentence, sentence])
+    assert statistics.find("Gout, was seen") == []
+    assert statistics.find("Gout came back.") == [KnownName(0, 4, "disease", 1.0)]
 
 
 def test_short_names_keep_their_case_and_long_ones_do_not() -> None:
     entities = (Entity(0, 3, "disease", "ALL"), Entity(8, 14, "disease", "asthma"))
-    lexicon = Lexicon([Document("1", "ALL and asthma .", entities)])
-    assert [name.start for name in lexicon.find("all had ASTHMA , none had ALL")] == [8, 26]
+    statistics = NameStatistics([Document("1", "ALL and asthma .", entities)])
+    assert [name.start for name in statistics.find("all had ASTHMA , none had ALL")] == [8, 26]
 
 
 def gouts(text: str) -> list[Entity]:
@@ -118,15 +118,17 @@ def gouts(text: str) -> list[Entity]:
 
 def test_a_name_of_the_vocabulary_is_known_with_the_share_that_lies_in_entities() -> None:
     asked = "Is it gout?"
-    assert Lexicon([], names=gouts).find(asked) == [KnownName(6, 10, "symptom", UNSEEN, annotated=False)]
+    assert NameStatistics([], names=gouts).find(asked) == [
+        KnownName(6, 10, "symptom", UNSEEN, annotated=False)
+    ]
     never = [Document("1", "No gout here.")]
-    assert Lexicon(never, names=gouts).find(asked) == []
-    assert Lexicon(never, names=gouts).find(never[0].text) == []
+    assert NameStatistics(never, names=gouts).find(asked) == []
+    assert NameStatistics(never, names=gouts).find(never[0].text) == []
     inside = Document("2", "Of acute gout.", (Entity(3, 13, "disease", "acute gout"),))
-    once = Lexicon([*never, inside], names=gouts)
+    once = NameStatistics([*never, inside], names=gouts)
     assert once.find(asked) == [KnownName(6, 10, "symptom", 0.5, annotated=False)]
     annotated = Document("3", "Has gout.", (Entity(4, 8, "disease", "gout"),))
-    assert Lexicon([annotated], names=gouts).find(asked) == [KnownName(6, 10, "disease", 1.0)]
+    assert NameStatistics([annotated], names=gouts).find(asked) == [KnownName(6, 10, "disease", 1.0)]
 
 
 def test_a_name_that_the_pool_lacks_has_the_share_of_those_that_stand_there_once() -> None:
@@ -136,8 +138,8 @@ def test_a_name_that_the_pool_lacks_has_the_share_of_those_that_stand_there_once
 
     annotated = Document("1", "Of acute gout.", (Entity(9, 13, "disease", "gout"),))
     none = Document("2", "Of asthma")
-    lexicon = Lexicon([annotated, none], names=all_words)
-    assert lexicon.find("Fever") == [KnownName(0, 5, "symptom", 1 / 3, annotated=False)]
+    statistics = NameStatistics([annotated, none], names=all_words)
+    assert statistics.find("Fever") == [KnownName(0, 5, "symptom", 1 / 3, annotated=False)]
 
 
 def test_the_last_word_tells_the_type_where_the_pool_agrees() -> None:
@@ -145,11 +147,14 @@ def test_the_last_word_tells_the_type_where_the_pool_agrees() -> None:
     pool = [Document(name, name, (Entity(0, len(name), "disease", name),)) for name in failures]
     entity = Entity(0, 15, "gene", "pump failure of")
     end = Entity(0, 12, "gene", "pump failure")
-    assert [e.type for e in Lexicon(pool).typed("pump failure of", [entity, end])] == ["gene", "disease"]
+    assert [e.type for e in NameStatistics(pool).typed("pump failure of", [entity, end])] == [
+        "gene",
+        "disease",
+    ]
     own = Entity(0, 13, "gene", "renal failure")
-    assert [e.type for e in Lexicon(pool[:1]).typed("renal failure", [own])] == ["gene"]
+    assert [e.type for e in NameStatistics(pool[:1]).typed("renal failure", [own])] == ["gene"]
     odd = Document("odd", "a failure", (Entity(2, 9, "symptom", "failure"),))
-    assert [e.type for e in Lexicon([*pool[:2], odd]).typed("pump failure", [end])] == ["gene"]
+    assert [e.type for e in NameStatistics([*pool[:2], odd]).typed("pump failure", [end])] == ["gene"]
 
 
 names = st.builds(
