@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from scripted_server import Script, Server, serving
 
-from dirag.assembly import engines, provenance, sources
+from dirag.assembly import engines, sources
 from dirag.assembly.engines import request_identity
-from dirag.assembly.provenance import OPERATION, made_of
+from dirag.assembly.provenance import OPERATION, RETRIEVAL, provenance
 from dirag.config import Config
 from dirag.errors import UsageError
 from dirag.files import journal
@@ -90,10 +90,10 @@ def test_an_engine_with_other_content_is_refused(
     folder: Path, tmp_path: Path, backend: str, options: dict[str, str], file: str, name: str
 ) -> None:
     config = config_in(folder, backend, **{key: str(folder / value) for key, value in options.items()})
-    before, requests = made_of(config, None), request_identity(config)
-    assert made_of(config, None) == before
+    before, requests = provenance(config, None), request_identity(config)
+    assert provenance(config, None) == before
     flip(folder / file)
-    assert f"made with {name} " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
+    assert f"made with {name} " in refused(tmp_path / "out.jsonl", before, provenance(config, None))
     assert request_identity(config) != requests
 
 
@@ -114,12 +114,12 @@ def test_another_version_of_a_library_is_refused(
     folder: Path, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, installed = config_in(folder, backend), metadata.version
-    before, requests = made_of(config, None), request_identity(config)
-    for library in ("dirag", *engines.ENGINES[backend], *provenance.RETRIEVAL):
+    before, requests = provenance(config, None), request_identity(config)
+    for library in ("dirag", *engines.ENGINES[backend], *RETRIEVAL):
         monkeypatch.setattr(
             metadata, "version", lambda name, changed=library: "99" if name == changed else installed(name)
         )
-        told = refused(tmp_path / "out.jsonl", before, made_of(config, None))
+        told = refused(tmp_path / "out.jsonl", before, provenance(config, None))
         assert f"made with {library} {before[library]!r}, not '99'" in told
         decides = library in ("dirag", *engines.ENGINES[backend])
         assert (request_identity(config) != requests) == decides
@@ -128,10 +128,10 @@ def test_another_version_of_a_library_is_refused(
 def test_another_encoder_under_the_same_path_is_refused(folder: Path, tmp_path: Path) -> None:
     config = config_in(folder, "openvino")
     unused = [replace(config, shots=0), replace(config, selector="bm25")]
-    before, without = made_of(config, None), [made_of(other, None) for other in unused]
+    before, without = provenance(config, None), [provenance(other, None) for other in unused]
     flip(folder / "encoder" / "model.safetensors")
-    assert "made with encoder " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
-    assert [made_of(other, None) for other in unused] == without
+    assert "made with encoder " in refused(tmp_path / "out.jsonl", before, provenance(config, None))
+    assert [provenance(other, None) for other in unused] == without
 
 
 def test_other_examples_and_another_template_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -139,13 +139,13 @@ def test_other_examples_and_another_template_are_refused(folder: Path, tmp_path:
     words = prompt_file("mentions").read_bytes()
     template.write_bytes(words)
     config = replace(config_in(folder, "openvino"), prompt=str(template))
-    before = made_of(config, None)
+    before = provenance(config, None)
     template.write_bytes(words + b"\n")
-    assert "made with prompt " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
+    assert "made with prompt " in refused(tmp_path / "out.jsonl", before, provenance(config, None))
     template.write_bytes(words)
     (folder / "pool.jsonl").write_text((folder / "pool.jsonl").read_text().replace("She", "He "))
     sources.pool.cache_clear()
-    assert "made with examples " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
+    assert "made with examples " in refused(tmp_path / "out.jsonl", before, provenance(config, None))
 
 
 def test_another_vocabulary_or_map_of_types_is_refused(tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_another_vocabulary_or_map_of_types_is_refused(tmp_path: Path) -> None:
     for name in ("gout", "ague"):
         vocabulary.write_text(f"id\tname\ttypes\nC1\t{name}\tdisease\n")
         base = sources.read_base(str(vocabulary))
-        told.append(made_of(config, base))
+        told.append(provenance(config, base))
     assert "made with knowledge base " in refused(tmp_path / "out.jsonl", *told)
     base.types = replace(base.types, entity_types={"disease": ("symptom",)})
-    assert "made with knowledge base " in refused(tmp_path / "out.jsonl", told[1], made_of(config, base))
+    assert "made with knowledge base " in refused(tmp_path / "out.jsonl", told[1], provenance(config, base))
 
 
 #: For each option that decides what a run says, another value than its default.
@@ -208,7 +208,7 @@ def test_every_option_decides_or_is_said_not_to(folder: Path, tmp_path: Path, na
         after = replace(before, **{name: value})
     else:
         after = replace(before, **{name: OTHER[name]})
-    told = refused(tmp_path / "out.jsonl", made_of(before, None), made_of(after, None))
+    told = refused(tmp_path / "out.jsonl", provenance(before, None), provenance(after, None))
     assert f"made with --{name.replace('_', '-')} " in told
 
 
@@ -217,7 +217,7 @@ def test_how_a_run_goes_may_change(folder: Path, name: str) -> None:
     before = config_in(folder, "openvino")
     value: Any = asdict(before)[name]
     other: Any = "other" if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
-    assert made_of(replace(before, **{name: other}), None) == made_of(before, None)
+    assert provenance(replace(before, **{name: other}), None) == provenance(before, None)
 
 
 # -- servers ---------------------------------------------------------------------------------------------
@@ -246,10 +246,10 @@ def test_another_server_is_refused(
     server: Server, folder: Path, tmp_path: Path, change: dict[str, Any], name: str
 ) -> None:
     config = of_server(server, folder)
-    before, requests = made_of(config, None), request_identity(config)
-    assert (made_of(config, None), request_identity(config)) == (before, requests)
+    before, requests = provenance(config, None), request_identity(config)
+    assert (provenance(config, None), request_identity(config)) == (before, requests)
     server.script = replace(server.script, **change)
-    assert f"made with {name} " in refused(tmp_path / "out.jsonl", before, made_of(config, None))
+    assert f"made with {name} " in refused(tmp_path / "out.jsonl", before, provenance(config, None))
     assert request_identity(config) != requests
 
 
@@ -257,7 +257,7 @@ def test_a_server_may_move_while_a_run_is_down(server: Server, folder: Path) -> 
     """Its records stay; but answers are not taken from another address, where the weights may be others."""
     with serving(Script(context=4096)) as moved:
         one, other = of_server(server, folder), of_server(moved, folder)
-        assert made_of(one, None) == made_of(other, None)
+        assert provenance(one, None) == provenance(other, None)
         assert request_identity(one) != request_identity(other)
 
 
@@ -267,5 +267,5 @@ def test_what_changes_in_a_run_of_one_server_is_no_part_of_it(server: Server, fo
     for seconds in (1, 2):
         cards = {"data": [card | {"created": seconds, "permission": [{"id": f"modelperm-{seconds}"}]}]}
         server.script.replies.append((200, {}, json.dumps(cards).encode()))
-        told.append(made_of(of_server(server, folder), None))
+        told.append(provenance(of_server(server, folder), None))
     assert told[0] == told[1]

@@ -31,7 +31,7 @@ RETRIEVAL = (
 )
 
 
-def made_of(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
+def provenance(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
     """Everything that decides the records of a run, by the name under which a user knows it."""
     told = {
         f"--{name.replace('_', '-')}": str(v) for name, v in asdict(config).items() if name not in OPERATION

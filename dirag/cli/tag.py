@@ -161,7 +161,7 @@ def writing(output: Path | None) -> Iterator[None]:
 
 def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:
     """Begins the journal of an output file, or goes on with it; the bytes that are done."""
-    from dirag.assembly import provenance
+    from dirag.assembly.provenance import provenance
     from dirag.files import journal
 
     output, resume = values["output"], values["resume"]
@@ -169,7 +169,7 @@ def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | No
         raise click.UsageError("--resume needs -o FILE, in the format jsonl")
     if output is None or (output.exists() and not output.is_file()):
         return 0  # nothing to go on with: standard output, a pipe, a device
-    return journal.begin(output, provenance.made_of(config, base), resume=resume)
+    return journal.begin(output, provenance(config, base), resume=resume)
 
 
 def refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:

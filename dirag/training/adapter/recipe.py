@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dirag.assembly import engines, provenance, sources
+from dirag.assembly import engines, sources
+from dirag.assembly.provenance import provenance
 from dirag.config import MODEL, Config
 from dirag.files import fingerprint, paths
 from dirag.files.artifacts import locate
@@ -89,7 +90,7 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
 def made_of(made: Made, *, device: str) -> dict[str, str]:
     """Everything that decides the adapter, by the name under which a user knows it."""
     recipe = made.recipe
-    told = provenance.made_of(recipe.config, made.knowledge) | made.versions()
+    told = provenance(recipe.config, made.knowledge) | made.versions()
     told |= {f"--{name}": str(value) for name, value in asdict(recipe.settings).items()}
     told |= {"base model": made.sha256, "processor": fingerprint.processor(), "device": device}
     told["--start"] = fingerprint.digest(made.start) if made.start else "none"
