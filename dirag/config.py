@@ -20,13 +20,7 @@ T = TypeVar("T")
 
 FILE_NAME = "dirag.toml"
 #: The settings that an adapter was trained for, in its folder.
-ADAPTER_FILE_NAME = "settings.toml"
-#: What such a file may set.
-ADAPTER_SETTINGS = (
-    *("answer", "prompt", "descriptions", "constrain", "lexicon", "confidence", "known", "min_score"),
-    *("shots", "example_order", "concepts", "concept_lines"),
-)
-
+ADAPTER_SETTINGS_FILE = "settings.toml"
 #: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
 #: The engines that run it with its own adapter.
@@ -62,27 +56,35 @@ ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How a field of ``Config`` is shown to users."""
+    """How a field of ``Config`` is shown to users, and what it bears on: the one place that says so.
+
+    ``decides``: it changes what a run says, and not only how the run goes; runs that differ in it are not
+    resumed or compared as one. ``engine``: an answer of the engine depends on it beyond prompt and weights,
+    so it is part of a cached answer's key. ``grid``: `dirag eval` takes several values. ``training``: `dirag
+    train adapter` has it. ``adapter``: the settings of an adapter may set it.
+    """
 
     help: str
     metavar: str = ""
-    choices: tuple[str, ...] = ()
+    choices: Sequence[str] = ()
     minimum: float | None = None
     maximum: float | None = None
+    decides: bool = True
+    engine: bool = False
+    grid: bool = True
+    training: bool = True
+    adapter: bool = False
+
+    @property
+    def varies(self) -> bool:
+        """Whether an evaluation may have several values of it: what decides nothing has one for all runs."""
+        return self.decides and self.grid
 
 
-def option(
-    default: T,
-    help: str,
-    metavar: str = "",
-    choices: Sequence[str] = (),
-    minimum: float | None = None,
-    maximum: float | None = None,
-) -> T:
-    """A field of ``Config`` with its default and its help text."""
-    shown = Option(help, metavar, tuple(choices), minimum, maximum)
-    made: T = field(default=default, metadata={"option": shown})
-    return made
+def option(default: T, shown: Option) -> T:
+    """Declares a field of ``Config`` with its default."""
+    declared: T = field(default=default, metadata={"option": shown})
+    return declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,128 +92,238 @@ class Config:
     """Everything that decides what a run predicts; two runs with equal configs give equal results."""
 
     types: tuple[str, ...] = option(
-        (), "Entity types to find, comma-separated [default: all that the pool has]", "TYPES"
+        (), Option("Entity types to find, comma-separated [default: all that the pool has]", "TYPES")
     )
-    tagger: str = option("llm", "What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS])
-    backend: str = option("openvino", "Engine that runs the LLM.", choices=[*BACKENDS])
+    tagger: str = option(
+        "llm", Option("What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS], training=False)
+    )
+    backend: str = option("openvino", Option("Engine that runs the LLM.", choices=[*BACKENDS], engine=True))
     model: str = option(
         "",
-        "Known model name, or path of its weights (a folder for --backend vllm, which has no default); with "
-        f"--backend openai the name that the server gives it [default: {MODEL}; with --backend openai the "
-        "only one that is served].",
-        "NAME|PATH",
+        Option(
+            "Known model name, or path of its weights (a folder for --backend vllm, which has no default); "
+            f"with --backend openai the name that the server gives it [default: {MODEL}; with --backend "
+            "openai the only one that is served].",
+            "NAME|PATH",
+        ),
     )
     adapter: str = option(
         "default",
-        "LoRA adapter of the model: a folder of `dirag train adapter`, for vllm any of PEFT, for the others "
-        f"a GGUF file; default is that of {MODEL}, and none for other models.",
-        "default|none|PATH",
+        Option(
+            "LoRA adapter of the model: a folder of `dirag train adapter`, for vllm any of PEFT, for the "
+            f"others a GGUF file; default is that of {MODEL}, and none for other models.",
+            "default|none|PATH",
+            training=False,
+        ),
     )
     engine_options: tuple[str, ...] = option(
         (),
-        "Options of vLLM by their own names, comma-separated: tensor_parallel_size=2,quantization=fp8.",
-        "NAME=VALUE,…",
+        Option(
+            "Options of vLLM by their own names, comma-separated: tensor_parallel_size=2,quantization=fp8.",
+            "NAME=VALUE,…",
+            engine=True,
+            training=False,
+        ),
     )
     base_url: str = option(
         "",
-        "Address of the server of --backend openai, which has no default: text is sent there and nowhere "
-        "else, also with --offline.",
-        "URL",
+        Option(
+            "Address of the server of --backend openai, which has no default: text is sent there and nowhere "
+            "else, also with --offline.",
+            "URL",
+            decides=False,
+            engine=True,
+            training=False,
+        ),
     )
-    key_env: str = option("", "Variable that holds the server's key; none is sent without it.", "NAME")
+    key_env: str = option(
+        "",
+        Option(
+            "Variable that holds the server's key; none is sent without it.",
+            "NAME",
+            decides=False,
+            training=False,
+        ),
+    )
     api: str = option(
         "completions",
-        "What the server is asked: to go on, or as a user's message.",
-        choices=["completions", "chat"],
+        Option(
+            "What the server is asked: to go on, or as a user's message.",
+            choices=["completions", "chat"],
+            engine=True,
+            training=False,
+        ),
     )
     dialect: str = option(
         "auto",
-        "How the server takes constraints [auto: as it says of itself].",
-        choices=["auto", "vllm", "vllm-guided", "sglang", "llamacpp", "none"],
+        Option(
+            "How the server takes constraints [auto: as it says of itself].",
+            choices=["auto", "vllm", "vllm-guided", "sglang", "llamacpp", "none"],
+            engine=True,
+            training=False,
+        ),
     )
-    timeout: float = option(120.0, "Seconds that the server has for one request.", minimum=0.001)
-    retries: int = option(5, "How often a request that the server fails is sent again.", minimum=0)
-    encoder: str = option("all-minilm-l6-v2", "Sentence encoder: known name or path.", "NAME|PATH")
+    timeout: float = option(
+        120.0,
+        Option("Seconds that the server has for one request.", minimum=0.001, decides=False, training=False),
+    )
+    retries: int = option(
+        5,
+        Option(
+            "How often a request that the server fails is sent again.",
+            minimum=0,
+            decides=False,
+            training=False,
+        ),
+    )
+    encoder: str = option("all-minilm-l6-v2", Option("Sentence encoder: known name or path.", "NAME|PATH"))
     pooling: str = option(
         "auto",
-        "What of its tokens makes a vector [auto: as its folder says, else mean].",
-        choices=[*POOLINGS],
+        Option(
+            "What of its tokens makes a vector [auto: as its folder says, else mean].", choices=[*POOLINGS]
+        ),
     )
     kb: str = option(
-        "default", "Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH"
+        "default", Option("Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH")
     )
-    pool: str = option("default", "In-context examples: a pool, or any annotated corpus.", "default|POOL")
-    shots: int = option(8, "In-context examples a prompt.", minimum=0)
-    selector: str = option("knn", "How examples are chosen.", choices=[*SELECTORS])
+    pool: str = option(
+        "default",
+        Option("In-context examples: a pool, or any annotated corpus.", "default|POOL", training=False),
+    )
+    shots: int = option(8, Option("In-context examples a prompt.", minimum=0, adapter=True))
+    selector: str = option("knn", Option("How examples are chosen.", choices=[*SELECTORS]))
     example_order: str = option(
-        "best-last", "Where the most useful example stands.", choices=["best-last", "best-first"]
+        "best-last",
+        Option("Where the most useful example stands.", choices=["best-last", "best-first"], adapter=True),
     )
-    concepts: int = option(0, "Lines of retrieved concepts a prompt, at most.", minimum=0)
+    concepts: int = option(
+        0, Option("Lines of retrieved concepts a prompt, at most.", minimum=0, adapter=True)
+    )
     retrieval: str = option(
         "text",
-        "Whose concepts: names in the text, or candidates that the LLM is asked for first.",
-        choices=RETRIEVALS,
+        Option(
+            "Whose concepts: names in the text, or candidates that the LLM is asked for first.",
+            choices=RETRIEVALS,
+            training=False,
+        ),
     )
     concept_matches: tuple[Match, ...] = option(
         ("exact",),
-        "How they are found, comma-separated: exact, fuzzy, dense (needs vectors in the knowledge base).",
-        "MATCHES",
-        choices=("exact", "fuzzy", "dense"),
+        Option(
+            "How they are found, comma-separated: exact, fuzzy, dense (needs vectors in the knowledge base).",
+            "MATCHES",
+            choices=("exact", "fuzzy", "dense"),
+        ),
     )
     concept_lines: str = option(
         "type",
-        "What each line tells: the semantic type, or the definition too.",
-        choices=["type", "definition"],
+        Option(
+            "What each line tells: the semantic type, or the definition too.",
+            choices=["type", "definition"],
+            adapter=True,
+        ),
     )
-    answer: str = option("mentions", "Answer format.", choices=[*ANSWERS])
+    answer: str = option("mentions", Option("Answer format.", choices=[*ANSWERS], adapter=True))
     prompt: str = option(
         "auto",
-        "Words of the prompt: those of the answer format, a file of prompts/ (inline-chat.en), or your own.",
-        "auto|NAME|PATH",
+        Option(
+            "Words of the prompt: those of the answer format, a file of prompts/ (inline-chat.en), or your "
+            "own.",
+            "auto|NAME|PATH",
+            adapter=True,
+        ),
     )
-    descriptions: bool = option(False, "Say what each entity type is, in the prompt or its answers.")
-    constrain: bool = option(True, "Let the answer be nothing but spans of the text.")
-    lexicon: bool = option(True, "Weigh the answer against names known from the pool and the knowledge base.")
+    descriptions: bool = option(
+        False, Option("Say what each entity type is, in the prompt or its answers.", adapter=True)
+    )
+    constrain: bool = option(True, Option("Let the answer be nothing but spans of the text.", adapter=True))
+    lexicon: bool = option(
+        True,
+        Option("Weigh the answer against names known from the pool and the knowledge base.", adapter=True),
+    )
     confidence: float = option(
-        0.2, "Probability of a mention's words from which the model is believed.", minimum=0, maximum=1
+        0.2,
+        Option(
+            "Probability of a mention's words from which the model is believed.",
+            minimum=0,
+            maximum=1,
+            adapter=True,
+        ),
     )
     known: float = option(
         0.1,
-        "Share of a known name's places that are mentions from which it is one where the model is silent.",
-        minimum=0,
-        maximum=1,
+        Option(
+            "Share of a known name's places that are mentions from which it is one where the model is "
+            "silent.",
+            minimum=0,
+            maximum=1,
+            adapter=True,
+        ),
     )
     samples: int = option(
-        1, "Answers drawn a prompt; entities stay that at least half of them name.", minimum=1
+        1,
+        Option(
+            "Answers drawn a prompt; entities stay that at least half of them name.",
+            minimum=1,
+            training=False,
+        ),
     )
-    temperature: float = option(0.7, "At which answers are drawn, with --samples above 1.", minimum=0)
-    min_score: float = option(0.0, "Leave out entities that score less.", minimum=0, maximum=1)
-    context: int = option(2048, "Tokens of context, prompt and answer together.", minimum=256)
+    temperature: float = option(
+        0.7, Option("At which answers are drawn, with --samples above 1.", minimum=0, training=False)
+    )
+    min_score: float = option(
+        0.0, Option("Leave out entities that score less.", minimum=0, maximum=1, training=False, adapter=True)
+    )
+    context: int = option(2048, Option("Tokens of context, prompt and answer together.", minimum=256))
     parallel: int = option(
         0,
-        "Requests in flight; 0 is the engine's own default: "
-        f"{', '.join(f'{number} for {name}' for name, number in PARALLEL.items())}.",
-        minimum=0,
+        Option(
+            "Requests in flight; 0 is the engine's own default: "
+            f"{', '.join(f'{number} for {name}' for name, number in PARALLEL.items())}.",
+            minimum=0,
+            decides=False,
+        ),
     )
-    threads: int = option(0, "Threads of the engine; 0 takes all cores.", minimum=0)
+    threads: int = option(0, Option("Threads of the engine; 0 takes all cores.", minimum=0, decides=False))
     record: str = option(
-        "", "Keep the engine's answers in this file, for --backend replay --model FILE.", "FILE"
+        "",
+        Option(
+            "Keep the engine's answers in this file, for --backend replay --model FILE.",
+            "FILE",
+            decides=False,
+            training=False,
+        ),
     )
     cache: str = option(
         "none",
-        "Keep the engine's answers for later runs, in the user's cache or a folder.",
-        "none|default|PATH",
+        Option(
+            "Keep the engine's answers for later runs, in the user's cache or a folder.",
+            "none|default|PATH",
+            decides=False,
+            training=False,
+        ),
     )
     cache_size: int = option(
-        1024, "MiB of answers kept by --cache; those used longest ago go first.", minimum=1
+        1024,
+        Option(
+            "MiB of answers kept by --cache; those used longest ago go first.",
+            minimum=1,
+            decides=False,
+            training=False,
+        ),
     )
-    seed: int = option(0, "Seed of everything random.")
-    offline: bool = option(False, "Never fetch weights or vocabularies.")
+    seed: int = option(0, Option("Seed of everything random.", grid=False))
+    offline: bool = option(False, Option("Never fetch weights or vocabularies.", decides=False))
 
 
 def options() -> dict[str, Option]:
     """Field name -> option, in the order in which they are shown."""
     return {f.name: f.metadata["option"] for f in fields(Config)}
+
+
+def adapter_settings() -> tuple[str, ...]:
+    """Returns the names of the options that the settings of an adapter may set."""
+    return tuple(name for name, shown in options().items() if shown.adapter)
 
 
 def adapter_of(config: Config) -> Path | None:
@@ -236,9 +348,9 @@ def configured(values: Mapping[str, Any], *, said: Collection[str]) -> Config:
     """
     config = Config(**values)
     adapter = adapter_of(config)
-    if adapter is None or not (path := adapter / ADAPTER_FILE_NAME).is_file():
+    if adapter is None or not (path := adapter / ADAPTER_SETTINGS_FILE).is_file():
         return config
-    settings: dict[str, Any] = dict(read_file(path, known=ADAPTER_SETTINGS))
+    settings: dict[str, Any] = dict(read_file(path, known=adapter_settings()))
     for name, value in settings.items():
         if type(value) is not type(default := getattr(config, name)):
             kind = type(default).__name__

@@ -72,6 +72,12 @@ def test_what_is_finished_is_not_run_again(folder: Path) -> None:
     other = dirag(folder, *EVAL, "--out", "runs", "--min-score", "0.5")
     assert other.returncode == 2
     assert "was made with --min-score 0.0, not 0.5" in other.stderr
+    how_it_goes = ("--retries", "9", "--timeout", "7", "--threads", "1", "--parallel", "3")
+    assert reports[0].stat().st_mtime_ns == before[0]
+    assert dirag(folder, *EVAL, "--out", "runs", *how_it_goes).returncode == 0
+    assert reports[0].stat().st_mtime_ns == before[0]
+    drawn_otherwise = dirag(folder, *EVAL, "--out", "runs", "--seed", "7")
+    assert "was made with --seed 0, not 7" in drawn_otherwise.stderr
     smaller = dirag(folder, *EVAL, "--out", "runs", "--limit", "2")
     assert smaller.returncode == 2
     assert "3 documents, not 2" in smaller.stderr
@@ -90,6 +96,8 @@ def test_runs_that_nothing_tells_apart_are_shared(folder: Path) -> None:
     "options, told",
     [
         (("--seed", "1,2"), "--seed has 2 values"),
+        (("--timeout", "10,20"), "--timeout has 2 values"),
+        (("--retries", "1,2"), "--retries has 2 values"),
         (("--record", "r.jsonl"), "--record keeps one run"),
         (("--predictions", "gold.jsonl"), "--predictions are of one run"),
         (("--kb", "few.tsv,./few.tsv"), "the same last part"),

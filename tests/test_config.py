@@ -57,7 +57,9 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
     )
     assert [config.adapter_of(Config(**other)) for other in others] == [None] * 4
     assert config.adapter_of(Config(adapter=str(tmp_path))) == tmp_path
-    settings: dict[str, Any] = dict(read_file(own / config.ADAPTER_FILE_NAME, known=config.ADAPTER_SETTINGS))
+    settings: dict[str, Any] = dict(
+        read_file(own / config.ADAPTER_SETTINGS_FILE, known=config.adapter_settings())
+    )
     assert config.configure() == Config(**settings)
     assert config.configure(shots=3) == replace(Config(**settings), shots=3)
     assert config.configure(adapter="none", shots=3) == Config(adapter="none", shots=3)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag.config import MODEL, PARALLEL, Config, adapter_of
+from dirag.config import MODEL, PARALLEL, Config, adapter_of, options
 from dirag.errors import UsageError
 from dirag.files import fingerprint
 from dirag.files.artifacts import locate
@@ -61,8 +61,8 @@ def _cache_store(config: Config) -> CacheStore | None:
 
 def request_identity(config: Config) -> dict[str, str]:
     """Everything but the prompt that decides what the engine answers, on this machine."""
-    options = ("backend", "base_url", "api", "dialect", "engine_options")
-    told = {name: str(getattr(config, name)) for name in options} | fingerprint.versions("dirag")
+    told = {name: str(getattr(config, name)) for name, shown in options().items() if shown.engine}
+    told |= fingerprint.versions("dirag")
     here = {"processor": fingerprint.processor()} if config.backend in ENGINES else {}
     return told | engine_identity(config) | here
 

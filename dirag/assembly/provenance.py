@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from dirag.assembly.engines import engine_identity
 from dirag.assembly.sources import pool
-from dirag.config import Config
+from dirag.config import Config, options
 from dirag.examples import selection
 from dirag.files import fingerprint
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
 from dirag.prompting.builder import sources
 
-#: Options that change how a run goes, not what it says.
-OPERATION = (
-    *("threads", "parallel", "offline", "record", "cache", "cache_size"),
-    *("timeout", "retries", "key_env", "base_url"),
-)
 #: What retrieval and linking are made of.
 RETRIEVAL = (
     "faiss-cpu",
@@ -34,7 +27,9 @@ RETRIEVAL = (
 def provenance(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
     """Everything that decides the records of a run, by the name under which a user knows it."""
     told = {
-        f"--{name.replace('_', '-')}": str(v) for name, v in asdict(config).items() if name not in OPERATION
+        f"--{name.replace('_', '-')}": str(getattr(config, name))
+        for name, shown in options().items()
+        if shown.decides
     }
     told |= fingerprint.versions("dirag", *RETRIEVAL)
     if base is not None:

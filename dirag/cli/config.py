@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from dirag.cli.options import config_of, config_options, flag, variable
-from dirag.config import ADAPTER_FILE_NAME, adapter_of, options
+from dirag.config import ADAPTER_SETTINGS_FILE, adapter_of, options
 
 
 @click.command(short_help="Print the settings in force, and from where.")
@@ -36,7 +36,7 @@ def config(**values: Any) -> None:
         source = ctx.get_parameter_source(name)
         origin = variable(name) if source is ParameterSource.ENVIRONMENT else origins.get(source, "default")
         if made[name] != values[name]:
-            origin = f"{adapter}/{ADAPTER_FILE_NAME}"
+            origin = f"{adapter}/{ADAPTER_SETTINGS_FILE}"
         click.echo(f"{flag(name)[2:]} = {_toml(made[name])}  # {origin}")
 
 

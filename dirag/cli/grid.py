@@ -17,9 +17,6 @@ from dirag.cli.scores import head, row
 from dirag.config import Config, configured, options
 from dirag.errors import UsageError
 
-#: Options that go for a whole grid: how it runs, and which documents are drawn.
-_WHOLE = ("record", "cache", "cache_size", "parallel", "threads", "offline", "base_url", "key_env", "seed")
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -39,7 +36,7 @@ def cells(values: dict[str, Any]) -> list[Cell]:
     taken = {name: values.pop(name) for name in options()}
     varied = {name: value for name, value in taken.items() if isinstance(value, Values)}
     for name in varied:
-        if name in _WHOLE:
+        if not options()[name].varies:
             raise UsageError(
                 f"{flag(name)} has {len(varied[name])} values, and one run has one", hint="give one"
             )
@@ -106,7 +103,7 @@ def _finished(cell: Cell, folder: Path | None, documents: int) -> Mapping[str, A
         return None
     report: dict[str, Any] = orjson.loads((folder / "report.json").read_bytes())
     now = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(cell.config).items()}
-    names = [name for name in now if name not in ("pool", "types", *_WHOLE)]
+    names = [name for name in now if options()[name].decides and name not in ("pool", "types")]
     if other := next((name for name in names if report["config"].get(name) != now[name]), None):
         raise UsageError(
             f"{folder} was made with {flag(other)} {report['config'].get(other)}, not {now[other]}",

@@ -145,9 +145,10 @@ def config_options(command: F) -> F:
     return _with_options(command, lambda plain: plain)
 
 
-def config_options_but(*others: str) -> Callable[[F], F]:
-    """Adds the options of ``Config`` but these, which keep their defaults."""
-    return lambda command: _with_options(command, lambda plain: plain, others)
+def training_options(command: F) -> F:
+    """Adds the options of ``Config`` that say something about training; the others keep their defaults."""
+    others = [name for name, shown in options().items() if not shown.training]
+    return _with_options(command, lambda plain: plain, others)
 
 
 def several_config_options(command: F) -> F:

@@ -13,6 +13,7 @@ import click
 from dirag.cli.runs import report_of, runs_in, types_of_both
 from dirag.cli.scores import head, row
 from dirag.cli.tag import writing
+from dirag.config import options
 from dirag.errors import DiragError
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ def _page(
 ) -> None:
     """Write the page of runs of one gold standard, by the names that they have on it."""
     from dirag import formats
-    from dirag.assembly import provenance
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
 
@@ -84,7 +84,8 @@ def _page(
         analyses.append(analyse(name, gold, predicted, report=about, types=types, novelty=novelty))
     for note in notes:
         click.echo(f"dirag: {note}", err=True)
-    made = page(analyses, gold, types=types, operation=provenance.OPERATION, notes=tuple(notes))
+    operation = {name for name, shown in options().items() if not shown.decides}
+    made = page(analyses, gold, types=types, operation=operation, notes=tuple(notes))
     with writing(output):
         output.write_text(made, encoding="utf-8")
     size = output.stat().st_size / 1e6

@@ -14,16 +14,11 @@ from typing import Any, TypeVar
 
 import click
 
-from dirag.cli.options import Names, config_of, config_options_but, hand_down
+from dirag.cli.options import Names, config_of, hand_down, training_options
 from dirag.training.adapter.course import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The options of a run that say nothing about training for it.
-_OTHER = (
-    *("tagger", "adapter", "engine_options", "pool", "retrieval", "samples", "temperature", "min_score"),
-    *("base_url", "key_env", "api", "dialect", "timeout", "retries", "record", "cache", "cache_size"),
-)
 _DEFAULT = Settings()
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=1)
@@ -162,7 +157,7 @@ def silver(
 @_number("patience", _COUNT, "Validations without gain that end it.")
 @click.option("--resume", is_flag=True, help="Go on where a run that was stopped or killed was.")
 @click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
-@config_options_but(*_OTHER)
+@training_options
 def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """Fit a LoRA adapter of a language model to annotated corpora, for the run that other options describe.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from dirag.assembly import engines
 from dirag.assembly.engines import ADAPTER_FILE
-from dirag.config import ADAPTER_FILE_NAME, ADAPTER_SETTINGS, Config
+from dirag.config import ADAPTER_SETTINGS_FILE, Config, adapter_settings
 from dirag.errors import UsageError
 from dirag.files import fingerprint, paths
 from dirag.training.adapter import card, conversion, model, validation
@@ -135,12 +135,14 @@ def _write(folder: Path, adapted: Adapted, made: Made) -> None:
     tensors = adapted.tensors()
     about = {name: _plain(value) for name, value in adapted.config.to_dict().items()}
     about |= {"base_model_name_or_path": made.recipe.model, "inference_mode": True}
-    parts = {name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE, ADAPTER_FILE_NAME)}
+    parts = {
+        name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE, ADAPTER_SETTINGS_FILE)
+    }
     parts[_CONFIG].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
     save_file(tensors, parts[_WEIGHTS], metadata={"format": "pt"})
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     conversion.write(parts[ADAPTER_FILE], arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
-    parts[ADAPTER_FILE_NAME].write_text("".join(_settings(made.recipe.config)), "utf-8")
+    parts[ADAPTER_SETTINGS_FILE].write_text("".join(_settings(made.recipe.config)), "utf-8")
     for name, part in parts.items():
         part.replace(folder / name)
 
@@ -150,7 +152,7 @@ def _settings(config: Config) -> Iterator[str]:
     words = Path(config.prompt).expanduser()
     prompt = str(words.resolve()) if words.is_file() else config.prompt
     bare = replace(config, shots=0, concepts=0, prompt=prompt)
-    for name in ADAPTER_SETTINGS:
+    for name in adapter_settings():
         yield f"{name.replace('_', '-')} = {json.dumps(getattr(bare, name))}\n"
 
 
