@@ -16,7 +16,8 @@ from dirag.assembly import engines, tagging
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
 from dirag.examples import selection
-from dirag.taggers.llm import Thresholds
+from dirag.examples.pool import Pool
+from dirag.taggers.weighing import Thresholds
 
 KNOWN = list(options())
 
@@ -68,7 +69,8 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
 
 
 def test_thresholds_are_those_of_the_tagger() -> None:
-    assert tagging.thresholds(Config()) == Thresholds()
+    weigher = tagging.weigher(Config(), (), base=None, examples=Pool.from_documents([]))
+    assert weigher.thresholds == Thresholds()
 
 
 @pytest.mark.parametrize(

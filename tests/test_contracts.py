@@ -129,7 +129,7 @@ def llm() -> LlmTagger:
     template = load_template("mentions")
     count = engine.count_tokens
     builder = PromptBuilder(template, made, TYPES, context=engine.context, count_tokens=count)
-    return LlmTagger(engine, builder, None, shots=0)
+    return LlmTagger(engine, builder)
 
 
 @pytest.mark.parametrize("name", sorted(config.TAGGERS))

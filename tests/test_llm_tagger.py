@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,16 +16,21 @@ from scripted import Scripted
 
 from dirag import answers
 from dirag.answers.candidates import CandidateList
-from dirag.data import Completion, Concept, Document, Entity, Hit, Mention, Prompt, Segment, Tagging, Token
+from dirag.data import Completion, Concept, Document, Entity, Hit, Issue, Prompt, Segment, Tagging, Usage
+from dirag.prompting.augmentation import CHUNK, Augmenter
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.prompting.concept_lines import Retriever
 from dirag.taggers.known_names import NameStatistics
-from dirag.taggers.llm import CHUNK, LlmTagger, Thresholds, scored
-from dirag.taggers.voting import SINGLE, Sampling
+from dirag.taggers.llm import LlmTagger
+from dirag.taggers.scores import add_scores
+from dirag.taggers.voting import SINGLE, Sampling, elect
+from dirag.taggers.weighing import Thresholds, Weigher
+from dirag.text.align import place
 
 TYPES = ("disease", "gene")
 THRESHOLDS = Thresholds(confidence=0.7, backing=0.2, adding=0.6)
 BELIEVING = Thresholds(confidence=0.0)
+BELIEVER = Weigher(thresholds=BELIEVING)
 
 
 def builder(engine: Scripted, answer: str = "mentions") -> PromptBuilder:
@@ -39,7 +45,7 @@ def tag(
 ) -> list[Tagging]:
     engine = Scripted(written)
     statistics = NameStatistics(pool) if pool else None
-    tagger = LlmTagger(engine, builder(engine), None, shots=0, statistics=statistics, thresholds=thresholds)
+    tagger = LlmTagger(engine, builder(engine), weigher=Weigher(statistics, thresholds))
     return list(tagger.tag(Segment(0, text) for text in texts))
 
 
@@ -85,7 +91,7 @@ def test_a_failed_request_is_an_issue_of_its_segment_only() -> None:
 
 def test_an_answer_that_was_cut_is_told_and_its_whole_mentions_stay() -> None:
     engine = Scripted({TEXT: "BRCA1 (gene); colon cancer (disease)"}, cut=5)
-    [tagging] = LlmTagger(engine, builder(engine), None, shots=0).tag([Segment(0, TEXT)])
+    [tagging] = LlmTagger(engine, builder(engine)).tag([Segment(0, TEXT)])
     assert ("BRCA1", "gene", 0) in found(tagging)
     assert "truncated" in [issue.code for issue in tagging.issues]
 
@@ -93,7 +99,7 @@ def test_an_answer_that_was_cut_is_told_and_its_whole_mentions_stay() -> None:
 def test_a_text_that_does_not_fit_is_an_issue_and_sends_nothing() -> None:
     engine = Scripted({TEXT: "gout (disease)"}, context=60)
     long = "word " * 200
-    tagger = LlmTagger(engine, builder(engine), None, shots=0)
+    tagger = LlmTagger(engine, builder(engine))
     [first, second] = tagger.tag([Segment(0, long), Segment(1000, TEXT)])
     assert [issue.code for issue in first.issues] == ["truncated"]
     assert found(second) == [("gout", "disease", 28)]
@@ -102,7 +108,7 @@ def test_a_text_that_does_not_fit_is_an_issue_and_sends_nothing() -> None:
 
 def test_closing_closes_the_engine() -> None:
     engine = Scripted({})
-    LlmTagger(engine, builder(engine), None, shots=0).close()
+    LlmTagger(engine, builder(engine)).close()
     assert engine.closed == 1
 
 
@@ -176,7 +182,7 @@ class Fixed:
 def test_examples_and_concepts_stand_in_the_prompt() -> None:
     engine, fixed = Scripted({TEXT: "none"}), Fixed()
     retriever = Retriever(fixed, limit=1, matches=["exact"])
-    tagger = LlmTagger(engine, builder(engine), fixed, shots=1, retriever=retriever)
+    tagger = LlmTagger(engine, builder(engine), augmenter=Augmenter(fixed, 1, retriever))
     list(tagger.tag([Segment(0, TEXT)]))
     [prompt] = engine.prompts
     assert "Sentence: Three had asthma.\nEntities: asthma (disease)\n" in prompt.text
@@ -225,11 +231,9 @@ def asking(engine: Asking, selector: Fixed | None = None, sampling: Sampling = S
     return LlmTagger(
         engine,
         made,
-        selector,
-        shots=1,
-        retriever=retriever,
+        augmenter=Augmenter(selector, 1, retriever),
         candidates=first,
-        thresholds=BELIEVING,
+        weigher=BELIEVER,
         sampling=sampling,
     )
 
@@ -312,7 +316,7 @@ def test_segments_are_read_and_examples_chosen_by_the_chunk() -> None:
             yield Segment(0, TEXT)
 
     engine, fixed = Scripted({TEXT: "none"}), Fixed()
-    tagger = LlmTagger(engine, builder(engine), fixed, shots=1)
+    tagger = LlmTagger(engine, builder(engine), augmenter=Augmenter(fixed, 1))
     assert len(list(islice(tagger.tag(endless()), CHUNK + 1))) == CHUNK + 1
     assert read == 2 * CHUNK
     assert [len(asked) for asked in fixed.asked] == [CHUNK, CHUNK]
@@ -320,7 +324,7 @@ def test_segments_are_read_and_examples_chosen_by_the_chunk() -> None:
 
 def test_segments_without_a_prompt_keep_their_places() -> None:
     engine = Scripted({TEXT: "gout (disease)"}, context=60)
-    tagger = LlmTagger(engine, builder(engine), None, shots=0)
+    tagger = LlmTagger(engine, builder(engine))
     huge = "word " * 100
     taggings = list(tagger.tag(Segment(0, text) for text in (huge, huge, TEXT, huge, TEXT, huge)))
     assert [[issue.code for issue in tagging.issues] for tagging in taggings] == [
@@ -341,7 +345,7 @@ def test_an_answer_that_ignored_its_constraint_is_read_and_told() -> None:
             return replace(super()._complete(prompt), detail="did not obey")
 
     engine = Ignoring({TEXT: "gout (disease); asthma (disease)"})
-    [tagging] = LlmTagger(engine, builder(engine), None, shots=0).tag([Segment(0, TEXT)])
+    [tagging] = LlmTagger(engine, builder(engine)).tag([Segment(0, TEXT)])
     assert found(tagging) == [("gout", "disease", 28)]
     assert [issue.code for issue in tagging.issues] == ["unconstrained", "invented"]
 
@@ -363,7 +367,7 @@ def test_samples_vote() -> None:
         "gout (disease)", "gout? (disease); BRCA1 (gene)", "", "colon cancer (gene); asthma (gene)"
     )
     sampling = Sampling(4, 0.8, seed=3)
-    tagger = LlmTagger(engine, builder(engine), None, shots=0, thresholds=BELIEVING, sampling=sampling)
+    tagger = LlmTagger(engine, builder(engine), weigher=BELIEVER, sampling=sampling)
     [tagging] = tagger.tag([Segment(0, TEXT)])
     assert found(tagging) == [("gout", "disease", 28)]
     assert tagging.entities[0].score == pytest.approx((0.99 + 0.5) / 3)
@@ -376,7 +380,7 @@ def test_samples_stay_with_their_segments() -> None:
     """Also beside segments that are never asked for, and whatever the order of segments."""
     engine = Drawing(*["gout (disease)"] * 3, *["BRCA1 (gene)"] * 3)
     sampling = Sampling(3)
-    tagger = LlmTagger(engine, builder(engine), None, shots=0, thresholds=BELIEVING, sampling=sampling)
+    tagger = LlmTagger(engine, builder(engine), weigher=BELIEVER, sampling=sampling)
     huge = "word " * 5000
     taggings = list(tagger.tag(Segment(0, text) for text in (huge, TEXT, huge, TEXT, huge)))
     assert [len(tagging.issues) for tagging in taggings] == [1, 0, 1, 0, 1]
@@ -411,10 +415,118 @@ def test_the_laws_of_a_tagger_whatever_the_engine_writes(pairs: list[tuple[str, 
     assert [tagging.entities for tagging in twice] == believed  # whatever the candidates were
 
 
-def test_scores_of_repeats_and_of_what_is_spelled_otherwise() -> None:
-    made = answers.make("mentions", TYPES)
-    tokens = tuple(Token(text, math.log(p)) for text, p in [(" a", 0.5), ("; ", 0.9), ("a", 0.8), (" ", 0.7)])
-    mentions = [Mention("a", "gene"), Mention("a", "gene"), Mention("other", "gene")]
-    result = scored(mentions, Completion(" a; a ", tokens), made)
-    assert [mention.score for mention in result] == [pytest.approx(0.5), pytest.approx(0.8), None]
-    assert [mention.score for mention in scored(mentions, Completion("a; a"), made)] == [None] * 3
+# -- the whole against one that takes a segment at a time ------------------------------------------------
+
+
+class Varying(Scripted):
+    """Reads ``ahead`` prompts; which answer it gives, cut where and failing when, follows from the prompt."""
+
+    def __init__(self, answers: Sequence[str], *, ahead: int, context: int) -> None:
+        super().__init__({}, context=context)
+        self._given, self._ahead = answers, ahead
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
+        source = iter(prompts)
+        flying = deque(islice(source, self._ahead))
+        while flying:
+            yield self._complete(flying.popleft())
+            flying.extend(islice(source, self._ahead - len(flying)))
+
+    def _complete(self, prompt: Prompt) -> Completion:
+        chance = random.Random(f"{prompt.text} {prompt.seed}")
+        sentence = prompt.text.rpartition("Sentence: ")[2].rpartition("\n")[0]
+        self._answers = {sentence: chance.choice(self._given)} if chance.random() < 0.8 else {}
+        self._cut = chance.choice([None, None, 1, 2, 4])
+        detail = chance.choice(["", "", "did not obey"])
+        completion = super()._complete(prompt)
+        return completion if completion.finish == "failed" else replace(completion, detail=detail)
+
+
+class Shifting(Fixed):
+    """Selects other examples for other texts."""
+
+    def select(self, texts: Sequence[str], *, k: int) -> list[list[Document]]:
+        both = [pooled("Three had asthma.", "asthma"), pooled("None had it.")]
+        return [both[len(text) % 2 :][:k] for text in texts]
+
+
+def one_by_one(
+    engine: Varying,
+    texts: Sequence[str],
+    builders: Sequence[PromptBuilder],
+    augmenter: Augmenter,
+    weigher: Weigher,
+    sampling: Sampling,
+) -> list[Tagging]:
+    """Takes each segment through select, retrieve, build, generate, parse and weigh before the next."""
+    taggings = []
+    for text in texts:
+        assert augmenter.selector is not None
+        assert augmenter.retriever is not None
+        [examples] = augmenter.selector.select([text], k=augmenter.shots)
+        concepts = augmenter.retriever.named(text) if len(builders) == 1 else []
+        entities: list[Entity] = []
+        issues, usage = [], Usage()
+        for number, made in enumerate(builders):
+            last = number == len(builders) - 1
+            prompt, problems = made.build(text, examples=examples, concepts=concepts)
+            ballots = []
+            for sample in (sampling if last else SINGLE).prompts(prompt) if prompt else ():
+                [completion] = engine.generate([sample])
+                usage += replace(completion.usage, requests=1)
+                if completion.finish == "failed":
+                    problems.append(Issue("failed", "", completion.detail))
+                    continue
+                mentions, unread = made.answer.parse(text, completion.text)
+                problems += unread
+                if completion.detail:
+                    problems.append(Issue("unconstrained", "", completion.detail))
+                if completion.finish == "length":
+                    problems.append(Issue("truncated", "", "the answer ended at its token limit"))
+                    if mentions and completion.text.endswith(mentions[-1].text):
+                        mentions.pop()
+                placed, lost = place(text, add_scores(mentions, completion, opening=made.answer.opening))
+                problems += lost
+                ballots.append(weigher.weigh(text, placed) if last else placed)
+            entities = elect(ballots)
+            prefix = "" if last else "candidates: "
+            issues += [replace(issue, detail=prefix + issue.detail) for issue in problems]
+            concepts = augmenter.retriever.candidates(text, [(e.start, e.end) for e in entities])
+        taggings.append(Tagging(tuple(entities), tuple(issues), usage))
+    return taggings
+
+
+ANSWER = st.sampled_from(["gout", "none", "gout (disease); asthma (gene)", "a b? (gene)", "a b; a b (gene)"])
+PIECE = st.sampled_from(["gout ", "asthma ", "a b ", "c ", "word " * 40])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.lists(PIECE, min_size=1, max_size=4).map("".join), max_size=6),
+    st.lists(ANSWER, min_size=1, max_size=4),
+    st.integers(1, 7),
+    st.sampled_from([1, 3]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_tagger_gives_what_one_segment_at_a_time_gives(
+    texts: list[str], written: list[str], ahead: int, samples: int, asks: bool, weighed: bool
+) -> None:
+    engine = Varying(written, ahead=ahead, context=100)
+    made = builder(engine)
+    first = replace(made, template=load_template("candidates"), answer=CandidateList())
+    pool = [pooled("a b is one", "a b", "gene"), pooled("Gout, gout", "gout"), pooled("of gout")]
+    weigher = Weigher(NameStatistics(pool) if weighed else None, THRESHOLDS)
+    augmenter = Augmenter(Shifting(), 1, Retriever(Fixed(), limit=8, matches=["exact"]))
+    sampling = Sampling(samples)
+    tagger = LlmTagger(
+        engine,
+        made,
+        augmenter=augmenter,
+        candidates=first if asks else None,
+        weigher=weigher,
+        sampling=sampling,
+    )
+    taggings = list(tagger.tag(Segment(0, text) for text in texts))
+    builders = (first, made) if asks else (made,)
+    assert taggings == one_by_one(engine, texts, builders, augmenter, weigher, sampling)

@@ -143,7 +143,7 @@ def test_a_server_that_fails_every_tenth_call_loses_and_doubles_nothing() -> Non
         builder = PromptBuilder(
             load_template("mentions"), answer, ("disease",), backend.context, backend.count_tokens
         )
-        results = list(tag(documents, LlmTagger(backend, builder, None, shots=0)))
+        results = list(tag(documents, LlmTagger(backend, builder)))
         assert set(server.met) == set(FAULTS)
         assert 150 < len(server.met) < 350
     assert [result.document for result in results] == documents

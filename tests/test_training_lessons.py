@@ -22,6 +22,7 @@ from dirag.examples.pool import Pool
 from dirag.formats import jsonl
 from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
+from dirag.prompting.augmentation import Augmenter
 from dirag.taggers.llm import LlmTagger
 from dirag.training.adapter import batches, validation
 from dirag.training.adapter.batches import Position, Row
@@ -91,9 +92,9 @@ def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: Lessons, base: Knowl
         tagger = LlmTagger(
             engine,
             tagging.builder(config, task.types, context=engine.context, count=len),
-            tagging.selector(config, pool),
-            shots=config.shots,
-            retriever=tagging.retriever(config, task.types, base),
+            augmenter=Augmenter(
+                tagging.selector(config, pool), config.shots, tagging.retriever(config, task.types, base)
+            ),
         )
         list(tagger.tag([Segment(0, task.document.text)]))
         [prompt] = engine.prompts

@@ -17,13 +17,15 @@ from dirag.errors import PromptError, UsageError
 from dirag.examples import selection
 from dirag.examples.pool import Pool
 from dirag.knowledge.base import KnowledgeBase
+from dirag.prompting.augmentation import Augmenter
 from dirag.prompting.builder import PromptBuilder, load_template, prompt_file
 from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import ExampleSelector, Index, Tagger
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.known_names import NameStatistics
-from dirag.taggers.llm import LlmTagger, Thresholds
+from dirag.taggers.llm import LlmTagger
 from dirag.taggers.voting import Sampling
+from dirag.taggers.weighing import Thresholds, Weigher
 
 
 def selector(config: Config, examples: Pool, index: Index | None = None) -> ExampleSelector | None:
@@ -92,43 +94,45 @@ def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) 
     return Retriever(base.index_for(types, how=matches, threshold=0.0), limit=number, matches=matches)
 
 
+def augmenter(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool
+) -> Augmenter:
+    """Opens what selects the examples and retrieves the concepts of a run's prompts."""
+    concepts = retriever(config, types, base)  # refuses options before the selector's encoder is loaded
+    index = base.index_for(types) if base else None
+    return Augmenter(selector(config, examples, index), config.shots, concepts)
+
+
 def tagger(
     config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None = None
 ) -> Tagger:
     """The tagger of a run; ``base`` is its knowledge base, ``examples`` stand in for those of ``pool``."""
-    index = base.index_for(types) if base else None
     if config.tagger == "dictionary":
-        if base is None or index is None:
+        if base is None:
             raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
         _check_types(base, types)
-        return DictionaryTagger(index, types)
+        return DictionaryTagger(base.index_for(types), types)
     examples = (examples or pool(config)).restricted(types)
-    retrieving = retriever(config, types, base)
+    prompting = augmenter(config, types, base=base, examples=examples)
     engine = engines.backend(config)
     made = builder(config, types, context=engine.context, count=engine.count_tokens)
     return LlmTagger(
         engine,
         made,
-        selector(config, examples, index),
-        shots=config.shots,
-        retriever=retrieving,
+        augmenter=prompting,
         candidates=candidates(config, made),
-        statistics=name_statistics(config, types, examples, index),
-        thresholds=thresholds(config),
+        weigher=weigher(config, types, base=base, examples=examples),
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )
 
 
-def thresholds(config: Config) -> Thresholds:
-    return Thresholds(confidence=config.confidence, adding=config.known)
-
-
-def name_statistics(
-    config: Config, types: Sequence[str], examples: Pool, index: Index | None
-) -> NameStatistics | None:
-    """What is known of names from a pool and from the knowledge base; None where it is switched off."""
-    names = partial(_named, DictionaryTagger(index, types)) if index else None
-    return NameStatistics(examples.examples, names=names) if config.lexicon else None
+def weigher(config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool) -> Weigher:
+    """Counts the names of a pool and of the knowledge base against which answers are weighed."""
+    thresholds = Thresholds(confidence=config.confidence, adding=config.known)
+    if not config.lexicon:
+        return Weigher(thresholds=thresholds)
+    names = partial(_named, DictionaryTagger(base.index_for(types), types)) if base else None
+    return Weigher(NameStatistics(examples.examples, names=names), thresholds)
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:

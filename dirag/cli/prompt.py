@@ -31,18 +31,17 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
 
     config = config_of(values)
     types = sources.types_of(config)
-    pieces = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
+    texts = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = sources.pool(config).restricted(types)
     base = sources.knowledge_base(config) if sources.reads_base(replace(config, lexicon=False)) else None
-    selector = tagging.selector(config, examples, base.index_for(types) if base else None)
-    chosen = selector.select(pieces, k=config.shots) if selector else [[] for _ in pieces]
-    retriever = tagging.retriever(config, types, base)
+    augmenter = tagging.augmenter(config, types, base=base, examples=examples)
     builder = tagging.builder(config, types, context=sys.maxsize, count=len)
     candidates = tagging.candidates(config, builder)
-    for piece, shots in zip(pieces, chosen, strict=True):
-        hits = retriever.named(piece) if retriever and not candidates else []
-        for each in (candidates, builder) if candidates else (builder,):
-            built, issues = each.build(piece, examples=shots, concepts=hits)
+    for content in augmenter.augment(texts, concepts=candidates is None):
+        for round_builder in (candidates, builder) if candidates else (builder,):
+            built, issues = round_builder.build(
+                content.text, examples=content.examples, concepts=content.concepts
+            )
             if built is None:
                 raise PromptError(issues[0].detail)
             click.echo(built.text)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from dirag.taggers.llm import Thresholds
+from dirag.taggers.weighing import Thresholds
 
 Entities = dict[tuple[int, int, str], float]
 

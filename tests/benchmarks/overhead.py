@@ -26,6 +26,7 @@ from dirag.examples import selection
 from dirag.examples.pool import Pool
 from dirag.formats import read
 from dirag.pipeline import tag
+from dirag.prompting.augmentation import Augmenter
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
 
@@ -55,7 +56,7 @@ def measure(args: argparse.Namespace, documents: Sequence[Document], pool: Pool)
     prompts: list[Prompt] = [prompt for prompt in built if prompt is not None]
     tokens = [{"prompt_token_ids": engine._reader.encode(prompt.text)} for prompt in prompts]
     params = [parameters(prompt, most=prompt.max_tokens, top=0) for prompt in prompts]
-    tagger = LlmTagger(engine, builder, selector, shots=args.shots)
+    tagger = LlmTagger(engine, builder, augmenter=Augmenter(selector, args.shots))
     segments = [Segment(0, document.text, number) for number, document in enumerate(documents)]
     runs: dict[str, Callable[[], object]] = {
         "bare": lambda: llm.generate(tokens, params, use_tqdm=False),

@@ -32,6 +32,7 @@ from dirag.backends.http.remote import Remote
 from dirag.data import Document, Prompt
 from dirag.examples import builtin
 from dirag.pipeline import tag
+from dirag.prompting.augmentation import Augmenter
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
 
@@ -101,7 +102,7 @@ def measure(args: argparse.Namespace, url: str, key: str | None) -> None:
         built = [builder.build(document.text, examples=examples[:SHOTS])[0] for document in documents]
         prompts = [prompt for prompt in built if prompt is not None]
         bodies = [spelled(engine, prompt) for prompt in prompts]
-        tagger = LlmTagger(engine, builder, Fixed(examples), shots=SHOTS)
+        tagger = LlmTagger(engine, builder, augmenter=Augmenter(Fixed(examples), SHOTS))
         path = engine._client.address.api + wording.PATHS["completions"]
         runs: dict[str, Callable[[], object]] = {
             "bare client": lambda: bare(url, path, bodies, key=key, parallel=args.parallel),

@@ -25,8 +25,8 @@ from dirag.examples.selection import comparison_form
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
 from dirag.pipeline import tag
-from dirag.taggers.known_names import NameStatistics
 from dirag.taggers.llm import LlmTagger
+from dirag.taggers.weighing import Weigher
 from dirag.training.adapter.lessons import Corpus
 
 
@@ -37,7 +37,7 @@ class HeldOut:
     name: str
     sentences: tuple[Document, ...]
     types: tuple[str, ...]
-    statistics: NameStatistics | None
+    weigher: Weigher
 
 
 def tested(
@@ -84,9 +84,8 @@ def held_out(
         fresh = [restrict(s, types) for s in devel.examples if comparison_form(s.text) not in seen]
         sentences = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
         examples = corpus.pool.restricted(types)
-        index = base.index_for(types) if base else None
-        statistics = tagging.name_statistics(config, types, examples, index)
-        yield HeldOut(dataset.name, sentences, types, statistics)
+        weigher = tagging.weigher(config, types, base=base, examples=examples)
+        yield HeldOut(dataset.name, sentences, types, weigher)
 
 
 def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -> Dataset | str:
@@ -101,13 +100,11 @@ def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -
 def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
     """The strict micro F1 on each corpus with the adapter of a folder."""
     config = replace(config, adapter=str(adapter), shots=0, concepts=0)
-    thresholds, found = tagging.thresholds(config), {}
+    found = {}
     with closing(engines.backend(config)) as engine:
         for each in held:
             builder = tagging.builder(config, each.types, context=engine.context, count=engine.count_tokens)
-            tagger = LlmTagger(
-                engine, builder, None, shots=0, statistics=each.statistics, thresholds=thresholds
-            )
+            tagger = LlmTagger(engine, builder, weigher=each.weigher)
             bare = (replace(sentence, entities=()) for sentence in each.sentences)
             results = tag(bare, tagger, as_sentences=True)
             predicted = (replace(result.document, entities=result.entities) for result in results)
