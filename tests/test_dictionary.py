@@ -243,7 +243,7 @@ def test_rules_can_come_from_a_file_of_ones_own(tmp_path: Path, index: Lookup) -
 def test_development_abstracts_are_tagged_as_well_as_measured(tmp_path: Path, shared_data: Path) -> None:
     texts, gold = read_corpus(shared_data / "corpora/ncbi-disease/NCBIdevelopset_corpus.txt")
     medic = shared_data / "vocab/medic/medic_06Jul2012.txt"
-    base.build([base.Vocabulary(medic, "medic")], tmp_path / "kb")
+    base.build([base.VocabularySource(medic, "medic")], tmp_path / "kb")
     tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"])
     found = tagger.tag(Segment(0, text, number) for number, text in enumerate(texts))
     predicted = {(n, e.start, e.end) for n, tagging in enumerate(found) for e in tagging.entities}

@@ -40,8 +40,8 @@ def made(folder: Path, vectors: NDArray[np.float32], *, budget: int = dense.BUDG
     order = np.random.default_rng(3).permutation(len(vectors))
     embedder = HashEmbedder(dimension=vectors.shape[1])
     kept = vectors.astype(np.float16)[order]
-    about = dense.build(kept, order, folder, embedder=embedder, opened_as="hash", budget=budget)
-    return dense.open(folder, about, embedder)
+    info = dense.build(kept, order, folder, embedder=embedder, opened_as="hash", budget=budget)
+    return dense.open_index(folder, info, embedder)
 
 
 def test_flat_search_is_brute_force(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_flat_search_is_brute_force(tmp_path: Path) -> None:
     index = made(tmp_path, vectors)
     keys, cosines = index.search(queries, limit=7)
     every = queries @ vectors.astype(np.float16).astype(np.float32).T
-    assert index.about.kind == "flat"
+    assert index.info.kind == "flat"
     np.testing.assert_allclose(cosines, -np.sort(-every, axis=1)[:, :7], atol=1e-4)
     np.testing.assert_allclose(np.take_along_axis(every, keys, axis=1), cosines, atol=1e-4)
     np.testing.assert_allclose(
@@ -65,9 +65,9 @@ def test_other_kinds_find_nearly_all_and_say_how_much(
     monkeypatch.setattr(dense, "_FLAT", 100)
     vectors, queries = unit(2000), unit(50, seed=1)
     index = made(tmp_path, vectors, budget=budget)
-    assert index.about.kind == kind
-    assert index.about.recall >= 0.95
-    assert index.about.sample == 256
+    assert index.info.kind == kind
+    assert index.info.recall >= 0.95
+    assert index.info.sample == 256
     keys, cosines = index.search(queries, limit=5)
     every = queries @ vectors.T
     assert (cosines >= -np.sort(-every, axis=1)[:, 4:5] - 1e-3).mean() >= 0.9
@@ -161,22 +161,24 @@ TABLE = "".join(f"{c.id}\t{c.name}\t{'|'.join(c.synonyms)}\t{'|'.join(c.semantic
 def kb(tmp_path: Path) -> base.KnowledgeBase:
     table = tmp_path / "table.tsv"
     table.write_text(f"id\tname\tsynonyms\ttypes\n{TABLE}", encoding="utf-8")
-    base.build([base.Vocabulary(table, "table")], tmp_path / "kb", encoder="hash")
+    base.build([base.VocabularySource(table, "table")], tmp_path / "kb", encoder="hash")
     return base.KnowledgeBase(tmp_path / "kb")
 
 
 def test_a_base_with_an_encoder_finds_by_meaning(kb: base.KnowledgeBase, tmp_path: Path) -> None:
-    assert kb.meaning is not None
-    assert (kb.manifest.encoder, kb.meaning.kind, kb.meaning.names) == (
+    assert kb.dense_info is not None
+    assert (kb.manifest.encoder, kb.dense_info.kind, kb.dense_info.names) == (
         HashEmbedder().name,
         "flat",
         kb.manifest.keys,
     )
-    index = kb.index_for(how=["dense"], threshold=0.0)
+    index = kb.index_for(matches=["dense"], threshold=0.0)
     (hits,) = index.lookup(["inflamed lungs"], k=2)
     assert (hits[0].concept.id, hits[0].match) == ("Y:1", "dense")
     assert not list(tmp_path.glob(".kb.*"))
-    assert kb.index_for(["disease"], how=["dense"], threshold=0.0, sources=["none"]).lookup(["lung"]) == [[]]
+    assert kb.index_for(["disease"], matches=["dense"], threshold=0.0, sources=["none"]).lookup(["lung"]) == [
+        []
+    ]
     kb.close()
 
 
@@ -207,25 +209,25 @@ def test_descendants_end_in_cycles_and_unknown_ids_are_refused(tmp_path: Path) -
 
 
 def test_another_encoder_is_refused_with_the_reason(kb: base.KnowledgeBase, tmp_path: Path) -> None:
-    about = dense.about(kb.manifest.extra)
-    assert about is not None
+    info = dense.read_info(kb.manifest.extra)
+    assert info is not None
     others: list[Embedder] = [HashEmbedder(dimension=8), Counting()]
     for other in others:
         with pytest.raises(KnowledgeError, match=r"built with the encoder hash@ngrams-1024 .*, not"):
-            dense.open(tmp_path / "kb", about, other)
-    assert dense.about({}) is None
+            dense.open_index(tmp_path / "kb", info, other)
+    assert dense.read_info({}) is None
 
 
 def test_a_damaged_index_is_refused(kb: base.KnowledgeBase, tmp_path: Path) -> None:
-    about = dense.about(kb.manifest.extra)
-    assert about is not None
+    info = dense.read_info(kb.manifest.extra)
+    assert info is not None
     path = tmp_path / "kb" / dense.INDEX
     data = path.read_bytes()
     for damaged in (data[: len(data) // 2], b"", b"none"):
         path.unlink()
         path.write_bytes(damaged)
         with pytest.raises(KnowledgeError, match="cannot read the dense index"):
-            dense.open(tmp_path / "kb", about, HashEmbedder())
+            dense.open_index(tmp_path / "kb", info, HashEmbedder())
 
 
 def test_a_base_without_vectors_loads_no_encoder(tmp_path: Path) -> None:

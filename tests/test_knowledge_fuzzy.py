@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
 from dirag.data import Concept
-from dirag.knowledge.index import fuzzy, spelling
-from dirag.knowledge.index.spelling import Spelling
+from dirag.knowledge.index import fuzzy, word_index
+from dirag.knowledge.index.word_index import ALIKE, SHORTEST, WordIndex
 from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
 
@@ -53,9 +53,9 @@ def strings(name: str, values: Sequence[str]) -> dict[str, bytes]:
     return {f"{name}.B": "".join(values).encode("utf-8"), f"{name}.q": starts.tobytes()}
 
 
-def spelled(words: Sequence[str]) -> Spelling:
-    built = {file: values.tobytes() for file, values in spelling.build(words).items()}
-    return Spelling(opener(built | strings("words", words)))
+def spelled(words: Sequence[str]) -> WordIndex:
+    built = {file: values.tobytes() for file, values in word_index.build(words).items()}
+    return WordIndex(opener(built | strings("words", words)))
 
 
 def indexed(keys: Sequence[str]) -> fuzzy.Fuzzy:
@@ -66,9 +66,11 @@ def indexed(keys: Sequence[str]) -> fuzzy.Fuzzy:
     for key in keys:
         flat.extend(number[word] for word in key.split(" "))
         starts.append(len(flat))
-    arrays = spelling.build(words) | fuzzy.build(np.asarray(starts), np.asarray(flat), vocabulary=len(words))
+    arrays = word_index.build(words) | fuzzy.build(
+        np.asarray(starts), np.asarray(flat), vocabulary=len(words)
+    )
     files = {file: values.tobytes() for file, values in arrays.items()}
-    return fuzzy.open(opener(files | strings("words", words) | strings("keys", keys)))
+    return fuzzy.Fuzzy(opener(files | strings("words", words) | strings("keys", keys)))
 
 
 @settings(deadline=None, max_examples=300)
@@ -80,8 +82,7 @@ def test_no_word_that_is_alike_is_overlooked(vocabulary: list[str], other: str, 
         expected = [
             (number, fuzz.ratio(word, name) / 100)
             for number, name in enumerate(words)
-            if word == name
-            or (min(len(word), len(name)) >= spelling.SHORTEST and fuzz.ratio(word, name) >= spelling.ALIKE)
+            if word == name or (min(len(word), len(name)) >= SHORTEST and fuzz.ratio(word, name) >= ALIKE)
         ]
         assert found.alike(word) == expected
 
@@ -163,7 +164,7 @@ def test_it_opens_from_a_knowledge_base(tmp_path: Path) -> None:
         [Concept("D:1", "Colorectal Carcinomas", ("Neoplasm, Breast", "+ -")), Concept("D:2", "?")], folder
     )
     store = Store(folder)
-    index = fuzzy.open(store.array)
+    index = fuzzy.Fuzzy(store.array)
     ((key, score),) = index.search("colorctal carcinoma", threshold=0.5, limit=1)
     assert store.key(key) == "colorectal carcinoma"
     assert 0.8 < score < 1

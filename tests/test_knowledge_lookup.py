@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from index_laws import check_index
 
 from dirag.data import Concept
-from dirag.knowledge.base import KnowledgeBase, Vocabulary, build
+from dirag.knowledge.base import KnowledgeBase, VocabularySource, build
 from dirag.knowledge.index.lookup import Lookup
 from dirag.knowledge.store import writer
 from dirag.text.normalise import is_acronym, key
@@ -175,7 +175,7 @@ def test_an_index_for_types_sees_only_their_concepts() -> None:
 def test_recall_on_real_mentions_is_not_below_what_was_measured(shared_data: Path) -> None:
     script = runpy.run_path(str(Path(__file__).parent / "benchmarks" / "linking.py"))
     with tempfile.TemporaryDirectory() as folder:
-        build([Vocabulary(script["medic"](shared_data), "medic")], Path(folder) / "kb")
+        build([VocabularySource(script["medic"](shared_data), "medic")], Path(folder) / "kb")
         kb = KnowledgeBase(Path(folder) / "kb")
         found = dict(script["evaluate"](kb, shared_data, "develop"))
         kb.close()

@@ -229,7 +229,7 @@ def use(folder: Path) -> None:
     for number in range(store.manifest.concepts):
         store.concept(number), store.parents(number), store.children(number)
     [store.alias(row) for row in range(store.manifest.names)]
-    near = fuzzy.open(store.array)
+    near = fuzzy.Fuzzy(store.array)
     for key in range(store.manifest.keys):
         store.trie.find(tuple(store.key(key).split(" ")))
         near.search(store.key(key) + " agu", threshold=0.0, limit=3)

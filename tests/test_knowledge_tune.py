@@ -100,8 +100,8 @@ def build(folder: Path, embedder: HashEmbedder | SentenceEncoder, opened_as: str
         store = Store(part)
         names = [store.alias(store.key_rows[key]) for key in range(store.manifest.keys)]
         vectors = embedder.embed(names).astype(np.float16)
-        about = dense.build(vectors, np.arange(len(names)), part, embedder=embedder, opened_as=opened_as)
-        return {"encoder": about.encoder, "dense": asdict(about)}
+        info = dense.build(vectors, np.arange(len(names)), part, embedder=embedder, opened_as=opened_as)
+        return {"encoder": info.encoder, "dense": asdict(info)}
 
     writer.write(concepts(seed), folder, extra=extra)  # type: ignore[arg-type]
     return folder
@@ -289,9 +289,9 @@ def test_the_recall_is_that_of_brute_force(tmp_path: Path, in_index: bool) -> No
     folder = build(tmp_path / "base", embedder, "hash", seed=3)
     store = Store(folder)
     lessons = synonyms.draw(store, hold_out=0.4, limit=None, seed=0)
-    about = dense.about(store.manifest.extra)
-    assert about is not None
-    index = dense.open(folder, about, embedder) if in_index else None
+    info = dense.read_info(store.manifest.extra)
+    assert info is not None
+    index = dense.open_index(folder, info, embedder) if in_index else None
     found = recall.measure(store, lessons, embedder, tmp_path / "output", index=index, progress=False)
     places = []
     keys = np.flatnonzero(lessons.searched).tolist()

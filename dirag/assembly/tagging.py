@@ -86,12 +86,12 @@ def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) 
         return None
     if base is None:
         raise UsageError(f"--concepts {number} needs a knowledge base", hint="leave out --kb none")
-    if "dense" in matches and base.meaning is None:
+    if "dense" in matches and base.dense_info is None:
         raise UsageError(
             f"--concept-matches {','.join(matches)} needs a knowledge base with vectors",
             hint="build it with dirag kb build --encoder, or leave out dense",
         )
-    return Retriever(base.index_for(types, how=matches, threshold=0.0), limit=number, matches=matches)
+    return Retriever(base.index_for(types, matches=matches, threshold=0.0), limit=number, matches=matches)
 
 
 def augmenter(

@@ -23,8 +23,8 @@ from dirag.files import artifacts, known
 
 if TYPE_CHECKING:
     from dirag.data import Hit
-    from dirag.knowledge.base import KnowledgeBase, Vocabulary
-    from dirag.knowledge.store.store import Manifest
+    from dirag.knowledge.base import KnowledgeBase, VocabularySource
+    from dirag.knowledge.store.store import BaseManifest
     from dirag.training.sentence_encoder.fitting import Precision
 
 _BATCH = 256
@@ -172,10 +172,10 @@ def search(
     from dirag.knowledge.index.lookup import EVERY
 
     opened = read_base(folder, offline=offline)
-    if how == "dense" and opened.meaning is None:
+    if how == "dense" and opened.dense_info is None:
         raise UsageError(f"{folder} was built without vectors", hint="build it with --dense")
     kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)
-    index = opened.index_for(types, sources=sources, under=under or (), how=kinds, threshold=0.0)
+    index = opened.index_for(types, sources=sources, under=under or (), matches=kinds, threshold=0.0)
     asked: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
     while batch := list(islice(asked, _BATCH)):
         for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):
@@ -240,21 +240,21 @@ def tune(
             click.echo(f"{name:<7} recall@1 {found.at1:.3f}, recall@5 {found.at5:.3f}")
 
 
-def _vocabulary(source: str, offline: bool) -> Vocabulary:
+def _vocabulary(source: str, offline: bool) -> VocabularySource:
     """The vocabulary of an argument: a known name, a path, or a path with the name that it shall have."""
-    from dirag.knowledge.base import Vocabulary
+    from dirag.knowledge.base import VocabularySource
 
     name, given, rest = source.partition("=")
     if source in known.every():
         licence = known.get(source).licence
-        return Vocabulary(artifacts.locate(source, offline=offline), source, licence)
+        return VocabularySource(artifacts.locate(source, offline=offline), source, licence)
     path = Path(rest if given and not Path(source).exists() else source).expanduser()
     if not path.exists():
         raise UsageError(f"no vocabulary {str(path)!r}", hint="give a file, a folder, or a known name")
-    return Vocabulary(path, name if str(path) == rest else path.stem)
+    return VocabularySource(path, name if str(path) == rest else path.stem)
 
 
-def _described(manifest: Manifest) -> Iterator[str]:
+def _described(manifest: BaseManifest) -> Iterator[str]:
     yield f"contents    {manifest.names:,} names of {manifest.concepts:,} concepts"
     for source in manifest.sources:
         yield f"vocabulary  {source.name}: {source.concepts:,} concepts, sha256 {source.sha256[:16]}"

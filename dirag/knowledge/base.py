@@ -42,7 +42,7 @@ LINKED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class VocabularySource:
     """A vocabulary file with the name under which its concepts go."""
 
     path: Path
@@ -62,11 +62,11 @@ class KnowledgeBase:
     ) -> None:
         self._store = store.Store(folder)
         self.types = types or load_types()
-        self.meaning = dense.about(self.manifest.extra)
+        self.dense_info = dense.read_info(self.manifest.extra)
         self._encoder, self._offline = encoder, offline
 
     @property
-    def manifest(self) -> store.Manifest:
+    def manifest(self) -> store.BaseManifest:
         return self._store.manifest
 
     @cached_property
@@ -79,12 +79,12 @@ class KnowledgeBase:
         *,
         sources: Collection[str] | None = None,
         under: Collection[str] = (),
-        how: Collection[Match] = EVERY,
+        matches: Collection[Match] = EVERY,
         threshold: float = LINKED,
     ) -> Lookup:
         """The index of some concepts: those that can be an entity of these types, from these vocabularies,
-        below one of the concepts ``under``. ``how`` says by which searches; ``threshold`` keeps links that
-        hold.
+        below one of the concepts ``under``. ``matches`` are the searches to use; hits that are less probable
+        than ``threshold`` are left out.
         """
         types = None
         if entity_types is not None:
@@ -94,8 +94,8 @@ class KnowledgeBase:
         return Lookup(
             self._store,
             only=Filter(types, sources, under),
-            how=how,
-            dense=self._open_dense if self.meaning else None,
+            matches=matches,
+            dense=self._open_dense if self.dense_info else None,
             threshold=threshold,
         )
 
@@ -121,10 +121,10 @@ class KnowledgeBase:
 
     @cached_property
     def _dense(self) -> dense.Dense:
-        if self.meaning is None:
+        if self.dense_info is None:
             raise KnowledgeError(f"{self._store.folder} has no vectors", hint="build it with an encoder")
-        embedder = open_encoder(self._encoder or self.meaning.opened_as, offline=self._offline)
-        return dense.open(self._store.folder, self.meaning, embedder)
+        embedder = open_encoder(self._encoder or self.dense_info.opened_as, offline=self._offline)
+        return dense.open_index(self._store.folder, self.dense_info, embedder)
 
 
 def open_default(*, offline: bool = False, progress: bool | None = None) -> KnowledgeBase:
@@ -132,7 +132,7 @@ def open_default(*, offline: bool = False, progress: bool | None = None) -> Know
     vocabularies = []
     for name in DEFAULT:
         path = artifacts.locate(name, offline=offline, progress=progress)
-        vocabularies.append(Vocabulary(path, name, known.get(name).licence))
+        vocabularies.append(VocabularySource(path, name, known.get(name).licence))
     return _cached(vocabularies, progress=progress)
 
 
@@ -140,11 +140,11 @@ def open_path(path: Path, *, progress: bool | None = None) -> KnowledgeBase:
     """A built knowledge base (a folder), or a vocabulary, which is built once into the cache."""
     if path.is_dir() and not detection.files(path):
         return KnowledgeBase(path)
-    return _cached([Vocabulary(path, path.stem)], progress=progress)
+    return _cached([VocabularySource(path, path.stem)], progress=progress)
 
 
 def build(
-    vocabularies: Sequence[Vocabulary],
+    vocabularies: Sequence[VocabularySource],
     folder: Path,
     *,
     types: TypeMap | None = None,
@@ -155,7 +155,7 @@ def build(
     offline: bool = False,
     command: str = "",
     progress: bool | None = None,
-) -> store.Manifest:
+) -> store.BaseManifest:
     """Read vocabularies and write them as one knowledge base; rows left out are counted in its manifest.
 
     ``choice`` says what to take of each; ``merge`` makes one concept of those that refer to each other. With
@@ -175,8 +175,8 @@ def build(
             return {}
         vectors, order = encoding.encode(_FirstNames(built), embedder, folder, progress=progress)
         known_as = str(Path(encoder).resolve()) if Path(encoder).exists() else encoder
-        about = dense.build(vectors, order, part, embedder=embedder, opened_as=known_as, budget=budget)
-        return {"encoder": about.encoder, "dense": asdict(about)}
+        info = dense.build(vectors, order, part, embedder=embedder, opened_as=known_as, budget=budget)
+        return {"encoder": info.encoder, "dense": asdict(info)}
 
     choice = choice or Choice()
     options: dict[str, Json] = {"merge": merge, "encoder": encoder, "budget": budget if encoder else None}
@@ -206,7 +206,7 @@ class _FirstNames(Sequence[str]):
 
 
 def _concepts(
-    vocabulary: Vocabulary, types: TypeMap, choice: Choice, counted: list[store.Source]
+    vocabulary: VocabularySource, types: TypeMap, choice: Choice, counted: list[store.Source]
 ) -> Iterator[Concept]:
     rejected, number = Rejected(), 0
     for concept in sources.read(
@@ -223,7 +223,7 @@ def _concepts(
     counted.append(replace(entry, rejected=dict(rejected.counts), first_rejected=rejected.first))
 
 
-def _cached(vocabularies: Sequence[Vocabulary], *, progress: bool | None) -> KnowledgeBase:
+def _cached(vocabularies: Sequence[VocabularySource], *, progress: bool | None) -> KnowledgeBase:
     types = load_types()
     identity = (store.SCHEMA, asdict(types), [(part.name, _sha256(part.path)) for part in vocabularies])
     key = hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
@@ -240,7 +240,7 @@ def _cached(vocabularies: Sequence[Vocabulary], *, progress: bool | None) -> Kno
     return KnowledgeBase(folder, types=types)
 
 
-def _report(manifest: store.Manifest, seconds: float, folder: Path) -> None:
+def _report(manifest: store.BaseManifest, seconds: float, folder: Path) -> None:
     counts = f"{manifest.names:,} names of {manifest.concepts:,} concepts"
     print(f"indexed {counts} in {seconds:.1f} s: {folder}", file=sys.stderr)
     for source in manifest.sources:

@@ -48,18 +48,18 @@ def measure(work: Path, corpus: Path, budget: int) -> Table:
     folder.mkdir(exist_ok=True)
     embedder = open_encoder(ENCODER)
     begun = time.perf_counter()
-    about = dense.build(vectors, order, folder, embedder=embedder, opened_as=ENCODER, budget=budget)
+    info = dense.build(vectors, order, folder, embedder=embedder, opened_as=ENCODER, budget=budget)
     built = time.perf_counter() - begun
-    index = dense.open(folder, about, embedder)
+    index = dense.open_index(folder, info, embedder)
     queries = embedder.embed([text for text, _ in read_mentions(corpus)])
     _, found = index.search(queries, limit=5)
     return {
-        f"{about.kind}: build s": built,
-        f"{about.kind}: in memory MiB": (folder / dense.INDEX).stat().st_size / 2**20,
-        f"{about.kind}: on disk MiB": sum(file.stat().st_size for file in folder.iterdir()) / 2**20,
-        f"{about.kind}: recall@5 of the manifest (names as queries)": about.recall,
-        f"{about.kind}: recall@5, mentions": float((found >= _fifth(vectors, queries) - 1e-3).mean()),
-        **_times(about.kind, lambda rows: index.search(rows, limit=5), queries),
+        f"{info.kind}: build s": built,
+        f"{info.kind}: in memory MiB": (folder / dense.INDEX).stat().st_size / 2**20,
+        f"{info.kind}: on disk MiB": sum(file.stat().st_size for file in folder.iterdir()) / 2**20,
+        f"{info.kind}: recall@5 of the manifest (names as queries)": info.recall,
+        f"{info.kind}: recall@5, mentions": float((found >= _fifth(vectors, queries) - 1e-3).mean()),
+        **_times(info.kind, lambda rows: index.search(rows, limit=5), queries),
     }
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dirag.data import Hit, Match
 from dirag.knowledge import base
 from dirag.knowledge.index import ranking
-from dirag.knowledge.index.lookup import EVERY, Evidence, Lookup
+from dirag.knowledge.index.lookup import EVERY, Lookup, NameMatch
 from dirag.text import abbreviations
 
 SPELLING: tuple[Match, ...] = ("exact", "fuzzy")
@@ -90,10 +90,10 @@ def evaluate(kb: base.KnowledgeBase, data: Path, split: str) -> Iterator[tuple[s
         if mention.document == text
     ]
     for name, how in (("spelling", SPELLING), ("with meaning", EVERY)):
-        if name == "with meaning" and kb.meaning is None:
+        if name == "with meaning" and kb.dense_info is None:
             continue
         for way, look in (("string", by_string), ("document", by_document)):
-            index = kb.index_for(["disease"], threshold=0.0, how=how)
+            index = kb.index_for(["disease"], threshold=0.0, matches=how)
             index.lookup(["warm up"])
             begun = time.perf_counter()
             found = look(index, gold)
@@ -103,7 +103,7 @@ def evaluate(kb: base.KnowledgeBase, data: Path, split: str) -> Iterator[tuple[s
             yield f"{way}, {name}: recall@5", fifth
             yield f"{way}, {name}: mentions/s in batches", len(gold) / seconds
             if way == "string":
-                index = kb.index_for(["disease"], threshold=0.0, how=how)
+                index = kb.index_for(["disease"], threshold=0.0, matches=how)
                 begun = time.perf_counter()
                 for mention in gold:
                     index.lookup([mention.text])
@@ -135,7 +135,7 @@ def fit(kb: base.KnowledgeBase, data: Path) -> None:
     """Print the weights of both models, fitted on mentions with and without their documents."""
     same = other_ids(data)
     for name, how in (("LEXICAL", SPELLING), ("DENSE", EVERY)):
-        index = kb.index_for(["disease"], threshold=0.0, how=how)
+        index = kb.index_for(["disease"], threshold=0.0, matches=how)
         cases = {
             split: list(_cases(index, read(data, split), same, name == "DENSE"))
             for split in ("train", "develop")
@@ -177,13 +177,13 @@ def _cases(
                 held = np.array([concept in inside for concept in concepts.tolist()], float)
                 features = features.copy()
                 features[:, -2] = held
-                features[:, -1] = held * ranking.Mention.of(form).abbreviation
+                features[:, -1] = held * ranking.MentionForm.of(form).abbreviation
                 right = np.array([bool(same[concept.rpartition(":")[2]] & mention.ids) for concept in ids])
                 yield _Case(features, concepts, right)
 
 
 def _arrays(
-    index: Lookup, rows: Sequence[Evidence]
+    index: Lookup, rows: Sequence[NameMatch]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
     concepts = [row.concept for row in rows]
     ids = [index._store.concept(concept).id for concept in concepts]
@@ -257,7 +257,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.kb or Path(scratch) / "medic"
         if not folder.exists():
-            vocabulary = base.Vocabulary(medic(options.data), "medic")
+            vocabulary = base.VocabularySource(medic(options.data), "medic")
             base.build([vocabulary], folder, encoder=options.encoder, progress=True)
         kb = base.KnowledgeBase(folder)
         if options.fit:

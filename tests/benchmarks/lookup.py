@@ -54,7 +54,7 @@ def read_mentions(path: Path) -> list[tuple[str, set[str]]]:
 
 def build(medic: Path, folder: Path) -> Table:
     begun = time.perf_counter()
-    names = base.build([base.Vocabulary(medic, "medic")], folder).names
+    names = base.build([base.VocabularySource(medic, "medic")], folder).names
     return {"build s": time.perf_counter() - begun, "names": names}
 
 
@@ -67,7 +67,7 @@ def opening(folder: Path) -> Table:
 def spelling(folder: Path, medic: Path, corpus: Path) -> Table:
     """The exact and the fuzzy search, bare: the concepts of the key, then those of the keys alike."""
     store = Store(folder)
-    trie, near = store.trie, fuzzy.open(store.array)
+    trie, near = store.trie, fuzzy.Fuzzy(store.array)
 
     def look_up(mention: str, k: int) -> list[int]:
         found: dict[int, None] = {}
@@ -85,7 +85,7 @@ def spelling(folder: Path, medic: Path, corpus: Path) -> Table:
 def looking_up(folder: Path, medic: Path, corpus: Path) -> Table:
     """The index that users have, without vectors."""
     store = Store(folder)
-    index = Lookup(store, how=("exact", "fuzzy"))
+    index = Lookup(store, matches=("exact", "fuzzy"))
 
     def look_up(mention: str, k: int) -> list[int]:
         numbers = (store.number_of(hit.concept.id) for hit in index.lookup([mention], k=k)[0])
@@ -129,7 +129,7 @@ def every_name(folder: Path, corpus: Path, number: int) -> Table:
 
 def tagging(folder: Path, corpus: Path) -> Table:
     texts, gold = read_corpus(corpus)
-    tagger = DictionaryTagger(Lookup(Store(folder), how=["exact"]), ["disease"])
+    tagger = DictionaryTagger(Lookup(Store(folder), matches=["exact"]), ["disease"])
     begun = time.perf_counter()
     taggings = list(tagger.tag(Segment(0, text, number) for number, text in enumerate(texts)))
     seconds = time.perf_counter() - begun

@@ -25,7 +25,7 @@ from lookup import THRESHOLD, Table, apart, every_name, looking_up, opening, rea
 from dirag.data import Concept
 from dirag.knowledge import semantics, sources
 from dirag.knowledge.index import fuzzy
-from dirag.knowledge.index import spelling as words_of
+from dirag.knowledge.index import word_index as words_of
 from dirag.knowledge.sources.reading import Rejected
 from dirag.knowledge.store import store, writer
 from dirag.text import normalise
@@ -109,7 +109,7 @@ def against_brute_force(folder: Path, corpus: Path) -> Table:
     texts = [text for text, _ in read_mentions(corpus)]
     queries = [_misspelt(text, chance) for text in chance.choices(texts, k=500)]
     opened = store.Store(folder)
-    near, brute = fuzzy.open(opened.array), BruteForce(list(words_of.Strings(opened.array, "keys")))
+    near, brute = fuzzy.Fuzzy(opened.array), BruteForce(list(words_of.Strings(opened.array, "keys")))
     equal = answers = 0
     for query in queries:
         mention = " ".join(normalise.key(query))

@@ -29,9 +29,9 @@ _LINKING = runpy.run_path(str(Path(__file__).with_name("linking.py")))
 def by_vectors(folder: Path, encoder: str, forms: Sequence[str], right: Sequence[set[str]]) -> list[float]:
     """Recall@1 and @5 of the concepts whose names have the nearest vectors; ``right`` are first ids."""
     store = Store(folder)
-    about = dense.about(store.manifest.extra)
-    assert about is not None
-    index = dense.open(folder, about, open_encoder(encoder))
+    info = dense.read_info(store.manifest.extra)
+    assert info is not None
+    index = dense.open_index(folder, info, open_encoder(encoder))
     keys, _ = index.search(index.embedder.embed(forms), limit=recall.NEAREST)
     found = [recall.concepts_of(store, row)[:5] for row in keys.tolist()]
     hits = [
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--split", choices=["train", "develop", "test"], default="develop")
     options = parser.parse_args()
     before, tuned, after = (options.work / name for name in ("base", "tuned", "base-tuned"))
-    vocabulary = base.Vocabulary(_LINKING["medic"](options.data), "medic")
+    vocabulary = base.VocabularySource(_LINKING["medic"](options.data), "medic")
     if not before.exists():
         base.build([vocabulary], before, encoder=options.encoder, progress=True)
     if not tuned.exists():

@@ -38,7 +38,7 @@ _RESCORED = 32  # candidates of a quantised index that are scored again, for eac
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class DenseInfo:
     """What an index is made of; ``recall`` is recall@5 of a sample against the exhaustive search.
 
     ``opened_as`` is the name or path under which the encoder was found when the index was built.
@@ -57,9 +57,9 @@ class Dense:
     """An open index. ``vectors`` are the float16 vectors on disk, where the index itself has only codes."""
 
     def __init__(
-        self, about: About, index: faiss.Index, vectors: NDArray[np.float16] | None, embedder: Embedder
+        self, info: DenseInfo, index: faiss.Index, vectors: NDArray[np.float16] | None, embedder: Embedder
     ) -> None:
-        self.about, self.embedder, self._index, self._vectors = about, embedder, index, vectors
+        self.info, self.embedder, self._index, self._vectors = info, embedder, index, vectors
 
     def search(
         self, queries: NDArray[np.float32], *, limit: int, allowed: NDArray[np.bool_] | None = None
@@ -70,14 +70,14 @@ class Dense:
         """
         import numpy as np
 
-        limit = min(limit, self.about.names)
+        limit = min(limit, self.info.names)
         if allowed is not None and (count := int(allowed.sum())) <= _FLAT:
             return self._among(np.flatnonzero(allowed), queries, min(limit, count))
-        options = None if allowed is None else _restricted(self.about, allowed)
+        options = None if allowed is None else _restricted(self.info, allowed)
         if self._vectors is None:
             cosines, keys = self._index.search(queries, limit, params=options)
             return keys, np.minimum(cosines, np.float32(1))
-        _, keys = self._index.search(queries, min(limit * _RESCORED, self.about.names), params=options)
+        _, keys = self._index.search(queries, min(limit * _RESCORED, self.info.names), params=options)
         cosines = np.stack([self.cosines(row, query) for row, query in zip(keys, queries, strict=True)])
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :limit]
         return np.take_along_axis(keys, best, axis=1), np.take_along_axis(cosines, best, axis=1)
@@ -108,37 +108,37 @@ class Dense:
         return cosines
 
 
-def about(extra: Mapping[str, Json]) -> About | None:
+def read_info(extra: Mapping[str, Json]) -> DenseInfo | None:
     """What the index of a knowledge base is made of, by its manifest's ``extra``; None where it has none."""
     table = extra.get("dense")
-    return About(**table) if isinstance(table, dict) else None  # type: ignore[arg-type]
+    return DenseInfo(**table) if isinstance(table, dict) else None  # type: ignore[arg-type]
 
 
-def open(folder: Path, about: About, embedder: Embedder) -> Dense:
+def open_index(folder: Path, info: DenseInfo, embedder: Embedder) -> Dense:
     """The index in a knowledge base, refused where ``embedder`` is not the encoder that made it."""
     import faiss
     import numpy as np
 
-    if identity(about.encoder) != identity(embedder.name) or about.dimension != embedder.dimension:
+    if identity(info.encoder) != identity(embedder.name) or info.dimension != embedder.dimension:
         raise KnowledgeError(
-            f"{folder} was built with the encoder {about.encoder} ({about.dimension} dimensions), "
+            f"{folder} was built with the encoder {info.encoder} ({info.dimension} dimensions), "
             f"not {embedder.name} ({embedder.dimension})",
             hint="give that encoder, or build the knowledge base anew with this one",
         )
     try:
         index = faiss.read_index(str(folder / INDEX), faiss.IO_FLAG_MMAP_IFC)
-        quantised = about.kind == "ivfpq"
+        quantised = info.kind == "ivfpq"
         vectors = np.memmap(folder / VECTORS, np.float16, "r") if quantised else None
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).rpartition("Error: ")[2].partition("\n")[0]
         raise KnowledgeError(f"cannot read the dense index of {folder}: {reason}", hint=_REBUILD) from error
-    size = about.names * about.dimension
-    if (index.ntotal, index.d) != (about.names, about.dimension) or not (
+    size = info.names * info.dimension
+    if (index.ntotal, index.d) != (info.names, info.dimension) or not (
         vectors is None or vectors.size == size
     ):
         raise KnowledgeError(f"the dense index of {folder} is not what its manifest says", hint=_REBUILD)
-    _tune(index, about)
-    return Dense(about, index, vectors if vectors is None else vectors.reshape(-1, about.dimension), embedder)
+    _tune(index, info)
+    return Dense(info, index, vectors if vectors is None else vectors.reshape(-1, info.dimension), embedder)
 
 
 def build(
@@ -149,7 +149,7 @@ def build(
     embedder: Embedder,
     opened_as: str,
     budget: int = BUDGET,
-) -> About:
+) -> DenseInfo:
     """Write an index into a folder; the vector of name ``order[i]`` is row ``i`` of ``vectors``."""
     import faiss
     import numpy as np
@@ -170,13 +170,13 @@ def build(
             for start in range(0, count, _BLOCK):
                 stream.write(vectors[rows[start : start + _BLOCK]].tobytes())
     sample = min(_SAMPLE, count)
-    about = About(embedder.name, opened_as, dimension, count, kind, 1.0, sample)
+    info = DenseInfo(embedder.name, opened_as, dimension, count, kind, 1.0, sample)
     if kind != "flat":
-        _tune(index, about)
+        _tune(index, info)
         kept = np.memmap(folder / VECTORS, np.float16, "r").reshape(count, -1) if kind == "ivfpq" else None
-        recall = _recall(Dense(about, index, kept, embedder), vectors, rows, sample)
-        about = replace(about, recall=recall)
-    return about
+        recall = _recall(Dense(info, index, kept, embedder), vectors, rows, sample)
+        info = replace(info, recall=recall)
+    return info
 
 
 def choose(count: int, dimension: int, budget: int) -> Kind:
@@ -209,27 +209,27 @@ def _empty(kind: Kind, count: int, dimension: int) -> faiss.Index:
     return faiss.IndexIVFPQ(faiss.IndexFlatIP(dimension), dimension, _cells(count), parts, bits, product)
 
 
-def _tune(index: faiss.Index, about: About) -> None:
+def _tune(index: faiss.Index, info: DenseInfo) -> None:
     """How much of the index a query looks at; measured by the recall in the manifest."""
     import faiss
 
-    if about.kind == "hnsw":
+    if info.kind == "hnsw":
         faiss.ParameterSpace().set_index_parameter(index, "efSearch", _DEPTH)
-    elif about.kind == "ivfpq":
-        faiss.ParameterSpace().set_index_parameter(index, "nprobe", _probes(about.names))
+    elif info.kind == "ivfpq":
+        faiss.ParameterSpace().set_index_parameter(index, "nprobe", _probes(info.names))
 
 
-def _restricted(about: About, allowed: NDArray[np.bool_]) -> faiss.SearchParameters:
+def _restricted(info: DenseInfo, allowed: NDArray[np.bool_]) -> faiss.SearchParameters:
     """The search restricted to some keys; a graph is searched deeper the fewer these are."""
     import faiss
     import numpy as np
 
     # FAISS's own annotations know the arguments of C++ only
     selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
-    if about.kind == "hnsw":
+    if info.kind == "hnsw":
         return faiss.SearchParametersHNSW(sel=selector, efSearch=4 * _DEPTH)  # type: ignore[attr-defined, no-any-return]
-    if about.kind == "ivfpq":
-        return faiss.SearchParametersIVF(sel=selector, nprobe=4 * _probes(about.names))  # type: ignore[call-arg]
+    if info.kind == "ivfpq":
+        return faiss.SearchParametersIVF(sel=selector, nprobe=4 * _probes(info.names))  # type: ignore[call-arg]
     return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 

@@ -28,7 +28,7 @@ class Filter:
     under: Collection[str] = ()
 
 
-class Part:
+class Subset:
     """The names and concepts that a filter lets through."""
 
     def __init__(self, store: Store, only: Filter) -> None:

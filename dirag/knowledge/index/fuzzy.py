@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import log1p, sqrt
 from typing import TYPE_CHECKING
 
-from dirag.knowledge.index.spelling import Spelling, Strings
+from dirag.knowledge.index.word_index import Strings, WordIndex
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class Fuzzy:
     def __init__(self, array: Callable[[str], memoryview]) -> None:
         import numpy as np
 
-        self._spelling, self._names = Spelling(array), Strings(array, "keys")
+        self._words, self._names = WordIndex(array), Strings(array, "keys")
         self._keys, self._lengths = np.asarray(array("fuzzy_keys.i")), np.asarray(array("fuzzy_lengths.d"))
         self._holders = Lists(*(np.asarray(array(f"holders{part}.i")) for part in ("_starts", "")))
         self._contents = Lists(*(np.asarray(array(f"contents{part}.i")) for part in ("_starts", "")))
@@ -78,7 +78,7 @@ class Fuzzy:
 
     def _alike(self, word: str) -> tuple[float, list[tuple[int, float]]]:
         """A word's weight, and its part of the mention's vector."""
-        alike = self._spelling.alike(word)
+        alike = self._words.alike(word)
         if not alike:
             return log1p(len(self._keys)), []
         nearest = max(alike, key=lambda pair: pair[1])[0]
@@ -183,11 +183,6 @@ class Fuzzy:
             if score >= threshold:
                 insort(found, (-score, key))
         return [(key, -score) for score, key in found[:limit]]
-
-
-def open(array: Callable[[str], memoryview]) -> Fuzzy:
-    """The index over arrays that lie in a knowledge base, given its function from file to array."""
-    return Fuzzy(array)
 
 
 def build(starts: Ints, words: Ints, *, vocabulary: int) -> dict[str, NDArray[np.generic]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dirag.data import Hit
 from dirag.knowledge.index import fuzzy, initials, ranking, scanning
-from dirag.knowledge.index.filtering import Filter, Part
+from dirag.knowledge.index.filtering import Filter, Subset
 from dirag.text import abbreviations, normalise
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _CERTAIN = 0.8  # a match by spelling that is so probable is not looked up by me
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class NameMatch:
     """One name of one concept that a mention may mean, with the features of ``ranking``."""
 
     concept: int
@@ -44,13 +44,13 @@ class Evidence:
     features: tuple[float, ...]
 
 
-_Found: TypeAlias = Iterator[tuple[str, list[Evidence]]]
+_Found: TypeAlias = Iterator[tuple[str, list[NameMatch]]]
 
 
 class Lookup:
     """Concepts of a store by name; hits that score less than ``threshold`` are left out.
 
-    ``dense`` gives the vectors when they are first needed; ``how`` says which searches to use.
+    ``dense`` gives the vectors when they are first needed; ``matches`` says which searches to use.
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class Lookup:
         store: Store,
         *,
         only: Filter | None = None,
-        how: Collection[Match] = EVERY,
+        matches: Collection[Match] = EVERY,
         dense: Callable[[], Dense] | None = None,
         threshold: float = 0.0,
         stopwords: Iterable[str] | None = None,
     ) -> None:
-        self._store, self._trie, self._how, self._threshold = store, store.trie, how, threshold
-        self._open_dense = dense if "dense" in how else None
-        self._part = Part(store, only or Filter())
+        self._store, self._trie, self._matches, self._threshold = store, store.trie, matches, threshold
+        self._open_dense = dense if "dense" in matches else None
+        self._subset = Subset(store, only or Filter())
         self._vocabularies = {source.name: place for place, source in enumerate(store.manifest.sources)}
-        self._scanner = scanning.Scanner(store.trie, self._part, stopwords=stopwords)
+        self._scanner = scanning.Scanner(store.trie, self._subset, stopwords=stopwords)
 
     def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
         """The most probable concepts of each mention; where two are as probable, preferred names come first.
@@ -115,11 +115,11 @@ class Lookup:
     def _spelt(self, form: str) -> _Keys:
         """The keys that equal a form, then those spelt like it, with the score of the fuzzy search."""
         found: _Keys = {}
-        if "exact" in self._how:
+        if "exact" in self._matches:
             for name in (form, *normalise.variants(form)):
                 if (key := self._trie.find(normalise.key(name))) >= 0:
                     found.setdefault(key, ("exact" if name == form else "variant", 1.0))
-        if "fuzzy" in self._how:
+        if "fuzzy" in self._matches:
             for key, score in self._alike(" ".join(normalise.key(form))):
                 found.setdefault(key, ("fuzzy", score))
         return found
@@ -129,18 +129,18 @@ class Lookup:
         limit = _CANDIDATES
         while True:
             found = self._fuzzy.search(mention, threshold=_LEAST, limit=limit)
-            kept = [pair for pair in found if self._part.is_whole or any(self._part.rows(pair[0]))]
+            kept = [pair for pair in found if self._subset.is_whole or any(self._subset.rows(pair[0]))]
             if len(kept) >= _CANDIDATES or len(found) < limit:
                 return kept[:_CANDIDATES]
             limit *= 16
 
-    def _shortened(self, mention: ranking.Mention) -> dict[int, tuple[int, int]]:
+    def _shortened(self, mention: ranking.MentionForm) -> dict[int, tuple[int, int]]:
         """For an abbreviation, the concepts with the most names of these initials: how many, a key of one."""
         found: dict[int, tuple[int, int]] = {}
-        if not mention.abbreviation or self._initials is None or "fuzzy" not in self._how:
+        if not mention.abbreviation or self._initials is None or "fuzzy" not in self._matches:
             return found
         for key in self._initials.search(mention.text.split()):
-            for row, _ in self._part.rows(key):
+            for row, _ in self._subset.rows(key):
                 concept = self._store.row_concepts[row]
                 count, best = found.get(concept, (0, key))
                 found[concept] = count + 1, key if self._store.row_ranks[row] == 0 else best
@@ -154,7 +154,7 @@ class Lookup:
             return
         dense = self._open_dense()
         vectors = dense.embedder.embed(list(spelt))
-        nearest, cosines = dense.search(vectors, limit=_CANDIDATES, allowed=self._part.keys)
+        nearest, cosines = dense.search(vectors, limit=_CANDIDATES, allowed=self._subset.keys)
         for row, (form, keys) in enumerate(spelt.items()):
             found = dict(zip(nearest[row].tolist(), cosines[row].tolist(), strict=True))
             found.pop(-1, None)
@@ -168,13 +168,13 @@ class Lookup:
         keys: _Keys,
         cosines: Mapping[int, float],
         named: Container[int],
-    ) -> list[Evidence]:
-        store, mention = self._store, ranking.Mention.of(form)
+    ) -> list[NameMatch]:
+        store, mention = self._store, ranking.MentionForm.of(form)
         shortened = self._shortened(mention)
         keys = dict(keys)
         for _, key in shortened.values():
             keys.setdefault(key, ("fuzzy", 0.0))
-        found = [(key, row, alias) for key in keys for row, alias in self._part.rows(key)]
+        found = [(key, row, alias) for key in keys for row, alias in self._subset.rows(key)]
         nearest: dict[int, float] = {}  # of a concept's names, the one that means most the like
         preferred: dict[int, float] = {}
         for key, row, _ in found:
@@ -201,11 +201,11 @@ class Lookup:
                 float(inside),
                 float(inside and mention.abbreviation),
             )
-            evidence.append(Evidence(concept, row, "exact" if kind == "variant" else kind, features))
+            evidence.append(NameMatch(concept, row, "exact" if kind == "variant" else kind, features))
         return evidence
 
-    def _ranked(self, evidence: Iterable[Evidence], model: ranking.Model, k: int) -> list[Hit]:
-        best: dict[int, tuple[float, Evidence]] = {}
+    def _ranked(self, evidence: Iterable[NameMatch], model: ranking.Model, k: int) -> list[Hit]:
+        best: dict[int, tuple[float, NameMatch]] = {}
         for item in evidence:
             score = model.score(item.features)
             if item.concept not in best or score > best[item.concept][0]:
@@ -218,7 +218,7 @@ class Lookup:
         """The vocabulary of a concept: those of different ones do not compete."""
         return self._store.concept(concept).source if len(self._store.manifest.sources) > 1 else ""
 
-    def _hit(self, evidence: Evidence, score: float, start: int = 0, end: int = 0) -> Hit:
+    def _hit(self, evidence: NameMatch, score: float, start: int = 0, end: int = 0) -> Hit:
         concept, alias = self._store.concept(evidence.concept), self._store.alias(evidence.row)
         return Hit(concept, alias, evidence.match, score, start, end)
 
@@ -230,7 +230,7 @@ class Lookup:
         hits = []
         for start, end, rows in self._scanner.longest(text):
             row = min((row for row, _ in rows), key=self._vocabulary)
-            evidence = Evidence(self._store.row_concepts[row], row, "exact", ())
+            evidence = NameMatch(self._store.row_concepts[row], row, "exact", ())
             hits.append(self._hit(evidence, 1.0, start, end))
         return sorted(hits, key=lambda hit: hit.start)
 
@@ -256,10 +256,10 @@ class Lookup:
 
     @cached_property
     def _fuzzy(self) -> fuzzy.Fuzzy:
-        return fuzzy.open(self._store.array)
+        return fuzzy.Fuzzy(self._store.array)
 
 
 def _is_doubtful(form: str, hits: Sequence[Hit]) -> bool:
     """Whether meaning may tell more; of a bare abbreviation its vector tells less than its letters."""
     certain = bool(hits) and hits[0].score >= _CERTAIN
-    return bool(form.strip()) and not certain and not ranking.Mention.of(form).abbreviation
+    return bool(form.strip()) and not certain and not ranking.MentionForm.of(form).abbreviation

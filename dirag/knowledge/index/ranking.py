@@ -95,7 +95,7 @@ DENSE = Model(tuple(both for _, both in _WEIGHTS.values()), none=7.26)
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class MentionForm:
     """A mention as it is compared: its normalised words, and whether it looks like an abbreviation."""
 
     text: str
@@ -103,7 +103,7 @@ class Mention:
     abbreviation: bool
 
     @classmethod
-    def of(cls, text: str) -> Mention:
+    def of(cls, text: str) -> MentionForm:
         """An abbreviation looks like this: one word of at most eight characters with two capitals."""
         words = normalise.key(text)
         return cls(" ".join(words), frozenset(words), _ABBREVIATION.fullmatch(text) is not None)

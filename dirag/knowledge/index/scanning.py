@@ -15,7 +15,7 @@ from dirag.text import normalise
 
 if TYPE_CHECKING:
     from dirag.knowledge.index.exact import Trie
-    from dirag.knowledge.index.filtering import Part
+    from dirag.knowledge.index.filtering import Subset
 
 _BREAK = re.compile(r"[;:!?]\s|\w\w\w\.\s+(?=[A-Z])|\n\s*\n|\r\n\s*\r\n")
 
@@ -23,8 +23,8 @@ _BREAK = re.compile(r"[;:!?]\s|\w\w\w\.\s+(?=[A-Z])|\n\s*\n|\r\n\s*\r\n")
 class Scanner:
     """Finds the names of a part of a base; ``stopwords`` are names that are never found."""
 
-    def __init__(self, trie: Trie, part: Part, *, stopwords: Iterable[str] | None = None) -> None:
-        self._trie, self._part = trie, part
+    def __init__(self, trie: Trie, subset: Subset, *, stopwords: Iterable[str] | None = None) -> None:
+        self._trie, self._subset = trie, subset
         listed = paths.words("stopwords.txt") if stopwords is None else stopwords
         self._stopped = {trie.find(normalise.key(word)) for word in listed}
 
@@ -38,7 +38,7 @@ class Scanner:
             if 0 in free[first:last]:
                 continue
             surface = text[start:end]
-            if rows := [row for row in self._part.rows(key) if not in_another_case(row[1], surface)]:
+            if rows := [row for row in self._subset.rows(key) if not in_another_case(row[1], surface)]:
                 free[first:last] = bytes(last - first)
                 yield start, end, rows
 

@@ -17,7 +17,7 @@ from dirag.errors import KnowledgeError, unknown
 from dirag.knowledge.semantics import TypeMap
 from dirag.knowledge.sources.detection import detect
 from dirag.knowledge.sources.parents import checked
-from dirag.knowledge.sources.reading import Choice, Reader, Reading, Rejected
+from dirag.knowledge.sources.reading import Choice, Reading, Rejected, VocabularyReader
 
 #: Format name -> the function that reads it.
 FORMATS = {
@@ -49,7 +49,7 @@ def read(
     if format not in FORMATS:
         raise unknown("vocabulary format", format, FORMATS)
     module, _, name = FORMATS[format].partition(":")
-    reader = cast("Reader", getattr(importlib.import_module(module), name))
+    reader = cast("VocabularyReader", getattr(importlib.import_module(module), name))
     concepts = reader(path, Reading(source, types, rejected, choice))
     if format != "umls":  # whose reader sees to it itself: it is too large for a table of its ids
         concepts = checked(concepts, path.name, rejected)

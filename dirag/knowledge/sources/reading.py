@@ -59,7 +59,7 @@ class Reading:
     choice: Choice = Choice()
 
 
-class Reader(Protocol):
+class VocabularyReader(Protocol):
     """Reads one vocabulary."""
 
     def __call__(self, path: Path, reading: Reading) -> Iterator[Concept]: ...

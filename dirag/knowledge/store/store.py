@@ -24,7 +24,7 @@ import orjson
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
 from dirag.knowledge.index import exact
-from dirag.knowledge.index.spelling import Strings
+from dirag.knowledge.index.word_index import Strings
 from dirag.knowledge.store import layout
 
 SCHEMA = 4
@@ -50,7 +50,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class StoredFile:
     """A file of a knowledge base."""
 
     size: int
@@ -58,7 +58,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class BaseManifest:
     """What is inside a knowledge base and how it was made.
 
     ``version`` is the package's, ``types`` numbers the combinations of semantic types, ``unknown_parents``
@@ -78,7 +78,7 @@ class Manifest:
     command: str = ""
     encoder: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
 
 
 class Store:
@@ -168,7 +168,7 @@ class Store:
         self._maps = {}
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> BaseManifest:
     """The manifest of a knowledge base, compared with the files that are there."""
     path = folder / "manifest.json"
     try:
@@ -183,8 +183,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         table["sources"] = tuple(Source(**source) for source in table["sources"])
         table["types"] = tuple(tuple(names) for names in table["types"])
-        table["files"] = {name: File(**file) for name, file in table["files"].items()}
-        manifest = Manifest(**table)
+        table["files"] = {name: StoredFile(**file) for name, file in table["files"].items()}
+        manifest = BaseManifest(**table)
     except (KeyError, TypeError, AttributeError) as error:
         raise KnowledgeError(f"{path} is damaged: {error}", hint=_REBUILD) from error
     if manifest.byteorder != sys.byteorder:

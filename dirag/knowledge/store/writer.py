@@ -27,10 +27,10 @@ import orjson
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
 from dirag.files import fingerprint
-from dirag.knowledge.index import exact, fuzzy, spelling
+from dirag.knowledge.index import exact, fuzzy, word_index
 from dirag.knowledge.store.files import StringsWriter, write_array
 from dirag.knowledge.store.sorting import Sorter
-from dirag.knowledge.store.store import SCHEMA, File, Manifest, Source, sha256
+from dirag.knowledge.store.store import SCHEMA, BaseManifest, Source, StoredFile, sha256
 from dirag.text import normalise
 
 NAME, SYNONYM, VARIANT = range(3)
@@ -85,11 +85,12 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def _write_manifest(folder: Path, manifest: BaseManifest) -> None:
     """The manifest with what is known of the other files; those known already are not read again."""
     paths = [path for path in sorted(folder.iterdir()) if path.name != "manifest.json"]
     files = {
-        path.name: manifest.files.get(path.name) or File(path.stat().st_size, sha256(path)) for path in paths
+        path.name: manifest.files.get(path.name) or StoredFile(path.stat().st_size, sha256(path))
+        for path in paths
     }
     table = asdict(replace(manifest, files=files))
     (folder / "manifest.json").write_text(json.dumps(table, indent=1) + "\n", "utf-8")
@@ -111,7 +112,7 @@ def _place(part: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source]) -> Manifest:
+def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source]) -> BaseManifest:
     kinds: dict[tuple[str, ...], int] = {}
     concept_types = array("i")
     with ExitStack() as stack:
@@ -134,7 +135,7 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
         write_array(folder, "concept_types.i", concept_types)
         unknown = _write_hierarchy(folder, ids, parents, len(concept_types))
         names, keys = _write_names(folder, rows, len(concept_types))
-    return Manifest(
+    return BaseManifest(
         schema=SCHEMA,
         version=fingerprint.version(),
         byteorder=sys.byteorder,
@@ -245,7 +246,7 @@ def _write_indexes(folder: Path, seen: dict[str, int], starts: array[int], words
     numbers = places[np.asarray(words)]
     size = len(vocabulary)
     for arrays in (
-        spelling.build(vocabulary),
+        word_index.build(vocabulary),
         exact.build(starts, array("i", numbers.tobytes()), vocabulary=size),
         fuzzy.build(np.asarray(starts), numbers, vocabulary=size),
     ):

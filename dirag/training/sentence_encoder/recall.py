@@ -51,7 +51,7 @@ def measure(
     import numpy as np
 
     queries = embedder.embed([name for name, _ in lessons.held_out])
-    if index and index.about.kind == "flat" and identity(index.embedder.name) == identity(embedder.name):
+    if index and index.info.kind == "flat" and identity(index.embedder.name) == identity(embedder.name):
         nearest, _ = index.search(queries, limit=NEAREST, allowed=lessons.searched)
     else:
         keys = np.flatnonzero(lessons.searched)

@@ -150,15 +150,15 @@ def tune(
 
 def _index(store: Store, embedder: Embedder, offline: bool) -> Dense:
     """The dense index of the base, with the encoder that made it, which need not be the one to tune."""
-    about = dense.about(store.manifest.extra)
-    if about is None:
+    info = dense.read_info(store.manifest.extra)
+    if info is None:
         raise KnowledgeError(
             f"{store.folder} has no vectors, among which to look for names that are easily confused",
             hint="build it with an encoder",
         )
-    if identity(about.encoder) != identity(embedder.name):
-        embedder = open_encoder(about.opened_as, offline=offline)
-    return dense.open(store.folder, about, embedder)
+    if identity(info.encoder) != identity(embedder.name):
+        embedder = open_encoder(info.opened_as, offline=offline)
+    return dense.open_index(store.folder, info, embedder)
 
 
 def _load(folder: Path, device: str) -> SentenceTransformer:

@@ -40,7 +40,7 @@ class Strings(Sequence[str]):
             raise KnowledgeError(f"{self._name}.B of the knowledge base is damaged") from error
 
 
-class Spelling:
+class WordIndex:
     """The sorted words of a knowledge base, over arrays that lie in it."""
 
     def __init__(self, array: Callable[[str], memoryview]) -> None:
