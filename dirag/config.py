@@ -26,7 +26,37 @@ MODEL = "smollm2-135m-instruct"
 #: The engines that run it with its own adapter.
 OWN_ADAPTER = ("llamacpp", "openvino")
 
-TAGGERS = {"llm": "dirag.taggers.llm:LlmTagger", "dictionary": "dirag.taggers.dictionary:DictionaryTagger"}
+
+@dataclass(frozen=True, slots=True)
+class TaggerKind:
+    """A tagger by the function that opens it (``module:function``), and what its entities depend on.
+
+    ``prompts``: it prompts an engine, so the options of engines, prompts and weighing decide its entities.
+    ``pool``: it reads the pool of examples. ``base``: it reads the knowledge base, whatever the options.
+    """
+
+    open: str
+    prompts: bool = False
+    pool: bool = False
+    base: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorKind:
+    """A selector by the function that opens it (``module:function``), and what it needs.
+
+    ``encoder``: it compares sentence vectors. ``base``: it looks names up in the knowledge base.
+    """
+
+    open: str
+    encoder: bool = False
+    base: bool = False
+
+
+TAGGERS = {
+    "llm": TaggerKind("dirag.assembly.tagging:llm_tagger", prompts=True, pool=True),
+    "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),
+}
 BACKENDS = {
     "llamacpp": "dirag.backends.llamacpp.engine:LlamaCpp",
     "openai": "dirag.backends.http.remote:Remote",
@@ -37,12 +67,12 @@ BACKENDS = {
 #: Requests in flight where none are asked for, by engine.
 PARALLEL = {"llamacpp": 1, "openvino": 16, "openai": 32, "vllm": 256}
 SELECTORS = {
-    "random": "dirag.examples.selection:RandomSelector",
-    "bm25": "dirag.examples.selection:LexicalSelector",
-    "tfidf": "dirag.examples.selection:LexicalSelector",
-    "knn": "dirag.examples.selection:NearestSelector",
-    "mmr": "dirag.examples.selection:MmrSelector",
-    "coverage": "dirag.examples.selection:CoverageSelector",
+    "random": SelectorKind("dirag.examples.selection:open_random"),
+    "bm25": SelectorKind("dirag.examples.selection:open_bm25"),
+    "tfidf": SelectorKind("dirag.examples.selection:open_tfidf"),
+    "knn": SelectorKind("dirag.examples.selection:open_knn", encoder=True),
+    "mmr": SelectorKind("dirag.examples.selection:open_mmr", encoder=True),
+    "coverage": SelectorKind("dirag.examples.selection:open_coverage", encoder=True, base=True),
 }
 RETRIEVALS = ("text", "llm")
 POOLINGS = ("auto", "mean", "cls", "pooler")
@@ -324,6 +354,20 @@ def options() -> dict[str, Option]:
 def adapter_settings() -> tuple[str, ...]:
     """Returns the names of the options that the settings of an adapter may set."""
     return tuple(name for name, shown in options().items() if shown.adapter)
+
+
+def tagger_kind(config: Config) -> TaggerKind:
+    """Returns the record of a run's tagger; raises UsageError for a name that is not in the table."""
+    if config.tagger not in TAGGERS:
+        raise unknown("tagger", config.tagger, TAGGERS)
+    return TAGGERS[config.tagger]
+
+
+def selector_kind(name: str) -> SelectorKind:
+    """Returns the record of a selector; raises UsageError for a name that is not in the table."""
+    if name not in SELECTORS:
+        raise unknown("selector", name, SELECTORS)
+    return SELECTORS[name]
 
 
 def adapter_of(config: Config) -> Path | None:

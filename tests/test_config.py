@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag import answers, config
+from dirag import config
 from dirag.assembly import engines, tagging
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
-from dirag.examples import selection
 from dirag.examples.pool import Pool
 from dirag.taggers.weighing import Thresholds
 
@@ -73,18 +72,11 @@ def test_thresholds_are_those_of_the_tagger() -> None:
     assert weigher.thresholds == Thresholds()
 
 
-@pytest.mark.parametrize(
-    "table", [config.TAGGERS, config.BACKENDS, config.SELECTORS, config.ANSWERS], ids=lambda t: next(iter(t))
-)
+@pytest.mark.parametrize("table", [config.BACKENDS], ids=lambda t: next(iter(t)))
 def test_tables_name_what_exists(table: dict[str, str]) -> None:
     for target in table.values():
         module, _, name = target.partition(":")
         assert getattr(importlib.import_module(module), name).__doc__
-
-
-def test_tables_agree_with_those_next_to_the_implementations() -> None:
-    assert selection.SELECTORS == config.SELECTORS
-    assert answers.ANSWERS == config.ANSWERS
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ constraint take its text with or without that space.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from dirag.config import ANSWERS as ANSWERS
@@ -26,7 +26,6 @@ def make(name: str, types: Sequence[str], *, descriptions: Mapping[str, str] | N
     """The named format for these entity types, in this order; those of ``DESCRIBING`` take descriptions."""
     if name not in ANSWERS:
         raise unknown("answer format", name, ANSWERS)
-    module, _, attribute = ANSWERS[name].partition(":")
     described = (descriptions,) if name in DESCRIBING else ()
-    answer_format: AnswerFormat = getattr(import_module(module), attribute)(tuple(types), *described)
+    answer_format: AnswerFormat = resolve_name(ANSWERS[name])(tuple(types), *described)
     return answer_format

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dirag.assembly.engines import engine_identity
 from dirag.assembly.sources import pool
-from dirag.config import Config, options
-from dirag.examples import selection
+from dirag.config import Config, options, selector_kind, tagger_kind
 from dirag.files import fingerprint
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
@@ -35,11 +34,13 @@ def provenance(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
     if base is not None:
         files = (file.sha256.encode() for file in base.manifest.files.values())
         told["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
-    if config.tagger == "llm":
+    kind = tagger_kind(config)
+    if kind.pool:
         told["examples"] = pool(config).manifest.sha256
+    if kind.prompts:
         asked_first = sources("candidates") if config.retrieval == "llm" else []
         told["prompt"] = fingerprint.of(*sources(config.answer, config.prompt), *asked_first)
-        if config.selector in selection.EMBEDDING and config.shots and config.encoder != "hash":
+        if selector_kind(config.selector).encoder and config.shots and config.encoder != "hash":
             told["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
         told |= engine_identity(config)
     return told

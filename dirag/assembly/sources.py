@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from dirag.config import Config
+from dirag.config import Config, selector_kind, tagger_kind
 from dirag.corpora import catalogue, datasets
 from dirag.errors import ExamplesError, UsageError
 from dirag.examples import builtin
@@ -20,7 +20,7 @@ DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", 
 
 def types_of(config: Config) -> tuple[str, ...]:
     """The entity types that a run looks for: those asked for, else all that its pool has."""
-    if config.types or config.tagger == "dictionary":
+    if config.types or not tagger_kind(config).pool:
         return config.types or DEFAULT_TYPES
     annotated = pool(config).manifest.types
     return (*(t for t in DEFAULT_TYPES if t in annotated), *(t for t in annotated if t not in DEFAULT_TYPES))
@@ -88,5 +88,6 @@ def corpus(
 
 def reads_base(config: Config) -> bool:
     """Whether what a run predicts depends on its knowledge base."""
-    choosing = config.shots > 0 and config.selector == "coverage"
-    return config.tagger == "dictionary" or config.lexicon or config.concepts > 0 or choosing
+    kind = tagger_kind(config)
+    selecting = config.shots > 0 and selector_kind(config.selector).base
+    return kind.base or (kind.prompts and (config.lexicon or config.concepts > 0 or selecting))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pkgutil import resolve_name
 
 from dirag import answers
 from dirag.answers.candidates import CandidateList
 from dirag.assembly import engines
 from dirag.assembly.sources import pool
-from dirag.config import Config
+from dirag.config import Config, selector_kind, tagger_kind
 from dirag.data import Entity, Segment
 from dirag.encoders.sentence import open_encoder
 from dirag.errors import PromptError, UsageError
@@ -36,7 +37,7 @@ def selector(config: Config, examples: Pool, index: Index | None = None) -> Exam
     if config.shots == 0:
         return None
     embedder = None
-    if config.selector in selection.EMBEDDING:
+    if selector_kind(config.selector).encoder:
         embedder = open_encoder(config.encoder, offline=config.offline, pooling=config.pooling)
         examples = examples.embedded(embedder)
     scan = index.scan if index else None
@@ -106,12 +107,28 @@ def augmenter(
 def tagger(
     config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None = None
 ) -> Tagger:
-    """The tagger of a run; ``base`` is its knowledge base, ``examples`` stand in for those of ``pool``."""
-    if config.tagger == "dictionary":
-        if base is None:
-            raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
-        _check_types(base, types)
-        return DictionaryTagger(base.index_for(types), types)
+    """Opens the tagger of a run; ``base`` is its knowledge base, ``examples`` stand in for those of ``pool``.
+
+    Every function that ``config.TAGGERS`` names is called alike: as :func:`llm_tagger` is.
+    """
+    opened: Tagger = resolve_name(tagger_kind(config).open)(config, types, base=base, examples=examples)
+    return opened
+
+
+def dictionary_tagger(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None
+) -> Tagger:
+    """Opens a tagger of the names in a knowledge base, which must be there; it takes no examples."""
+    if base is None:
+        raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
+    _check_types(base, types)
+    return DictionaryTagger(base.index_for(types), types)
+
+
+def llm_tagger(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None
+) -> Tagger:
+    """Opens a tagger by the engine of a run, with its examples, its prompts and its known names."""
     examples = (examples or pool(config)).restricted(types)
     prompting = augmenter(config, types, base=base, examples=examples)
     engine = engines.backend(config)

@@ -239,12 +239,14 @@ def _tagged(
     data_dir: str | None,
 ) -> Iterator[Result]:
     from dirag.assembly import sources, tagging
+    from dirag.config import tagger_kind
     from dirag.pipeline import tag
 
     index = base.index_for(config.types) if base and linked else None
     bare = (replace(document, entities=()) for document in gold)
-    is_llm = config.tagger == "llm"
-    examples = sources.read_pool(config.pool, data_dir=data_dir, offline=config.offline) if is_llm else None
+    examples = None
+    if tagger_kind(config).pool:
+        examples = sources.read_pool(config.pool, data_dir=data_dir, offline=config.offline)
     summary = Summary()
     with closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger:
         for result in tag(

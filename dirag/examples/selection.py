@@ -8,10 +8,13 @@ do not show yet. All leave out the text itself and near copies of it, and take e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from dirag.config import SELECTORS as SELECTORS
-from dirag.errors import UsageError, unknown
+from dirag.config import selector_kind
+from dirag.errors import UsageError
 from dirag.examples.coverage_selector import CoverageSelector as CoverageSelector
 from dirag.examples.leak_guard import CONTAINED as CONTAINED
 from dirag.examples.leak_guard import NEAR_COPY as NEAR_COPY
@@ -29,8 +32,15 @@ if TYPE_CHECKING:
     from dirag.data import Hit
     from dirag.protocols import Embedder, ExampleSelector
 
-#: The selectors that need a sentence encoder.
-EMBEDDING = ("knn", "mmr", "coverage")
+
+@dataclass(frozen=True, slots=True)
+class SelectorInput:
+    """What a selector is opened over: a pool and, where it needs them, an encoder and a scan for names."""
+
+    pool: Pool
+    embedder: Embedder | None = None
+    seed: int = 0
+    scan: Callable[[str], Iterable[Hit]] | None = None
 
 
 def make(
@@ -41,19 +51,37 @@ def make(
     seed: int = 0,
     scan: Callable[[str], Iterable[Hit]] | None = None,
 ) -> ExampleSelector:
-    """The selector of this name over a pool; those of ``EMBEDDING`` need an embedder.
+    """Opens the selector that ``config.SELECTORS`` has under this name, over a pool.
 
-    ``scan`` finds the concepts that a text names, which ``coverage`` takes into account.
+    ``scan`` finds the concepts that a text names. Raises UsageError for an unknown name, or where a selector
+    that compares vectors is given no embedder.
     """
-    if name == "random":
-        return RandomSelector(pool.examples, seed=seed)
-    if name in ("bm25", "tfidf"):
-        return LexicalSelector(pool.examples, weigh=bm25 if name == "bm25" else tfidf)
-    if name not in EMBEDDING:
-        raise unknown("selector", name, SELECTORS)
-    if embedder is None:
+    if selector_kind(name).encoder and embedder is None:
         raise UsageError(f"the selector {name} needs a sentence encoder", hint="give one with --encoder")
-    nearest = NearestSelector(pool, embedder)
-    if name == "mmr":
-        return MmrSelector(nearest)
-    return CoverageSelector(nearest, scan=scan) if name == "coverage" else nearest
+    opened: ExampleSelector = resolve_name(SELECTORS[name].open)(SelectorInput(pool, embedder, seed, scan))
+    return opened
+
+
+def open_random(given: SelectorInput) -> ExampleSelector:
+    return RandomSelector(given.pool.examples, seed=given.seed)
+
+
+def open_bm25(given: SelectorInput) -> ExampleSelector:
+    return LexicalSelector(given.pool.examples, weigh=bm25)
+
+
+def open_tfidf(given: SelectorInput) -> ExampleSelector:
+    return LexicalSelector(given.pool.examples, weigh=tfidf)
+
+
+def open_knn(given: SelectorInput) -> NearestSelector:
+    assert given.embedder is not None
+    return NearestSelector(given.pool, given.embedder)
+
+
+def open_mmr(given: SelectorInput) -> ExampleSelector:
+    return MmrSelector(open_knn(given))
+
+
+def open_coverage(given: SelectorInput) -> ExampleSelector:
+    return CoverageSelector(open_knn(given), scan=given.scan)
