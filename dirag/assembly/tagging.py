@@ -95,15 +95,6 @@ def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) 
     return Retriever(base.index_for(types, matches=matches, threshold=0.0), limit=number, matches=matches)
 
 
-def augmenter(
-    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool
-) -> Augmenter:
-    """Opens what selects the examples and retrieves the concepts of a run's prompts."""
-    concepts = retriever(config, types, base)  # refuses options before the selector's encoder is loaded
-    index = base.index_for(types) if base else None
-    return Augmenter(selector(config, examples, index), config.shots, concepts)
-
-
 def tagger(
     config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None = None
 ) -> Tagger:
@@ -130,13 +121,14 @@ def llm_tagger(
 ) -> Tagger:
     """Opens a tagger by the engine of a run, with its examples, its prompts and its known names."""
     examples = (examples or pool(config)).restricted(types)
-    prompting = augmenter(config, types, base=base, examples=examples)
+    concepts = retriever(config, types, base)  # refuses options before the weights are loaded
     engine = engines.backend(config)
+    index = base.index_for(types) if base else None
     made = builder(config, types, context=engine.context, count=engine.count_tokens)
     return LlmTagger(
         engine,
         made,
-        augmenter=prompting,
+        augmenter=Augmenter(selector(config, examples, index), config.shots, concepts),
         candidates=candidates(config, made),
         weigher=weigher(config, types, base=base, examples=examples),
         sampling=Sampling(config.samples, config.temperature, config.seed),

@@ -27,6 +27,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     dirag prompt - --grammar < notes.txt
     """
     from dirag.assembly import sources, tagging
+    from dirag.prompting.augmentation import Augmenter
     from dirag.text.segment import segments
 
     config = config_of(values)
@@ -34,7 +35,8 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     texts = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = sources.pool(config).restricted(types)
     base = sources.knowledge_base(config) if sources.reads_base(replace(config, lexicon=False)) else None
-    augmenter = tagging.augmenter(config, types, base=base, examples=examples)
+    selector = tagging.selector(config, examples, base.index_for(types) if base else None)
+    augmenter = Augmenter(selector, config.shots, tagging.retriever(config, types, base))
     builder = tagging.builder(config, types, context=sys.maxsize, count=len)
     candidates = tagging.candidates(config, builder)
     for content in augmenter.augment(texts, concepts=candidates is None):
