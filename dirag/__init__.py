@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dirag.assembly.recogniser import EntityRecogniser, open
     from dirag.config import Config, configure
     from dirag.data import Concept, Document, Entity, Hit, Issue, Result, Segment
     from dirag.errors import DiragError
@@ -22,11 +23,13 @@ __all__ = [
     "DiragError",
     "Document",
     "Entity",
+    "EntityRecogniser",
     "Hit",
     "Issue",
     "Result",
     "Segment",
     "configure",
+    "open",
     "read",
     "segments",
     "tag",
@@ -36,6 +39,8 @@ _HOMES = {
     "Config": "config",
     "configure": "config",
     "DiragError": "errors",
+    "EntityRecogniser": "assembly.recogniser",
+    "open": "assembly.recogniser",
     "read": "formats",
     "segments": "text.segment",
     "tag": "pipeline",

@@ -381,12 +381,54 @@ def adapter_of(config: Config) -> Path | None:
 
 
 def configure(**values: Any) -> Config:
-    """A config of these options; the others have the values that the command line would give them."""
-    return configured(values, said=values)
+    """Returns the config of these options; the others have the values that the command line would give them.
+
+    A list of names may be given as any sequence, or with commas. Raises UsageError for an unknown option, or
+    a value that it cannot have.
+    """
+    checked = {name: checked_value(name, value) for name, value in values.items()}
+    return configured(checked, explicitly_set=checked)
 
 
-def configured(values: Mapping[str, Any], *, said: Collection[str]) -> Config:
-    """The config of these values, of which those that no one has ``said`` give way to its adapter's settings.
+def checked_value(name: str, value: Any) -> Any:
+    """Returns the value of an option in the type of its field; raises UsageError where it cannot have it."""
+    if name not in options():
+        raise unknown("option", name, options())
+    shown, default = options()[name], getattr(Config(), name)
+    if isinstance(default, tuple):
+        names = split_names(value) if isinstance(value, str) else value
+        if isinstance(names, Sequence) and all(isinstance(n, str) and _admits(shown, n) for n in names):
+            return tuple(names)
+    else:
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if type(value) is type(default) and _admits(shown, value):
+            return value
+    raise UsageError(f"option {name!r} is {value!r}", hint=f"give {_domain(shown, default)}")
+
+
+def _admits(shown: Option, value: Any) -> bool:
+    """Tells whether a value is one of an option's choices and within its bounds."""
+    return (
+        (not shown.choices or value in shown.choices)
+        and (shown.minimum is None or value >= shown.minimum)
+        and (shown.maximum is None or value <= shown.maximum)
+    )
+
+
+def _domain(shown: Option, default: object) -> str:
+    """Says in words which values an option can have."""
+    if shown.choices:
+        return f"{'some' if isinstance(default, tuple) else 'one'} of {', '.join(shown.choices)}"
+    kinds = {bool: "True or False", int: "a whole number", float: "a number", str: "a string"}
+    kind = kinds.get(type(default), "names, as a list or with commas between them")
+    lowest = "" if shown.minimum is None else f", {shown.minimum:g} or more"
+    highest = "" if shown.maximum is None else f", {shown.maximum:g} at most"
+    return kind + lowest + highest
+
+
+def configured(values: Mapping[str, Any], *, explicitly_set: Collection[str]) -> Config:
+    """Returns the config of these values, in which an adapter's settings replace what is not explicitly set.
 
     Raises UsageError or InputError for a settings file that cannot be used.
     """
@@ -394,12 +436,13 @@ def configured(values: Mapping[str, Any], *, said: Collection[str]) -> Config:
     adapter = adapter_of(config)
     if adapter is None or not (path := adapter / ADAPTER_SETTINGS_FILE).is_file():
         return config
-    settings: dict[str, Any] = dict(read_file(path, known=adapter_settings()))
-    for name, value in settings.items():
-        if type(value) is not type(default := getattr(config, name)):
-            kind = type(default).__name__
-            raise UsageError(f"{path}: setting {name!r} is {value!r}, which is no {kind}", hint="mend it")
-    return replace(config, **{name: value for name, value in settings.items() if name not in said})
+    settings = {}
+    for name, value in read_file(path, known=adapter_settings()).items():
+        try:
+            settings[name] = checked_value(name, value)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
+    return replace(config, **{name: v for name, v in settings.items() if name not in explicitly_set})
 
 
 def split_names(value: str) -> tuple[str, ...]:

@@ -1,14 +1,9 @@
-"""Tag a sentence from Python: one configuration, the stages that it names, and the pipeline over them."""
+"""Tag a sentence from Python: open what tags, once, and give it any number of documents."""
 
-from contextlib import closing
+import dirag
 
-from dirag import Document, configure, tag
-from dirag.assembly import sources, tagging
-
-config = configure(types=("disease", "chemical"))
-notes = [Document("note-1", "Metformin was stopped when lactic acidosis developed.")]
-base = sources.knowledge_base(config)
-with closing(tagging.tagger(config, config.types, base=base)) as tagger:
-    for result in tag(notes, tagger, index=base.index_for(config.types)):
+notes = ["Metformin was stopped when lactic acidosis developed."]
+with dirag.open(types=["disease", "chemical"]) as ner:
+    for result in ner.tag(notes):
         for e in result.entities:
             print(e.start, e.end, e.type, e.text, e.concept.id if e.concept else None, sep="\t")

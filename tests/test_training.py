@@ -402,12 +402,12 @@ def test_its_settings_stand_where_nothing_is_said(reference: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("shots = true", "setting 'shots' is True, which is no int"), ("backend = 'vllm'", "unknown setting")],
+    [("shots = true", "option 'shots' is True"), ("backend = 'vllm'", "unknown setting")],
 )
 def test_settings_that_cannot_be_used_are_refused(line: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text(line, "utf-8")
     with pytest.raises(UsageError, match=message):
-        configured({"adapter": str(tmp_path)}, said=())
+        configured({"adapter": str(tmp_path)}, explicitly_set=())
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")

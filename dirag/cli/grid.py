@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from dirag.cli.options import Values, flag, said
+from dirag.cli.options import Values, explicitly_set, flag
 from dirag.cli.scores import head, row
 from dirag.config import Config, configured, options
 from dirag.errors import UsageError
@@ -44,10 +44,10 @@ def cells(values: dict[str, Any]) -> list[Cell]:
         raise UsageError(
             "--record keeps one run, not a grid", hint="--cache default keeps the answers of all"
         )
-    made, asked = [], said()
+    made, asked = [], explicitly_set()
     for chosen in product(*varied.values()):
         here = dict(zip(varied, chosen, strict=True))
-        made.append(Cell(here, configured(taken | here, said=asked)))
+        made.append(Cell(here, configured(taken | here, explicitly_set=asked)))
     names = [cell.name for cell in made]
     if len(set(names)) < len(names):
         raise UsageError("two values of an option have the same last part", hint="name files apart")

@@ -195,10 +195,11 @@ def standard_lines() -> Iterator[str]:
 
 def config_of(values: dict[str, Any]) -> Config:
     """Takes the options of ``Config`` that a command has out of its values."""
-    return configured({name: values.pop(name) for name in options() if name in values}, said=said())
+    chosen = {name: values.pop(name) for name in options() if name in values}
+    return configured(chosen, explicitly_set=explicitly_set())
 
 
-def said() -> set[str]:
+def explicitly_set() -> set[str]:
     """The options of the command in work that the command line, the environment or a file sets."""
     source = click.get_current_context().get_parameter_source
     return {name for name in options() if source(name) not in (None, ParameterSource.DEFAULT)}

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -47,9 +47,9 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     dirag tag notes/ -o tagged.jsonl --resume
     """
     from dirag import formats
-    from dirag.assembly import sources, tagging
+    from dirag.assembly import sources
+    from dirag.assembly.recogniser import EntityRecogniser
     from dirag.files import journal
-    from dirag.pipeline import tag as tag_documents
 
     config = config_of(values)
     if not paths:
@@ -64,15 +64,13 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
         whole = _journal(values, config, base)
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
-    with closing(tagging.tagger(config, sources.types_of(config), base=base)) as tagger:
-        index = base.index_for(sources.types_of(config)) if base else None
-        results = tag_documents(documents, tagger, index=index, min_score=config.min_score)
+    with EntityRecogniser(config, base=base) as recogniser:
         with _sink(values["output"], values["form"]) as (out, dumps):
-            for result in results:
+            for result in recogniser.tag(documents):
                 out.write(dumps(result))
                 out.flush()
                 summary.add(result)
-        summary.finish(tagger.notices())
+        summary.finish(recogniser.notices())
     return 3 if values["strict"] and summary.issues else 0
 
 
