@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document, Entity, Issue, Mention, Segment, Tagging, Usage
-from dirag.text.align import merge, occurrences, place, to_result
+from dirag.text.align import longest, merge, occurrences, place, to_result
 from dirag.text.occurrences import flatten, is_boundary
 
 WORDS = ["colon", "cancer", "Cancer", "cancer-free", "anti", "İnek", "p53", "p53\n", "cancers", ";"]
@@ -170,3 +170,16 @@ def test_a_result_has_document_offsets_all_issues_and_the_sum_of_usage() -> None
     assert spans(list(result.entities)) == [(3, 6), (8, 11)]
     assert result.issues == (own, Issue("failed", "server"), Issue("invented", "characters 8-12"))
     assert result.usage == Usage(7, 3, 1)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 5)), max_size=8))
+def test_the_longest_stay_as_if_chosen_one_by_one(places: list[tuple[int, int]]) -> None:
+    """Against a search over all that is left for the longest, the first of equals, until none is free."""
+    spans = [Entity(start, start + length, f"{n}", "x" * length) for n, (start, length) in enumerate(places)]
+    free, kept = list(spans), []
+    while free:
+        best = max(free, key=lambda span: span.end - span.start)
+        kept.append(best)
+        free = [span for span in free if span.end <= best.start or best.end <= span.start]
+    assert longest(spans) == sorted(kept, key=lambda span: span.start)

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.answers import ANSWERS, make
-from dirag.answers.mentions import Mentions
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity
 from dirag.text.occurrences import flatten, is_boundary, is_bounded
@@ -150,25 +149,6 @@ def test_dead_ends_are_left_out() -> None:
     constraint = builder.build()
     assert language(constraint, 5) == {"a", " a"}
     assert "b" not in {literal for edges in constraint.edges for literal, _ in edges}
-
-
-def test_candidates_are_admitted_in_order_and_apart() -> None:
-    text = "familial breast cancer, none; APC."
-    candidates = [
-        Entity(0, 22, "d", "familial breast cancer"),
-        Entity(9, 22, "d", "breast cancer"),
-        Entity(24, 28, "d", "none"),
-        Entity(30, 34, "d", "APC."),
-        Entity(30, 33, "gene", "APC"),
-    ]
-    constraint = Mentions(("d",)).constrain_to(text, candidates)
-    assert {a for a in language(constraint, 60) if a[0] != " "} == {
-        "; ".join(chosen)
-        for first in ([], ["familial breast cancer"], ["breast cancer"])
-        for second in ([], ["\\none"])
-        for third in ([], ["APC\\."])
-        for chosen in [first + second + third or ["none"]]
-    }
 
 
 @pytest.mark.weights

@@ -62,12 +62,17 @@ def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[I
 
 
 def _ambiguous(text: str, groups: Groups) -> Set[Key]:
-    """The strings that must be listed place by place, because on their own they would be read otherwise."""
+    """Returns the strings that must be listed place by place, as on their own they would be read otherwise.
+
+    An item without an ordinal means every place of its string that no longer item takes, so to mark a string
+    changes what the others mean. Each pass reads the list as a parser would and marks what comes out wrong;
+    marks only grow, so it ends after at most as many passes as there are strings.
+    """
     marked: Set[Key] = frozenset()
-    # What a wrong string no longer takes, another may take wrongly.
     while wrong := _misread(text, groups, marked) - marked:
         found = occurrences(text, [name for name, _ in wrong])
-        # Where a string lacks its only place, a longer one took it, which is wrong itself.
+        # A string that stands once needs no ordinal: if it lacks its only place, a longer string took that,
+        # which is wrong itself and is marked here. Inside a word an ordinal is the only way to mean a place.
         several = {key for key in wrong if len(found[key[0]]) > 1 or not is_bounded(text, *groups[key][0])}
         marked |= several or wrong
     return marked

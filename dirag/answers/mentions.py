@@ -6,7 +6,6 @@ mentions are written as :mod:`dirag.answers.listing` says.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 
 from dirag.answers.items import NONE, ItemReader
@@ -14,7 +13,7 @@ from dirag.answers.labels import check_types
 from dirag.answers.listing import Item, ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
-from dirag.text.occurrences import flatten, trim
+from dirag.text.occurrences import flatten
 
 _LIST = ListSyntax("; ")
 
@@ -55,19 +54,4 @@ class Mentions:
         builder.edge(builder.body, NONE, done)
         suffixes = map(self._suffix, self.types)
         _LIST.add(builder, flatten(text).strip(), builder.body, done, suffixes)
-        return builder.build()
-
-    def constrain_to(self, text: str, candidates: Sequence[Entity]) -> Constraint:
-        """Admit lists of some of the candidates, in text order; those that overlap exclude each other."""
-        spans = sorted({(*trim(text, e.start, e.end), e.type) for e in candidates if e.type in self.types})
-        spans = [span for span in spans if span[0] < span[1]]
-        builder = Builder()
-        builder.edge(builder.body, NONE, builder.state(final=True))
-        gap = [builder.state() for _ in range(len(spans) + 1)]
-        builder.edge(builder.body, "", gap[0])
-        for i, (start, end, type_) in enumerate(spans):
-            after = builder.state(final=True)
-            builder.edge(gap[i], "", gap[i + 1])
-            builder.edge(gap[i], self._item(Item(flatten(text[start:end]), type_)), after)
-            builder.edge(after, "; ", gap[bisect_left(spans, (end,))])
         return builder.build()

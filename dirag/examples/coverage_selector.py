@@ -28,7 +28,6 @@ WEIGHT = 0.5
 EACH = 4
 
 _LONGEST = 8  # words of a known name
-_SHORT = 4  # characters up to which a name is compared in its own case too
 
 Key: TypeAlias = tuple[str, ...]
 
@@ -136,5 +135,4 @@ _NO: frozenset[int] = frozenset()
 
 
 def _key(name: str) -> Key:
-    words = normalise.key(name)
-    return (*words, "=" + name) if len(name) <= _SHORT else words
+    return normalise.cased_key(normalise.key(name), name)

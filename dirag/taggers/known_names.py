@@ -8,7 +8,7 @@ four characters) in its own case as well.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from dirag.data import Document, Entity
@@ -17,7 +17,6 @@ from dirag.text import normalise
 
 #: Longer names, in words, are left out: they do not come twice.
 LONGEST = 16
-SHORT = 4
 #: The share of a vocabulary's name that never stands in the pool, where no other stands there once.
 UNSEEN = 0.5
 #: A word that ends names of one type in more than this share of cases decides the type: "failure", disease.
@@ -121,7 +120,9 @@ class NameStatistics:
             for length in sorted(self._lengths.get(word, ())):
                 if first + length <= len(words):
                     end = words[first + length - 1][2]
-                    key = _key([form for form, _, _ in words[first : first + length]], text[start:end])
+                    key = normalise.cased_key(
+                        [form for form, _, _ in words[first : first + length]], text[start:end]
+                    )
                     if key in self._types:
                         yield key, start, end
 
@@ -137,15 +138,11 @@ def _annotations(example: Document) -> Iterator[tuple[Key, str]]:
         if entity.start in first and entity.end in last:
             forms = [form for form, _, _ in words[first[entity.start] : last[entity.end] + 1]]
             if len(forms) <= LONGEST:
-                yield _key(forms, entity.text), entity.type
+                yield normalise.cased_key(forms, entity.text), entity.type
 
 
 def _entity_key(entity: Entity) -> Key:
-    return _key([form for form, _, _ in normalise.words(entity.text)], entity.text)
-
-
-def _key(words: Sequence[str], surface: str) -> Key:
-    return (*words, "=" + surface) if len(surface) <= SHORT else tuple(words)
+    return normalise.cased_key([form for form, _, _ in normalise.words(entity.text)], entity.text)
 
 
 def _length(key: Key) -> int:

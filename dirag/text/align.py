@@ -1,4 +1,4 @@
-"""From mentions to entities with exact offsets: the only place where predicted entities are made.
+"""From the mentions of an answer to entities with exact offsets, and from segments to their document.
 
 In come a text and the mentions of an answer, out go the entities that stand in the text and an issue for
 each mention that does not; the entities of windows that overlap are merged, none lost, none doubled.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 _MARKS = "\u00ad\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
@@ -23,6 +23,8 @@ GREEK = dict(
         strict=True,
     )
 )
+#: Names of at most so many characters may be acronyms, which only their case tells from common words.
+SHORT = 4
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9"}
 
 _UNSPECIFIED = re.compile(
@@ -71,6 +73,11 @@ def key(name: str) -> tuple[str, ...]:
     return found or tuple(name.casefold().split()) or ("",)
 
 
+def cased_key(words: Sequence[str], name: str) -> tuple[str, ...]:
+    """Returns the words of a name as a key; a short name's spelling is part of it: "ALL" is not "all"."""
+    return (*words, "=" + name) if len(name) <= SHORT else tuple(words)
+
+
 def variants(name: str) -> Iterator[str]:
     """Other ways to write a name: without "NOS" or brackets, and "Neoplasm, Breast" turned round."""
     plain = _UNSPECIFIED.sub("", name)
@@ -85,4 +92,4 @@ def variants(name: str) -> Iterator[str]:
 
 def is_acronym(name: str) -> bool:
     """Whether the case of a short name tells it from a common word: "ALL" and "WAS", but not "Gout"."""
-    return len(name) <= 4 and not (name[1:].isalpha() and name[1:].islower())
+    return len(name) <= SHORT and not (name[1:].isalpha() and name[1:].islower())
