@@ -120,7 +120,7 @@ def test_a_type_without_a_description_is_told(tmp_path: Path) -> None:
         ("heads = 'x'", "", "unknown key 'heads'"),
         ("answer = 'json'", "", "for the answer format 'json', not 'mentions'; give --answer json"),
         ("language = 'xx'", "", "unknown language 'xx'; known: en"),
-        ("plurals = 'x'", "", "'plurals' is no table"),
+        ("plurals = 'x'", "", "'plurals' is not a table"),
         ("", "[plurals]\nx = 3", r"plurals\.x is not one line of text"),
         ("", '[descriptions]\nx = "a\\nb"', r"descriptions\.x is not one line of text"),
         ("", "[[examples]]\nentities = {}", "example 1 is not a text with its entities; as in"),

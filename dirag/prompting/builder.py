@@ -1,6 +1,6 @@
-"""Segment + concepts + examples + template -> ``Prompt``, within the context of the engine.
+"""Builds a prompt from a text, its examples and its concepts, within the context of the engine.
 
-What does not fit is left out in a fixed order (the least similar examples, then concept lines) and told as
+What does not fit is left out in a fixed order (the least useful examples, then concept lines) and reported as
 an issue; nothing is ever cut.
 """
 
@@ -24,8 +24,8 @@ from dirag.text.occurrences import flatten
 class PromptBuilder:
     """Builds the prompts of one run: one template, one answer format, one tuple of types.
 
-    ``descriptions`` are by type, for the head; ``definitions`` has concept lines tell them. The best example
-    stands next to the query, or is the first one.
+    ``descriptions`` are by type, for the head. With ``definitions`` concept lines have the definition. With
+    ``best_last`` the most useful example stands right before the query, else it is the first.
     """
 
     template: PromptTemplate
@@ -37,13 +37,16 @@ class PromptBuilder:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     definitions: bool = False
     best_last: bool = True
-    #: The examples written so far by text and entities: those of a pool come again and again.
+    #: Rendered examples by text and entities: the same few of a pool are chosen for many texts.
     _written: dict[tuple[str, tuple[Entity, ...]], str] = field(default_factory=dict, init=False, repr=False)
 
     def build(
         self, text: str, *, examples: Sequence[Document], concepts: Sequence[Hit] = ()
     ) -> tuple[Prompt | None, list[Issue]]:
-        """The prompt for one text, with ``examples`` best first; None where not even the bare text fits."""
+        """Returns the prompt for one text and its issues; None for a prompt where the bare text does not fit.
+
+        ``examples`` come most useful first; those of the template follow them.
+        """
         room = self.context - self._answer_tokens(text)
         examples = [*examples, *(e for e in self.template.examples if not near_copy(text, e.text))]
         shots, lines = list(examples), list(concepts)
@@ -54,19 +57,19 @@ class PromptBuilder:
         if not fits:
             return None, [Issue("truncated", "", f"the text alone does not fit {self.context} tokens")]
         issues = []
-        lost = [(len(examples), len(shots), "examples"), (len(concepts), len(lines), "concept lines")]
-        left = [f"{given - kept} of {given} {what}" for given, kept, what in lost if kept < given]
-        if left:
-            told = f"{' and '.join(left)} left out to fit {self.context} tokens"
-            issues.append(Issue("examples-dropped", "", told))
+        counts = [(len(examples), len(shots), "examples"), (len(concepts), len(lines), "concept lines")]
+        dropped = [f"{given - used} of {given} {what}" for given, used, what in counts if used < given]
+        if dropped:
+            detail = f"{' and '.join(dropped)} left out to fit {self.context} tokens"
+            issues.append(Issue("examples-dropped", "", detail))
         constraint = self.answer.constrain(text) if self.constrain else None
         return Prompt(prompt, self.answer.stop, self._answer_tokens(text), constraint), issues
 
     def _answer_tokens(self, text: str) -> int:
-        """Room for an answer: twice what a copy of the text takes, at about four characters a token."""
-        each = 2 if len(self.types) == 1 else 1  # several types are named item by item
+        """Returns the room for an answer: twice what a copy of the text takes, at four characters a token."""
+        characters = 2 if len(self.types) == 1 else 1  # a token; items of several types name their type too
         frame = max(32, len(self.answer.render("", ())) // 3)  # what stands around the mentions
-        return min(self.context // 2, frame + len(text) // each)
+        return min(self.context // 2, frame + len(text) // characters)
 
     def _fits(self, prompt: str, room: int) -> bool:
         # No token is shorter than a byte, so a short prompt need not be counted.
@@ -103,7 +106,7 @@ class PromptBuilder:
 
 
 def _line(text: str) -> str:
-    """The text on one line, as answers show it: a wrapped sentence must not look like two."""
+    """Returns the text on one line, as answers show it: a wrapped sentence must not look like two."""
     return flatten(text).strip()
 
 

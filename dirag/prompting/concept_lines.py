@@ -1,7 +1,7 @@
-"""Which concepts are told to the LLM with a sentence: those of names in it, or of candidates for entities.
+"""Retrieves the concepts that a prompt lists: of names in a sentence, or of candidates for entities in it.
 
-In: a sentence, and perhaps the candidates that the LLM found in it. Out: hits in text order that do not
-overlap, one a string, at most as many as a prompt takes: exact ones first, then the most probable.
+In: a sentence, and perhaps the spans that the LLM named as candidates. Out: hits in text order that do not
+overlap, one a string. Where a prompt takes fewer, exact hits come first, then the most probable.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dirag.data import Hit, Match
 from dirag.protocols import Index
 from dirag.text.occurrences import may_begin_name, may_end_name
 
-#: Hits by spelling or meaning that are less probable are left out: most of them would be wrong. Chosen on
+#: Hits by spelling or meaning that are less probable are left out, as most of them are wrong. Chosen on
 #: the development sentences of the NCBI disease corpus against MEDIC.
 SURE = 0.9
-#: Words of a span that may be a name.
+#: Words of the longest span that is looked up as a possible name.
 LONGEST = 5
 
 _WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
@@ -25,44 +25,44 @@ _GAP = re.compile(r"[\s\-–'’/]*")
 
 
 class Retriever:
-    """Looks names up in an index that finds them by ``matches``; ``limit`` is the number of hits a text."""
+    """Looks names up in an index that searches by ``matches``; ``limit`` is the most hits for one text."""
 
     def __init__(self, index: Index, *, limit: int, matches: Collection[Match]) -> None:
         self._index, self._limit = index, limit
         self._scans, self._guesses = "exact" in matches, not {"fuzzy", "dense"}.isdisjoint(matches)
 
     def named(self, text: str) -> list[Hit]:
-        """The hits of names that stand in the text, also of spans that are only like a name."""
+        """Returns the hits of names that stand in the text, and of spans that are like a name."""
         hits = self._index.scan(text) if self._scans else []
         guessed = self._hits(text, windows(text)) if self._guesses else ()
-        # What equals a name and was not found by the scan is on its stop list, or in another case.
+        # A span that equals a name but is no hit of the scan is on its stop list, or in another case.
         return self._best(text, [*hits, *(hit for hit in guessed if hit.match != "exact")])
 
     def candidates(self, text: str, spans: Iterable[tuple[int, int]]) -> list[Hit]:
-        """The hits of these spans of the text."""
+        """Returns the hits of these spans of the text."""
         return self._best(text, self._hits(text, spans))
 
     def _hits(self, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Hit]:
         places = list(spans)
-        found = self._index.lookup([text[start:end] for start, end in places], k=1)
-        for (start, end), hits in zip(places, found, strict=True):
+        looked_up = self._index.lookup([text[start:end] for start, end in places], k=1)
+        for (start, end), hits in zip(places, looked_up, strict=True):
             for hit in hits:
                 if hit.match == "exact" or hit.score >= SURE:
                     yield replace(hit, start=start, end=end)
 
     def _best(self, text: str, hits: Iterable[Hit]) -> list[Hit]:
-        taken: list[Hit] = []
-        kept: dict[str, Hit] = {}
+        apart: list[Hit] = []
+        shown: dict[str, Hit] = {}
         for hit in sorted(hits, key=lambda hit: (hit.match != "exact", -hit.score, hit.start, -hit.end)):
-            if all(hit.end <= other.start or other.end <= hit.start for other in taken):
-                taken.append(hit)
-                if len(kept) < self._limit:
-                    kept.setdefault(text[hit.start : hit.end], hit)
-        return sorted(kept.values(), key=lambda hit: hit.start)
+            if all(hit.end <= other.start or other.end <= hit.start for other in apart):
+                apart.append(hit)
+                if len(shown) < self._limit:
+                    shown.setdefault(text[hit.start : hit.end], hit)
+        return sorted(shown.values(), key=lambda hit: hit.start)
 
 
 def windows(text: str) -> Iterator[tuple[int, int]]:
-    """The spans of a few words that may be a name: in one phrase, without function words at their ends."""
+    """Yields the spans of a few words that may be a name: in one phrase, no function words at their ends."""
     words = [match.span() for match in _WORD.finditer(text)]
     for first, (start, after) in enumerate(words):
         if not may_begin_name(text[start:after]):

@@ -1,7 +1,7 @@
-"""The words of prompts: files in ``prompts/`` or of one's own, by name or path, checked when they are read.
+"""Reads prompt templates: files of ``prompts/`` or of one's own, by name or path, checked at once.
 
-A file is for one answer format and language; ``types.LANGUAGE.toml`` names and describes the entity types for
-all prompts of a language.
+A file is for one answer format and one language; ``types.LANGUAGE.toml`` names and describes the entity types
+for all prompts of a language.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TYPES = "types."
 class PromptTemplate:
     """The words of a prompt; ``plurals`` names entity types as the head and the label do.
 
-    ``examples`` are the file's own: they stand before those that are selected, in every prompt.
+    ``examples`` are the file's own, which stand in every prompt beside those that are selected.
     """
 
     head: Template
@@ -51,40 +51,41 @@ class PromptTemplate:
         return "descriptions" in self.head.get_identifiers()
 
     def describe(self, types: Sequence[str]) -> dict[str, str]:
-        """The description of each type; raises PromptError for one that has none."""
-        known = {name.casefold(): text for name, text in self.descriptions.items()}
-        found = {type_: known.get(type_.casefold().replace("_", " "), "") for type_ in types}
-        if missing := [type_ for type_, text in found.items() if not text]:
+        """Returns the description of each type; raises PromptError for one that has none."""
+        written = {name.casefold(): text for name, text in self.descriptions.items()}
+        descriptions = {type_: written.get(type_.casefold().replace("_", " "), "") for type_ in types}
+        if missing := [type_ for type_, text in descriptions.items() if not text]:
             raise PromptError(
                 f"no description of the entity type {', '.join(missing)}",
                 hint="write one into [descriptions] of your own --prompt file, or leave out --descriptions",
             )
-        return found
+        return descriptions
 
 
 def prompt_file(answer: str, prompt: str = "auto") -> Path:
-    """The file of a prompt by its name or path; "auto" is the plain English one of the answer format."""
+    """Returns the file of a prompt by its name or path; "auto" is the English one of the answer format."""
     if prompt == "auto":
         return paths.path("prompts", f"{answer}.en.toml")
     path = Path(prompt).expanduser()
     if path.suffix == ".toml" or len(path.parts) > 1:
         return path
     files = paths.path("prompts").glob("*.toml")
-    known = {file.stem: file for file in files if not file.name.startswith(_TYPES)}
-    if prompt not in known:
-        raise unknown("prompt", prompt, known)
-    return known[prompt]
+    prompts = {file.stem: file for file in files if not file.name.startswith(_TYPES)}
+    if prompt not in prompts:
+        raise unknown("prompt", prompt, prompts)
+    return prompts[prompt]
 
 
 def sources(answer: str, prompt: str = "auto") -> list[bytes]:
-    """The contents of every file that decides the words of a prompt."""
+    """Returns the contents of every file that decides the words of a prompt."""
     return [_bytes(path) for path in (prompt_file(answer, prompt), *_type_files().values())]
 
 
 def load_template(answer: str, *, path: Path | None = None) -> PromptTemplate:
-    """The template for an answer format, checked; raises PromptError with what is wrong where.
+    """Returns the template for an answer format.
 
-    Refused: unknown keys and fields, missing texts, another answer format, examples that do not align.
+    Raises PromptError for unknown keys or fields, missing texts, another answer format, and examples that do
+    not align.
     """
     path = path or prompt_file(answer)
     raw = _read(path)
@@ -126,24 +127,24 @@ def _bytes(path: Path) -> bytes:
 
 
 def _type_files() -> dict[str, Path]:
-    """The files that name and describe the entity types, by language."""
+    """Returns the files that name and describe the entity types, by language."""
     files = paths.path("prompts").glob(f"{_TYPES}*.toml")
     return {file.stem.removeprefix(_TYPES): file for file in sorted(files)}
 
 
 def _types(language: str, path: Path) -> dict[str, dict[str, str]]:
-    """The entity types as a language names and describes them."""
-    known = _type_files()
-    if language not in known:
+    """Returns the entity types as a language names and describes them."""
+    languages = _type_files()
+    if language not in languages:
         raise PromptError(
             f"template {path} has the unknown language {language!r}",
-            hint=f"known: {', '.join(sorted(known))}",
+            hint=f"known: {', '.join(sorted(languages))}",
         )
-    return {str(k): dict(v) for k, v in _read(known[language]).items() if isinstance(v, dict)}
+    return {str(k): dict(v) for k, v in _read(languages[language]).items() if isinstance(v, dict)}
 
 
 def _text(path: Path, raw: Mapping[str, object], key: str) -> Template:
-    """One of the texts of a template, with known fields alone and those that it needs."""
+    """Returns one of the texts of a template; raises PromptError for fields that are unknown or missing."""
     value = raw.get(key)
     if not isinstance(value, str):
         raise PromptError(f"template {path} has no text {key!r}", hint=f"it needs {', '.join(FIELDS)}")
@@ -154,16 +155,17 @@ def _text(path: Path, raw: Mapping[str, object], key: str) -> Template:
         raise PromptError(f"template {path}, {key!r}: {seen}", hint=f"fields: {', '.join(sorted(allowed))}")
     if missing := NEEDED.get(key, set()) - names:
         raise PromptError(
-            f"template {path}, {key!r} has no ${min(missing)}", hint="the prompt could not be understood"
+            f"template {path}, {key!r} has no ${min(missing)}",
+            hint=f"write ${min(missing)} where the prompt shall have it",
         )
     return text
 
 
 def _table(path: Path, raw: Mapping[str, object], key: str) -> dict[str, str]:
-    """A table of one line of text a type."""
+    """Returns a table of one line of text a type."""
     table = raw.get(key, {})
     if not isinstance(table, dict):
-        raise PromptError(f"template {path}: {key!r} is no table", hint=f"write [{key}]")
+        raise PromptError(f"template {path}: {key!r} is not a table", hint=f"write [{key}]")
     for name, value in table.items():
         if not isinstance(value, str) or len(value.splitlines()) != 1:
             raise PromptError(f"template {path}, {key}.{name} is not one line of text")
@@ -171,23 +173,23 @@ def _table(path: Path, raw: Mapping[str, object], key: str) -> dict[str, str]:
 
 
 def _examples(path: Path, raw: Mapping[str, object]) -> Iterator[Document]:
-    """The file's own examples: a text and, by type, the mentions, each of which has a place in it."""
+    """Yields the file's own examples: a text and, by type, its mentions, each of which has a place in it."""
     listed = raw.get("examples", [])
-    for number, each in enumerate(listed if isinstance(listed, list) else [listed], start=1):
+    for number, entry in enumerate(listed if isinstance(listed, list) else [listed], start=1):
         where = f"template {path}, example {number}"
-        entities = each.get("entities", {}) if isinstance(each, dict) else None
-        if not isinstance(each, dict) or not isinstance(each.get("text"), str) or each.keys() - _EXAMPLE:
+        entities = entry.get("entities", {}) if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str) or entry.keys() - _EXAMPLE:
             raise PromptError(f"{where} is not a text with its entities", hint=_EXAMPLE_HINT)
         if not isinstance(entities, dict) or not all(map(_strings, entities.values())):
             raise PromptError(f"{where}: its entities are not lists of text by type", hint=_EXAMPLE_HINT)
         mentions = [Mention(name, type_) for type_, names in entities.items() for name in names]
-        placed, issues = place(each["text"], mentions)
+        placed, issues = place(entry["text"], mentions)
         if issues:
             raise PromptError(
                 f"{where} does not align: {issues[0].detail} is {issues[0].code}",
                 hint="write its mentions exactly as its text does, none inside another",
             )
-        yield Document(f"{path.stem}:{number}", each["text"], tuple(placed))
+        yield Document(f"{path.stem}:{number}", entry["text"], tuple(placed))
 
 
 _EXAMPLE = {"text", "entities"}

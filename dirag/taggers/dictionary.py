@@ -1,8 +1,8 @@
-"""The dictionary tagger: names of the knowledge base that stand in the text, and little else.
+"""The dictionary tagger: finds the names of the knowledge base that stand in the text.
 
-In: segments. Out: one entity a name found whose concept can be of a wanted type, with the short forms that
-the document defines for it, and widened by the rules of ``kb/dictionary.toml``. No model, constant memory,
-the same answer every time; it misses whatever the vocabulary does not name.
+In: segments. Out: one entity for each name whose concept can be of a wanted type and for each short form that
+the document defines for such a name, widened by the rules of ``kb/dictionary.toml``. It uses no model and
+constant memory, and misses whatever the vocabulary does not name.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from dirag.protocols import Index
 from dirag.text import abbreviations
 from dirag.text.align import longest
 
-_REACH = 40  # characters before a mention in which a word that belongs to it is looked for
+_REACH = 40  # characters before a mention in which words that belong to it are looked for
 _BLANK = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # within a paragraph
 _WORD_BEFORE = re.compile(rf"(?<![\w-])([^\W\d_][\w-]*)(?:-|{_BLANK})\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """By entity type: how a name is never written, and which words before it belong to the mention.
+    """Rules by entity type: spellings that are never a name, and words before a name that belong to it.
 
-    ``before`` matches a word and what parts it from the next member of an enumeration.
+    ``before`` matches a member of an enumeration ("breast" in "breast and colon cancer") and the conjunction
+    or comma behind it.
     """
 
     never: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
@@ -39,7 +40,7 @@ class Rules:
 
 
 def load_rules(path: Path | None = None) -> Rules:
-    """The rules of a file like ``kb/dictionary.toml``, by default of that one."""
+    """Reads rules, by default ``kb/dictionary.toml``; raises KnowledgeError for a file that has none."""
     path = path or paths.path("kb", "dictionary.toml")
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -55,9 +56,9 @@ def load_rules(path: Path | None = None) -> Rules:
 
 
 class DictionaryTagger:
-    """Tags by ``index.scan``; a concept of several wanted types gets the first of its own order.
+    """Tags by ``index.scan``; a concept of several wanted types gets the first in its own order.
 
-    A short form counts from the segment that defines it to the end of the document.
+    A short form is an entity from the segment that defines it to the end of the document.
     """
 
     def __init__(
@@ -78,17 +79,17 @@ class DictionaryTagger:
         for segment in segments:
             if segment.document != document:
                 document, defined = segment.document, {}
-            yield Tagging(tuple(self._widened(segment.text, self._found(segment.text, defined))))
+            yield Tagging(tuple(self._widened(segment.text, self._entities(segment.text, defined))))
 
     def notices(self) -> Sequence[str]:
-        """None: no engine is asked."""
+        """Returns nothing, as no engine is used."""
         return ()
 
     def close(self) -> None:
-        """Nothing to close: the knowledge base belongs to the caller."""
+        """Closes nothing: the knowledge base belongs to the caller."""
 
-    def _found(self, text: str, defined: dict[str, Entity]) -> list[Entity]:
-        """Names and short forms in the order of the text; what the text defines is added to ``defined``."""
+    def _entities(self, text: str, defined: dict[str, Entity]) -> list[Entity]:
+        """Returns names and short forms in text order; adds those that the text defines to ``defined``."""
         named = [entity for hit in self._index.scan(text) if (entity := self._entity(text, hit))]
         ends = {entity.end: entity for entity in named}
         for pair in abbreviations.find(text):
@@ -106,7 +107,7 @@ class DictionaryTagger:
         return None
 
     def _widened(self, text: str, entities: Iterable[Entity]) -> Iterator[Entity]:
-        """The entities with the words before them that belong to the mention."""
+        """Yields the entities together with the words before them that belong to the mention."""
         end = 0
         for entity in entities:
             start = self._enumerated(text, entity, end)
@@ -119,7 +120,7 @@ class DictionaryTagger:
             yield replace(entity, start=start, text=text[start:end]) if start < entity.start else entity
 
     def _enumerated(self, text: str, entity: Entity, first: int) -> int:
-        """Where the enumeration starts that ends in this mention, not before ``first``."""
+        """Returns where the enumeration starts that ends in this mention, at ``first`` or later."""
         start, head = entity.start, entity.text.split()[-1]
         if self._rules.before is None or " " not in entity.text:
             return start
@@ -139,7 +140,7 @@ class DictionaryTagger:
 
 
 def _short_forms(text: str, defined: Mapping[str, Entity]) -> Iterator[Entity]:
-    """Where a defined short form stands, as the entity that its long form is."""
+    """Yields an entity for each place of a defined short form, of its long form's type and concept."""
     forms = "|".join(map(re.escape, sorted(defined, key=len, reverse=True)))
     for match in re.finditer(rf"(?<!\w)(?:{forms})(?!\w)", text):
         start, end = match.span()

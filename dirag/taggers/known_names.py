@@ -1,8 +1,7 @@
-"""Known names as evidence: how often is this string an entity where it stands, and of which type?
+"""Counts how often a name is an entity where it stands, and of which type: the evidence of known names.
 
-In: annotated sentences, and whatever finds the names of a vocabulary in a text. Out: for a text, the known
-names in it, each with its share. A name is compared word by word in normal form, a short one (up to
-four characters) in its own case as well.
+In: annotated sentences, and a function that finds the names of a vocabulary in a text. Out: for a text, the
+known names in it, each with its share. Names are compared by ``normalise.cased_key``.
 """
 
 from __future__ import annotations
@@ -15,22 +14,25 @@ from dirag.data import Document, Entity
 from dirag.examples.selection import comparison_form
 from dirag.text import normalise
 
-#: Longer names, in words, are left out: they do not come twice.
+#: Annotated names of more words are not counted: they hardly ever come twice.
 LONGEST = 16
-#: The share of a vocabulary's name that never stands in the pool, where no other stands there once.
+#: The share of a vocabulary's name that the pool lacks, where the pool gives no estimate of it.
 UNSEEN = 0.5
-#: A word that ends names of one type in more than this share of cases decides the type: "failure", disease.
+#: A last word whose names have one type in more than this share of cases decides it: "failure", disease.
 TYPICAL = 0.7
 
 Key = tuple[str, ...]
-Count = tuple[str, Key, str]  # what is counted, of which name or word, and of which type if any
+#: An event, the key of the name or last word that it is counted for, and the entity type or "". Events:
+#: "annotated", a name is an entity of the type; "ends", a word ends such a name; "stands", an annotated name
+#: is in a sentence as whole words; "named", a vocabulary has a name in it, "inside" or "exactly" an entity.
+Count = tuple[str, Key, str]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownName:
-    """A span that is known; ``share`` (above 0, to 1) of its occurrences are entities of ``type``.
+    """A span of a known name; ``share`` (above 0, to 1) of the name's places are entities of ``type``.
 
-    Not ``annotated`` where a vocabulary alone knows it, which tells the type less well.
+    It is not ``annotated`` where only a vocabulary has the name, whose type is less certain.
     """
 
     start: int
@@ -41,11 +43,11 @@ class KnownName:
 
 
 class NameStatistics:
-    """Counts over the pool, each distinct sentence once. A text that is itself in it counts for nothing.
+    """Counts over a pool, each distinct sentence once; a text that is in the pool itself is left out for it.
 
-    ``names`` gives the names of a vocabulary that stand in a text, none overlapping another. These are known
-    too, with the share of their occurrences in the pool that lie in an entity; one that never stands there
-    has the share of those that stand there once and are entities.
+    ``names`` finds the names of a vocabulary in a text, none overlapping another. Their share is that of
+    their places in the pool that lie in an entity. A name that the pool lacks has the share of exact entities
+    among the names that stand there once (as Good and Turing estimate unseen events from those seen once).
     """
 
     def __init__(
@@ -67,24 +69,24 @@ class NameStatistics:
         self._unseen = sum(self._counts["exactly", key, ""] for key in once) / len(once) if once else UNSEEN
 
     def find(self, text: str) -> list[KnownName]:
-        """Every known name in the text, in its order, overlapping ones too; the likeliest type of each."""
+        """Returns every known name of a text in text order, overlapping ones too, with its likeliest type."""
         count = self._counter(text)
-        found = {}
+        names = {}
         for key, start, end in self._occurrences(text):
             number, kind = max((count("annotated", key, kind), kind) for kind in self._types[key])
             if number > 0:
                 share = min(1.0, number / count("stands", key, ""))
-                found[start, end] = KnownName(start, end, kind, share)
+                names[start, end] = KnownName(start, end, kind, share)
         for name in self._names(text):
             key, span = _entity_key(name), (name.start, name.end)
             stands = count("named", key, "")
             share = count("inside", key, "") / stands if stands else self._unseen
-            if share and span not in found:
-                found[span] = KnownName(*span, self._type(name, count), share, annotated=False)
-        return [found[span] for span in sorted(found)]
+            if share and span not in names:
+                names[span] = KnownName(*span, self._type(name, count), share, annotated=False)
+        return [names[span] for span in sorted(names)]
 
     def typed(self, text: str, entities: Iterable[Entity]) -> list[Entity]:
-        """The entities of a text, with another type where the pool tells it by the last word."""
+        """Returns the entities of a text, retyped where names of the pool with that last word agree."""
         count = self._counter(text)
         return [replace(entity, type=self._type(entity, count)) for entity in entities]
 
@@ -94,10 +96,10 @@ class NameStatistics:
         return kind if kind and counts[kind] > TYPICAL * sum(counts.values()) else entity.type
 
     def _counter(self, text: str) -> Callable[[str, Key, str], int]:
-        """Looks a count up, without what this text brought to it."""
-        own = self._pool.get(comparison_form(text))
-        mine = Counter(self._count(own) if own else ())
-        return lambda *what: self._counts[what] - mine[what]
+        """Returns a look-up of counts from which those of this text itself are taken off."""
+        example = self._pool.get(comparison_form(text))
+        counts = Counter(self._count(example) if example else ())
+        return lambda *count: self._counts[count] - counts[count]
 
     def _count(self, example: Document) -> Iterator[Count]:
         for key, kind in _annotations(example):

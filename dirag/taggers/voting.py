@@ -1,4 +1,4 @@
-"""Several answers to one prompt: how they are asked for, and what they agree on.
+"""Several answers to one prompt: the prompts that sample them, and the entities that they agree on.
 
 In: a prompt; the entities of each answer to it. Out: a prompt for each sample, with a seed of its own; the
 entities that at least half of the answers name.
@@ -17,21 +17,21 @@ from dirag.text.align import Span, longest
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """``number`` answers to each prompt, drawn at ``temperature``; a single one is the likeliest instead."""
+    """How answers are sampled: ``number`` a prompt at ``temperature``; a single one is greedy."""
 
     number: int = 1
     temperature: float = 0.7
     seed: int = 0
 
     def prompts(self, prompt: Prompt) -> Iterator[Prompt]:
-        """What is sent for a prompt; the seed of each sample follows from ours, its number and the text."""
+        """Yields a prompt for each sample, whose seed follows from ours, its number and the text."""
         if self.number == 1:
             yield prompt
             return
         for number in range(self.number):
-            told = f"{self.seed} {number} {prompt.text}".encode("utf-8", "surrogatepass")
+            identity = f"{self.seed} {number} {prompt.text}".encode("utf-8", "surrogatepass")
             # No engine takes more than 31 bits for certain.
-            seed = int.from_bytes(sha256(told).digest()[:4]) >> 1
+            seed = int.from_bytes(sha256(identity).digest()[:4]) >> 1
             yield replace(prompt, temperature=self.temperature, seed=seed)
 
 
@@ -39,7 +39,7 @@ SINGLE = Sampling()
 
 
 def elect(ballots: Sequence[Sequence[Entity]]) -> list[Entity]:
-    """The entities that at least half of the answers name, in text order, of the type that most of them say.
+    """Returns the entities that at least half of the answers name, in text order, with their usual type.
 
     The score is the share of the answers that name the span with this type, times the mean score that they
     give it, or the share alone where they give none. The entities of one answer must not overlap. A single
