@@ -19,20 +19,20 @@ _MENTION = re.compile(r"\[([^\[\]|]+)\|([^\[\]|]+)\]")
 
 @cache
 def documents() -> tuple[Document, ...]:
-    """Every sentence of the built-in pool, in the order of the files."""
+    """Returns every sentence of the built-in pool, in the order of the files."""
     folder = paths.path("prompts", "examples")
     return tuple(document for path in sorted(folder.glob("*.txt")) for document in read(path))
 
 
 def read(path: Path) -> Iterator[Document]:
-    """The sentences of one file of annotated lines; a line that is none raises ExamplesError."""
+    """Yields the sentences of a file of annotated lines; raises ExamplesError for a line that is not one."""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
             yield parse(line.strip(), name=f"{path.stem}:{number}")
 
 
 def parse(line: str, *, name: str) -> Document:
-    """One annotated line as a document; ``name`` becomes its id."""
+    """Returns an annotated line as a document with the id ``name``."""
     text, end, entities = "", 0, []
     for match in _MENTION.finditer(line):
         text += line[end : match.start()]
@@ -40,5 +40,7 @@ def parse(line: str, *, name: str) -> Document:
         text, end = text + match[1], match.end()
     text += line[end:]
     if set(text) & set("[]|"):
-        raise ExamplesError(f"{name}: a bracket that is not [mention|type]", hint="close it or leave it out")
+        raise ExamplesError(
+            f"{name}: a bracket that is not of a [mention|type]", hint="close the bracket or leave it out"
+        )
     return Document(name, text, tuple(entities))

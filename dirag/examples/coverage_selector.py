@@ -1,9 +1,9 @@
-"""Examples chosen for what the prompt lacks: labels, and the mentions that the pool or a vocabulary knows.
+"""Selects examples that together cover the entity types and the names in a text that the pool annotates.
 
-A set of examples is worth its summed cosines to the text and the shares that it covers of what is wanted:
-of the labels (to have no entity at all counts as one), and of the known names in the text. A name is covered
-by an example in which it, or a synonym of its concept, is annotated. Gains only shrink as the set grows, so
-choosing greedily comes near to the best set (Nemhauser et al. 1978).
+A set of examples is worth its summed cosines to the text, and the shares that it covers of the labels (no
+entity at all counts as one) and of the known names in the text. A name is covered by an example in which it,
+or a synonym of its concept, is annotated. Gains only shrink as the set grows (the worth is submodular), so
+greedy choice comes near to the best set (Nemhauser et al. 1978).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: What all labels, or all known names, are worth, beside cosines of at most 1 an example.
+#: The worth of all labels, and of all known names, beside cosines of at most 1 an example.
 WEIGHT = 0.5
-#: Examples beyond the neighbours that are looked at for a known name: those nearest to the text.
-EACH = 4
+#: Examples of a known name that are candidates beside the neighbours: the nearest to the text.
+PER_NAME = 4
 
 _LONGEST = 8  # words of a known name
 
@@ -33,7 +33,7 @@ Key: TypeAlias = tuple[str, ...]
 
 
 class ExampleName(NamedTuple):
-    """A known name in a text, and the examples that cover it."""
+    """A known name in a text, with the positions of the examples that cover it."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class ExampleName(NamedTuple):
 
 
 class CoverageSelector:
-    """Greedy coverage over the nearest neighbours and the examples of known names; the nearest comes first.
+    """Covers greedily, from the nearest neighbours and the examples of known names; the nearest comes first.
 
     ``scan`` finds the concepts that a text names; without it only names annotated in the pool are known.
     """
@@ -52,7 +52,7 @@ class CoverageSelector:
         self._nearest, self._scan = nearest, scan
         examples = nearest.candidates.examples
         self._labels = [sorted({entity.type for entity in x.entities}) or [""] for x in examples]
-        self._wanted = frozenset(label for labels in self._labels for label in labels)
+        self._every_label = frozenset(label for labels in self._labels for label in labels)
         annotated: defaultdict[Key, set[int]] = defaultdict(set)
         for position, example in enumerate(examples):
             for entity in example.entities:
@@ -65,42 +65,42 @@ class CoverageSelector:
         if not texts or not k:
             return [[] for _ in texts]
         vectors = self._nearest.embedder.embed(texts)
-        found = self._nearest.neighbours(texts, vectors, k=shortlisted(k))
+        neighbours = self._nearest.neighbours(texts, vectors, k=shortlisted(k))
         examples = self._nearest.candidates.examples
         return [
             [examples[at] for at in self._chosen(text, vector, near, k)]
-            for text, vector, near in zip(texts, vectors, found, strict=True)
+            for text, vector, near in zip(texts, vectors, neighbours, strict=True)
         ]
 
     def _chosen(self, text: str, vector: NDArray[np.float32], near: Mapping[int, float], k: int) -> list[int]:
         known = self.known(text)
         cosines = {**self._of_names(text, vector, known), **near}
         shows = {at: self._shown(at, known) for at in cosines}
-        left = set(cosines)
+        remaining = set(cosines)
         lacking: dict[str | ExampleName, float] = {
-            label: WEIGHT / len(self._wanted) for label in self._wanted
+            label: WEIGHT / len(self._every_label) for label in self._every_label
         }
         lacking.update({name: WEIGHT / len(known) for name in known})
         chosen: list[int] = []
-        while len(chosen) < k and left:
-            gains = {at: cosines[at] + sum(lacking.get(item, 0.0) for item in shows[at]) for at in left}
-            best = min(left, key=lambda at: (-round(gains[at], 5), at))
+        while len(chosen) < k and remaining:
+            gains = {at: cosines[at] + sum(lacking.get(item, 0.0) for item in shows[at]) for at in remaining}
+            best = min(remaining, key=lambda at: (-round(gains[at], 5), at))
             chosen.append(best)
-            left.remove(best)
+            remaining.remove(best)
             for item in shows[best]:
                 lacking.pop(item, None)
         # In the order of choice F1 on the development sentences of NCBI-disease was 0.40, not 0.54.
         return sorted(chosen, key=lambda at: (-cosines[at], at))
 
     def known(self, text: str) -> list[ExampleName]:
-        """The known names in a text that some example covers, the longest where they overlap."""
+        """Returns the known names in a text that an example covers, the longest where they overlap."""
         # Of equal spans the first stays: that of a concept has the examples of the pool's own name too.
         return longest([*self._named_by_scan(text), *self._named_by_pool(text)])
 
     def _named_by_scan(self, text: str) -> Iterator[ExampleName]:
         for hit in self._scan(text) if self._scan else ():
-            own = self._annotated.get(_key(text[hit.start : hit.end]), _NO)
-            if examples := own | self._of_concept(hit.concept):
+            of_name = self._annotated.get(_key(text[hit.start : hit.end]), _NO)
+            if examples := of_name | self._of_concept(hit.concept):
                 yield ExampleName(hit.start, hit.end, examples)
 
     def _named_by_pool(self, text: str) -> Iterator[ExampleName]:
@@ -120,12 +120,12 @@ class CoverageSelector:
     def _of_names(
         self, text: str, vector: NDArray[np.float32], known: Sequence[ExampleName]
     ) -> dict[int, float]:
-        """The nearest examples of each known name, with their cosines."""
-        found = {}
+        """Returns the nearest examples of each known name, with their cosines."""
+        nearest = {}
         for name in known:
             cosines = self._nearest.cosines(vector, sorted(name.examples))
-            found.update({at: cosines[at] for at in self._nearest.candidates.take(text, cosines, EACH)})
-        return found
+            nearest.update({at: cosines[at] for at in self._nearest.candidates.take(text, cosines, PER_NAME)})
+        return nearest
 
     def _shown(self, position: int, known: Sequence[ExampleName]) -> list[str | ExampleName]:
         return [*self._labels[position], *(name for name in known if position in name.examples)]

@@ -1,4 +1,4 @@
-"""The examples that may be chosen for a text: each distinct one of a pool, but no near copy of the text."""
+"""Guards against leaks: no text gets itself or a near copy of itself as an example, nor an example twice."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dirag.errors import UsageError
 
 #: Texts this alike (rapidfuzz ratio of their letters and digits) are near copies of each other.
 NEAR_COPY = 90.0
-#: A text that stands whole in another is a near copy if it has as many letters and digits as this.
+#: A text inside another is a near copy from so many letters and digits on: shorter ones are common phrases.
 CONTAINED = 40
 
 _WORD = re.compile(r"\w+")
 
 
 def near_copy(one: str, other: str) -> bool:
-    """Whether two texts are, but for a few characters, the same, or one stands whole in the other."""
+    """Returns whether two texts are the same but for a few characters, or one contains the other."""
     return _alike(comparison_form(one), comparison_form(other))
 
 
 class LeakGuard:
-    """The distinct examples of a pool, with their letters and digits for the leak guard.
+    """The distinct examples of a pool, from which those are taken that are no near copies of a text.
 
     ``positions`` are those of the examples in the pool; of equal ones the first stays.
     """
@@ -43,15 +43,15 @@ class LeakGuard:
         return [self.examples[position] for position in self.take(text, ranked, k)]
 
     def take(self, text: str, ranked: Iterable[int], k: int) -> list[int]:
-        """The first ``k`` of the ranked candidates that are no near copies of the text."""
+        """Returns the positions of the first ``k`` ranked examples that are no near copies of the text."""
         check(k)
         form = comparison_form(text)
-        taken: list[int] = []
-        candidates = iter(ranked)
-        while len(taken) < k and (position := next(candidates, None)) is not None:
+        positions: list[int] = []
+        candidates = iter(ranked)  # sorted as they are read: a selector need not rank them all
+        while len(positions) < k and (position := next(candidates, None)) is not None:
             if not _alike(form, self._forms[position]):
-                taken.append(position)
-        return taken
+                positions.append(position)
+        return positions
 
 
 def check(k: int) -> None:
@@ -61,7 +61,7 @@ def check(k: int) -> None:
 
 
 def comparison_form(text: str) -> str:
-    """Letters and digits in one case: tokenisation and punctuation do not make two texts different."""
+    """Returns the letters and digits of a text in one case, so that tokenisation makes no difference."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(_WORD.findall(folded)) or folded.strip()
 

@@ -1,4 +1,4 @@
-"""Examples that share words with a text, weighed by BM25 or by TF-IDF."""
+"""Selects examples that share words with a text, weighed by BM25 or by TF-IDF."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Postings: TypeAlias = "Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]
 
 
 class LexicalSelector:
-    """Ranks by the summed weights of the words (in one case) of the text, each as often as it stands there.
+    """Ranks by the summed weights of the words of the text (in one case), each as often as it stands there.
 
-    ``weigh`` makes weights of counts and of the number of texts: :func:`bm25` or :func:`tfidf`.
+    ``weigh`` turns counts and the number of texts into weights: :func:`bm25` or :func:`tfidf`.
     """
 
     def __init__(self, examples: Sequence[Document], *, weigh: Callable[[Postings, int], Postings]) -> None:
@@ -37,7 +37,7 @@ class LexicalSelector:
         return [self._candidates.documents(text, _ranked(self.scores(text), k), k) for text in texts]
 
     def scores(self, text: str) -> NDArray[np.float64]:
-        """The score of each distinct example of the pool, in pool order."""
+        """Returns the score of each distinct example of the pool, in pool order."""
         import numpy as np
 
         scores = np.zeros(len(self._candidates))
@@ -49,7 +49,7 @@ class LexicalSelector:
 
 
 def bm25(counts: Postings, texts: int) -> Postings:
-    """Okapi BM25 with k1 1.5 and b 0.75."""
+    """Weighs as Okapi BM25 does, with k1 1.5 and b 0.75."""
     import numpy as np
 
     lengths = np.zeros(texts)
@@ -64,7 +64,10 @@ def bm25(counts: Postings, texts: int) -> Postings:
 
 
 def tfidf(counts: Postings, texts: int) -> Postings:
-    """Cosine of TF-IDF vectors, up to a factor of the text: idf is smooth, as if one text held every word."""
+    """Weighs by the cosine of TF-IDF vectors, up to a factor of the text.
+
+    The idf is smooth, as if one more text held every word.
+    """
     import numpy as np
 
     idf = {word: np.log((1 + texts) / (1 + len(positions))) + 1 for word, (positions, _) in counts.items()}
@@ -83,16 +86,16 @@ def _words(text: str) -> list[str]:
 def _counts(texts: Sequence[list[str]]) -> Postings:
     import numpy as np
 
-    found: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    counts: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for position, words in enumerate(texts):
         for word, count in Counter(words).items():
-            found[word][0].append(position)
-            found[word][1].append(count)
-    return {word: (np.array(at, np.int64), np.array(tf, np.float64)) for word, (at, tf) in found.items()}
+            counts[word][0].append(position)
+            counts[word][1].append(count)
+    return {word: (np.array(at, np.int64), np.array(tf, np.float64)) for word, (at, tf) in counts.items()}
 
 
 def _ranked(scores: NDArray[np.float64], k: int) -> Iterator[int]:
-    """All positions, best score first, ties in pool order; the first ``k`` come without sorting the rest."""
+    """Yields all positions, best first, ties in pool order; the first ``k`` without sorting the rest."""
     import numpy as np
 
     least = np.partition(scores, -k)[-k] if 0 < k < len(scores) else -np.inf

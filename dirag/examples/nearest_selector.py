@@ -1,4 +1,4 @@
-"""Examples near to a text by the cosine of sentence vectors, and near ones that are unlike each other."""
+"""Selects examples near to a text by the cosine of sentence vectors, also near ones unlike each other."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 #: Nearest neighbours from which a selector that re-ranks chooses, at least.
 SHORTLIST = 64
-#: What likeness to the text counts in ``mmr``; likeness to a chosen example counts the rest of 1.
+#: The weight of likeness to the text in ``mmr``; unlikeness to the chosen examples has the rest of 1.
 RELEVANCE = 0.7
 
-_SPARE = 16  # neighbours fetched beyond k, in place of those that the leak guard takes out
+_SPARE = 16  # neighbours fetched beyond k, to replace those that the leak guard takes out
 _DIGITS = 5  # of a cosine: beyond them it depends on the batch that a text was embedded in
 
 
@@ -39,41 +39,41 @@ class NearestSelector:
         self._index.add(np.ascontiguousarray(vectors[self.candidates.positions]))
 
     def select(self, texts: Sequence[str], *, k: int) -> list[list[Document]]:
-        return [[example for example, _ in found] for found in self.search(texts, k=k)]
+        return [[example for example, _ in pairs] for pairs in self.search(texts, k=k)]
 
     def search(self, texts: Sequence[str], *, k: int) -> list[list[tuple[Document, float]]]:
-        """The same examples with their cosines."""
-        found = self.neighbours(texts, self.embedder.embed(texts), k=k)
-        return [[(self.candidates.examples[i], cosine) for i, cosine in near.items()] for near in found]
+        """Returns the selected examples with their cosines."""
+        neighbours = self.neighbours(texts, self.embedder.embed(texts), k=k)
+        return [[(self.candidates.examples[i], cosine) for i, cosine in near.items()] for near in neighbours]
 
     def neighbours(
         self, texts: Sequence[str], vectors: NDArray[np.float32], *, k: int
     ) -> list[dict[int, float]]:
-        """The positions of the ``k`` nearest candidates of each text with their cosines, best first."""
+        """Returns positions and cosines of the ``k`` nearest candidates of each text, best first."""
         check(k)
-        found: list[dict[int, float]] = [{} for _ in texts]
+        neighbours: list[dict[int, float]] = [{} for _ in texts]
         short, fetched = list(range(len(texts))), k + _SPARE
-        # A pool may hold more near copies of a text than were fetched to spare.
+        # A pool may hold more near copies of a text than neighbours were fetched to spare.
         while k and short and len(self.candidates):
             rows = self._index.search(vectors[short], min(fetched, len(self.candidates)))
             for i, scores, positions in zip(short, *rows, strict=True):
                 cosines = _ranked(scores, positions)
-                found[i] = {at: cosines[at] for at in self.candidates.take(texts[i], cosines, k)}
+                neighbours[i] = {at: cosines[at] for at in self.candidates.take(texts[i], cosines, k)}
             if fetched >= len(self.candidates):
                 break
-            short = [i for i in short if len(found[i]) < k]
+            short = [i for i in short if len(neighbours[i]) < k]
             fetched *= 8
-        return found
+        return neighbours
 
     def vectors(self, positions: Sequence[int]) -> NDArray[np.float32]:
-        """The vectors of the candidates at these positions, a row each."""
+        """Returns the vectors of these candidates, float32 of shape (positions, dimension)."""
         import numpy as np
 
         vectors: NDArray[np.float32] = self._index.reconstruct_batch(np.array(positions, np.int64))
         return vectors
 
     def cosines(self, vector: NDArray[np.float32], positions: Sequence[int]) -> dict[int, float]:
-        """Candidates with their cosines to a text's vector, best first."""
+        """Returns the candidates at these positions with their cosines to a text's vector, best first."""
         import numpy as np
 
         at = np.array(positions, np.int64)
@@ -91,12 +91,12 @@ class MmrSelector:
         if not texts or not k:
             return [[] for _ in texts]
         vectors = self._nearest.embedder.embed(texts)
-        found = self._nearest.neighbours(texts, vectors, k=shortlisted(k))
+        neighbours = self._nearest.neighbours(texts, vectors, k=shortlisted(k))
         examples = self._nearest.candidates.examples
-        return [[examples[position] for position in self._chosen(near, k)] for near in found]
+        return [[examples[position] for position in self._chosen(near, k)] for near in neighbours]
 
     def _chosen(self, near: dict[int, float], k: int) -> list[int]:
-        """Greedily the one with the best margin; of equal ones the nearest."""
+        """Chooses greedily the one with the best margin; of equal ones the nearest."""
         import numpy as np
 
         if not near:
@@ -115,12 +115,12 @@ class MmrSelector:
 
 
 def shortlisted(k: int) -> int:
-    """How many neighbours are looked at where ``k`` are to be chosen."""
+    """Returns from how many neighbours ``k`` examples are chosen."""
     return max(SHORTLIST, 4 * k)
 
 
 def _ranked(scores: NDArray[np.float32], positions: NDArray[np.int64]) -> dict[int, float]:
-    """Positions and scores, best first, ties in pool order; FAISS pads with -1 where it has too few."""
+    """Returns positions and scores, best first, ties in pool order, without the -1 that FAISS pads with."""
     pairs = zip(scores.round(_DIGITS).tolist(), positions.tolist(), strict=True)
     ranked = sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
     return {position: round(score, _DIGITS) for score, position in ranked if position >= 0}

@@ -1,7 +1,7 @@
-"""Pools of annotated examples: documents in, sentences with their entities out, kept in a directory.
+"""Pools of annotated examples: documents in, sentences with their entities out, stored in a directory.
 
 A pool directory holds ``manifest.json``, ``examples.jsonl`` and, if it was built with an encoder,
-``vectors.npy``. Refused: a directory whose parts do not fit together, or vectors of another encoder.
+``vectors.npy``. Refused: a directory whose parts do not fit together, and vectors of another encoder.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MANIFEST, EXAMPLES, VECTORS = "manifest.json", "examples.jsonl", "vectors.npy"
 
 @dataclass(frozen=True, slots=True)
 class PoolManifest:
-    """What a pool is made of. ``left_out`` counts, by reason, what did not become an example."""
+    """The contents and sources of a pool; ``left_out`` counts by reason what did not become an example."""
 
     sha256: str
     examples: int
@@ -68,7 +68,7 @@ class Pool:
         licence: str | None = None,
         as_sentences: bool = False,
     ) -> Pool:
-        """A pool in memory, without vectors. ``as_sentences`` takes each document as one sentence."""
+        """Makes a pool in memory, without vectors; ``as_sentences`` takes each document as one sentence."""
         left_out: Counter[str] = Counter()
         examples = tuple(e for d in documents for e in _sentences(d, left_out, as_sentences=as_sentences))
         manifest = PoolManifest(
@@ -83,7 +83,7 @@ class Pool:
         return cls(examples, manifest)
 
     def restricted(self, types: Sequence[str]) -> Pool:
-        """The same examples with entities of these types alone; refused where the pool has none of them."""
+        """Returns the pool with the entities of these types only; raises ExamplesError where it has none."""
         if not set(types) & self.manifest.types.keys():
             raise ExamplesError(
                 f"the example pool has no entities of type {', '.join(types)}",
@@ -93,7 +93,7 @@ class Pool:
         return replace(self, examples=examples)
 
     def embedded(self, embedder: Embedder, *, cache: bool = True) -> Pool:
-        """The pool with vectors of this encoder: its own, those of the cache, or made now and cached.
+        """Returns the pool with vectors of this encoder: its own, cached ones, or new ones, which are cached.
 
         Raises ExamplesError where the pool was built with another encoder.
         """
@@ -115,7 +115,7 @@ def build(
     licence: str | None = None,
     as_sentences: bool = False,
 ) -> Pool:
-    """Makes a pool directory, whole or not at all; a pool that is there already is replaced."""
+    """Builds a pool directory, complete or not at all; a pool that is there already is replaced."""
     if path.exists() and not (path / MANIFEST).is_file():
         raise ExamplesError(f"{str(path)!r} exists and is not an example pool", hint="give another -o")
     pool = Pool.from_documents(documents, sources=sources, licence=licence, as_sentences=as_sentences)
@@ -141,7 +141,7 @@ def build(
 
 
 def open(path: Path) -> Pool:
-    """The pool in a directory, its vectors mapped into memory; parts that do not fit are refused."""
+    """Opens the pool in a directory, its vectors mapped into memory; raises ExamplesError where damaged."""
     manifest = _manifest(path)
     try:
         data = (path / EXAMPLES).read_bytes()
@@ -162,12 +162,12 @@ def open(path: Path) -> Pool:
 
 
 def is_pool(path: Path) -> bool:
-    """Whether a directory is, or was meant to be, a pool."""
+    """Returns whether a directory is a pool, damaged or not."""
     return (path / MANIFEST).is_file() and (path / EXAMPLES).is_file()
 
 
 def restrict(document: Document, types: Sequence[str]) -> Document:
-    """The document with the entities of these types alone."""
+    """Returns the document with the entities of these types only."""
     return replace(document, entities=tuple(entity for entity in document.entities if entity.type in types))
 
 
@@ -179,17 +179,17 @@ def _broken(path: Path, reason: str) -> ExamplesError:
 
 
 def _check_encoder(manifest: PoolManifest, embedder: Embedder) -> None:
-    built, wanted = manifest.encoder or "", embedder.name
-    if identity(built) != identity(wanted) or manifest.dimension != embedder.dimension:
+    pool_encoder, encoder = manifest.encoder or "", embedder.name
+    if identity(pool_encoder) != identity(encoder) or manifest.dimension != embedder.dimension:
         raise ExamplesError(
-            f"the pool was built with the encoder {built} ({manifest.dimension} dimensions), "
-            f"not {wanted} ({embedder.dimension})",
+            f"the pool was built with the encoder {pool_encoder} ({manifest.dimension} dimensions), "
+            f"not {encoder} ({embedder.dimension})",
             hint="give that encoder with --encoder, or build the pool again with this one",
         )
 
 
 def _sentences(document: Document, left_out: Counter[str], *, as_sentences: bool) -> Iterator[Document]:
-    """The sentences of a document as examples; one that would cut a mention in two is left out."""
+    """Yields the sentences of a document as examples, but for those that would cut a mention in two."""
     from dirag.text.segment import segments
 
     for issue in document.issues:
@@ -208,7 +208,7 @@ def _sentences(document: Document, left_out: Counter[str], *, as_sentences: bool
 
 
 def cut(document: Document, piece: Segment) -> Document | None:
-    """The piece as a document of its own, with its entities; None where it would cut one in two."""
+    """Returns the piece as a document with its entities; None where it would cut one in two."""
     touching = [e for e in document.entities if e.start < piece.end and e.end > piece.start]
     if any(e.start < piece.start or e.end > piece.end for e in touching):
         return None

@@ -1,4 +1,4 @@
-"""Examples at random: what every other selector has to be better than."""
+"""Selects examples at random: the baseline of every other selector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dirag.examples.leak_guard import LeakGuard
 
 
 class RandomSelector:
-    """A draw for each text, seeded by seed and text: neither order nor batch changes it."""
+    """Draws for each text by seed and text, so that neither order nor batch changes a draw."""
 
     def __init__(self, examples: Sequence[Document], *, seed: int = 0) -> None:
         self._candidates = LeakGuard(examples)
@@ -21,11 +21,11 @@ class RandomSelector:
         return [self._candidates.documents(text, self._drawn(text), k) for text in texts]
 
     def _drawn(self, text: str) -> Iterator[int]:
-        """All positions in random order, drawn one by one (Fisher-Yates on a list never written out)."""
+        """Yields all positions in random order, one by one (Fisher-Yates on a list never written out)."""
         key = hashlib.sha256(f"{self._seed}\0{text}".encode("utf-8", "surrogatepass")).digest()
         generator = random.Random(key)
         moved: dict[int, int] = {}
-        for left in range(len(self._candidates), 0, -1):
-            drawn = generator.randrange(left)
-            yield moved.get(drawn, drawn)
-            moved[drawn] = moved.get(left - 1, left - 1)
+        for size in range(len(self._candidates), 0, -1):
+            place = generator.randrange(size)
+            yield moved.get(place, place)
+            moved[place] = moved.get(size - 1, size - 1)

@@ -1,8 +1,8 @@
-"""Selectors of in-context examples: texts in, for each the examples of a pool that serve it best.
+"""Opens the selectors of in-context examples: texts in, for each the examples of a pool that serve it best.
 
-``random`` draws, ``bm25`` and ``tfidf`` rank by shared words, ``knn`` by cosine of sentence vectors (KATE);
-``mmr`` weighs that cosine against likeness to what is chosen already, ``coverage`` adds what the chosen ones
-do not show yet. All leave out the text itself and near copies of it, and take equal examples of a pool once.
+``random`` draws; ``bm25`` and ``tfidf`` rank by shared words, ``knn`` by cosine of sentence vectors (KATE);
+``mmr`` weighs that cosine against likeness to the examples chosen before, ``coverage`` adds labels and names
+that these do not show. All leave out the text itself and its near copies, and take equal examples once.
 """
 
 from __future__ import annotations
