@@ -1,7 +1,7 @@
 """The seams, one small protocol each, with the laws that ``tests/test_contracts.py`` runs over them all.
 
-Implementations are found in one table a seam, ``name -> "module:Name"``, next to them; library users
-pass an object. Readers, writers and dataset loaders are plain functions and have no protocol.
+Names of taggers, selectors and answer formats lead to what opens them in tables of ``dirag.config``; library
+users pass an object. Readers, writers and dataset loaders are plain functions and have no protocol.
 """
 
 from __future__ import annotations

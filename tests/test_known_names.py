@@ -1,4 +1,4 @@
-"""The statistics against one that counts by looking at every span of every sentence."""
+"""Statistics of names against a count that looks at every span of every sentence."""
 
 from __future__ import annotations
 

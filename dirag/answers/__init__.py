@@ -1,8 +1,8 @@
-"""Answer formats: one module a format, which renders, constrains and parses, so that these cannot drift.
+"""Answer formats: one module each, which renders, constrains and parses, so that the three cannot drift.
 
 A prompt ends with a colon and no space, as in ``Diseases:``. The answer of an in-context example follows
-as ``" " + render(...)`` and then the stop string; the model writes likewise, and ``parse`` and the
-constraint take its text with or without that space.
+as ``" " + render(...)`` and the stop string. The model writes likewise; ``parse`` and the constraint accept
+its text with and without that space.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from dirag.protocols import AnswerFormat
 
 
-#: The formats whose answers hold the descriptions of the types.
+#: The formats whose answers repeat the descriptions of the types.
 DESCRIBING = ("template",)
 
 
 def make(name: str, types: Sequence[str], *, descriptions: Mapping[str, str] | None = None) -> AnswerFormat:
-    """The named format for these entity types, in this order; those of ``DESCRIBING`` take descriptions."""
+    """Returns the named format for these entity types, in this order.
+
+    ``descriptions`` are for the formats of ``DESCRIBING``. Raises UsageError for an unknown name.
+    """
     if name not in ANSWERS:
         raise unknown("answer format", name, ANSWERS)
     described = (descriptions,) if name in DESCRIBING else ()

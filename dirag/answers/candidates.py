@@ -1,4 +1,4 @@
-"""The answer to the question for candidates: a list as in ``mentions``, without types."""
+"""The answer where candidates are asked for: a list as in ``mentions``, without types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TYPE = "candidate"
 
 
 class CandidateList(Mentions):
-    """Lists of candidates; of an annotated sentence, all its entities are."""
+    """Lists of candidates; those of an annotated sentence are all its entities, of whatever type."""
 
     name = "candidates"
 

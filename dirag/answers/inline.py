@@ -4,8 +4,8 @@
 ``\\``, ``[`` and ``|``. A mention with an end inside a word has brackets without spaces, as in
 ``anti[hypertensive|drug]s``, so that the constraint can keep the usual ones to token boundaries.
 
-A copy that the model changed is aligned with the text token by token, and a mention whose tokens did not
-change is found by that; of any other only its string is known.
+A copy that the model changed is aligned with the text token by token. A mention whose tokens are unchanged
+has its place by that; any other is searched by its string.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dirag.text.occurrences import flat_view, flatten, is_boundary, is_bounded, 
 
 _SIGN = re.compile(r"\\(?P<escaped>[\\\[|])|(?P<open>\[ ?)| ?\|(?P<type>[^|\[\]\\]{1,80})\]|(?P<plain>.)")
 _TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
-_NEAR = 8
+_NEAR = 8  # tokens of the text that a copy may have left out and still be taken up again by two tokens
 
 
 class Inline:
@@ -37,7 +37,7 @@ class Inline:
         self.types = check_types(types)
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
-        """Bracket the entities of the wanted types; of those that overlap, the first and longest stays."""
+        """Brackets the entities of the wanted types; of those that overlap, the first and longest stays."""
         view = flat_view(text)
         parts: list[str] = []
         end = 0
@@ -53,7 +53,7 @@ class Inline:
         return "".join([*parts, _escape(view.text[end:])]).strip()
 
     def constrain(self, text: str) -> Constraint:
-        """Admit the text's copy with any strings of it in brackets, in linearly many states."""
+        """Admits copies of the text with any strings of it in brackets, in linearly many states."""
         view = flatten(text).strip()
         builder = Builder()
         outside = [builder.state() for _ in view]
@@ -68,7 +68,7 @@ class Inline:
     def _constrain_mentions(
         self, builder: Builder, view: str, outside: Sequence[int], *, inside: bool
     ) -> None:
-        """Add the ways through brackets; those for the ``inside`` of words may also keep to boundaries."""
+        """Adds the paths through brackets; those for the ``inside`` of words may keep to boundaries too."""
         brackets = [_brackets(type_, inside=inside) for type_ in self.types]
         copied = [builder.state() for _ in outside]
         for i, char in enumerate(view):
@@ -80,7 +80,7 @@ class Inline:
                     builder.edge(copied[i + 1], after, outside[i + 1])
 
     def parse(self, text: str, answer: str) -> tuple[list[Mention], list[Issue]]:
-        """Read a copy; a bracket that is not closed, or not by a wanted type, is an "unparsed" issue."""
+        """Reads a copy; a bracket that is not closed, or not by a wanted type, is an "unparsed" issue."""
         lines = answer.strip().splitlines() or [""]
         copy = _read(lines[0], self.types)
         issues = [Issue("unparsed", "", problem) for problem in copy.problems]
@@ -93,7 +93,7 @@ class Inline:
 
 @dataclass(slots=True)
 class _Copy:
-    """A copy without its brackets; ``spans`` were in them, ``problems`` are brackets that make none."""
+    """A copy without its brackets: the ``spans`` in them, and the ``problems`` of brackets without a span."""
 
     text: str = ""
     spans: list[tuple[int, int, str]] = field(default_factory=list)
@@ -144,25 +144,25 @@ def _locate(text: str, copy: _Copy) -> list[Mention]:
 
 
 def _align(copy: str, text: str) -> dict[int, int]:
-    """Where each token of the copy begins in the text, for those that are found in order.
+    """Returns where tokens of the copy begin in the text, by their offsets in the copy.
 
-    A token that is not next in the text is looked for a few tokens on, then, with the two after it,
-    anywhere later; if it is nowhere, the model added it. Linear in both, but for the sorting of what repeats.
+    A token that is not next in the text is searched a few tokens ahead, with the one after it, then anywhere
+    later, with the two after it; if it is nowhere, the model added it. Takes linear time in both texts.
     """
-    ours = [(m.start(), m[0]) for m in _TOKEN.finditer(copy)]
-    theirs = [(m.start(), m[0]) for m in _TOKEN.finditer(text)]
-    words = [word for _, word in theirs]
+    copied = [(m.start(), m[0]) for m in _TOKEN.finditer(copy)]
+    tokens = [(m.start(), m[0]) for m in _TOKEN.finditer(text)]
+    words = [word for _, word in tokens]
     triples: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i in range(len(words) - 2):
         triples[tuple(words[i : i + 3])].append(i)
     starts: dict[int, int] = {}
     at = 0
-    for i, (start, word) in enumerate(ours):
-        following = tuple(w for _, w in ours[i : i + 3])
-        found = _next(words, at, word, following, triples.get(following, []))
-        if found is not None:
-            starts[start] = theirs[found][0]
-            at = found + 1
+    for i, (start, word) in enumerate(copied):
+        following = tuple(w for _, w in copied[i : i + 3])
+        number = _next(words, at, word, following, triples.get(following, []))
+        if number is not None:
+            starts[start] = tokens[number][0]
+            at = number + 1
     return starts
 
 
@@ -180,7 +180,7 @@ def _next(
 
 
 def _brackets(type_: str, *, inside: bool) -> tuple[str, str]:
-    """What stands before and after a mention; ``inside`` a word if one of its ends is."""
+    """Returns the signs before and after a mention; it is ``inside`` a word if one of its ends is."""
     return ("[", f"|{type_}]") if inside else ("[ ", f" | {type_} ]")
 
 

@@ -1,7 +1,7 @@
-"""Reads a list of mentions as a model wrote it: in the form of ``Mentions.render``, or whatever else came.
+"""Reads a list of mentions as a model wrote it: in the form of ``Mentions.render``, or in any other.
 
-What stands in the text decides between the readings of an item, so that "2,4-dinitrophenol" is not cut at its
-comma nor "E. coli" at its full stop. An item that no reading makes a typed mention is an issue.
+Of the readings of an item that one is taken which stands in the text, so that "2,4-dinitrophenol" is not cut
+at its comma nor "E. coli" at its full stop. An item without a reading as a typed mention is an issue.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WRAPPING = "\"'“”‘’«»`*_[]{}<> "
 
 
 def reads_as_none(item: str) -> bool:
-    """Whether an item says that there is no mention; a mention that does is written with a backslash."""
+    """Returns whether an item denies that there is a mention; a mention that reads so has a backslash."""
     return item.strip(_AROUND).casefold() in ("", NONE)
 
 
@@ -41,14 +41,14 @@ class ItemReader:
         self._item = re.compile(rf"((?:(?!{between})[^\\]|\\.|\\$)+)|{between}")
         self._text = text
         self._folded: str | None = None
-        # The type of items that name none: the only one, or that of the label before them ("disease: a; b").
+        # The type of items that have none: the only one, or that of the label before them ("disease: a; b").
         self._type = types[0] if len(types) == 1 else None
 
     def read(self, answer: str) -> list[Mention]:
         return [mention for item in self._items(answer) for mention in self.item(item)]
 
     def _items(self, answer: str) -> Iterator[str]:
-        """The items of the first line, and of the lines after it that are bullets."""
+        """Yields the items of the first line, and of the lines after it that are bullets."""
         lines = [line for line in answer.strip().splitlines() if line.strip()]
         for number, line in enumerate(lines):
             bullet = _BULLET.fullmatch(line)
@@ -62,7 +62,7 @@ class ItemReader:
                 return
 
     def item(self, item: str) -> Iterator[Mention]:
-        """The mentions of one item, one but for lists in another form."""
+        """Yields the mentions of one item: one, or several of a list with other separators."""
         if reads_as_none(item):
             return
         item = _without_full_stop(item)

@@ -1,4 +1,4 @@
-"""Entity types as answers write them: which names can stand in an answer, and which of them was meant."""
+"""Checks that entity types can be written in answers, and recognises them there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNFIT = re.compile(r"[\[\]()|;:\\\s](?<! )|^ | $|^$")
 
 
 def check_types(types: tuple[str, ...]) -> tuple[str, ...]:
-    """The types, if there are any and each can be told from the rest of an answer; else UsageError."""
+    """Returns the types; raises UsageError for none, or one that an answer would confuse with its syntax."""
     if not types:
         raise UsageError("no entity types", hint="name at least one, as in --types disease")
     for name in types:
@@ -25,7 +25,7 @@ def check_types(types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def find_type(types: tuple[str, ...], written: str) -> str | None:
-    """The type that an answer means, case and a plural s aside."""
-    known = {name.casefold(): name for name in types}
+    """Returns the type that an answer means, whatever its case, also in the plural; None if it is not one."""
+    folded = {name.casefold(): name for name in types}
     form = written.strip().casefold()
-    return known.get(form) or known.get(form.removesuffix("s"))
+    return folded.get(form) or folded.get(form.removesuffix("s"))

@@ -1,4 +1,4 @@
-"""Lists of mentions inside answers: which items they have, how an item is spelled, and their automaton.
+"""Lists of mentions inside answers: their items, how an item is spelled, and their constraint.
 
 A listed mention means every place where its string stands between token boundaries and no longer listed
 mention does (``tests/benchmarks/repeats.py`` says what the other convention, one item a place, would cost).
@@ -36,7 +36,7 @@ Groups: TypeAlias = Mapping[Key, Sequence[Span]]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A mention to be listed; with an ``ordinal`` it means one place alone."""
+    """A mention to be listed; with an ``ordinal`` it means a single place."""
 
     name: str
     type: str
@@ -44,7 +44,7 @@ class Item:
 
 
 def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[Item]:
-    """The entities of these types as items in text order.
+    """Returns the entities of these types as items in text order.
 
     Of entities that overlap, the first and longest stays.
     """
@@ -58,7 +58,7 @@ def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[I
     marked = _ambiguous(text, groups)
     listed = [(spans[0], Item(*key)) for key, spans in groups.items() if key not in marked]
     listed += _one_by_one(text, groups, marked)
-    return [item for _, item in sorted(listed, key=lambda each: each[0])]
+    return [item for _, item in sorted(listed, key=lambda place: place[0])]
 
 
 def _ambiguous(text: str, groups: Groups) -> Set[Key]:
@@ -70,10 +70,10 @@ def _ambiguous(text: str, groups: Groups) -> Set[Key]:
     """
     marked: Set[Key] = frozenset()
     while wrong := _misread(text, groups, marked) - marked:
-        found = occurrences(text, [name for name, _ in wrong])
+        places = occurrences(text, [name for name, _ in wrong])
         # A string that stands once needs no ordinal: if it lacks its only place, a longer string took that,
         # which is wrong itself and is marked here. Inside a word an ordinal is the only way to mean a place.
-        several = {key for key in wrong if len(found[key[0]]) > 1 or not is_bounded(text, *groups[key][0])}
+        several = {key for key in wrong if len(places[key[0]]) > 1 or not is_bounded(text, *groups[key][0])}
         marked |= several or wrong
     return marked
 
@@ -88,9 +88,9 @@ def _misread(text: str, groups: Groups, marked: Set[Key]) -> Set[Key]:
 
 
 def _one_by_one(text: str, groups: Groups, marked: Set[Key]) -> Iterator[tuple[Span, Item]]:
-    """The places of marked strings, each as an item with its ordinal."""
-    found = occurrences(text, [name for name, _ in marked])
-    ordinals = {name: {span: n for n, span in enumerate(spans, start=1)} for name, spans in found.items()}
+    """Yields the places of marked strings, each as an item with its ordinal."""
+    places = occurrences(text, [name for name, _ in marked])
+    ordinals = {name: {span: n for n, span in enumerate(spans, start=1)} for name, spans in places.items()}
     for name, type_ in marked:
         for span in groups[name, type_]:
             yield span, Item(name, type_, ordinals[name][span])
@@ -129,11 +129,11 @@ class ListSyntax:
     def add(
         self, builder: Builder, view: str, start: int, done: int, suffixes: Iterable[str] = ("",)
     ) -> None:
-        """Add the ways from ``start`` to ``done``: lists of strings of the flat text, in text order.
+        """Adds the paths from ``start`` to ``done``: lists of strings of the flat text, in text order.
 
-        They stand between token boundaries and do not overlap; those of :func:`_repeated` may have their
-        ordinals. States are linear in the text: one chain waits for the next start, one copies from boundary
-        to boundary.
+        The strings stand between token boundaries and do not overlap; those of :func:`_repeated` may have
+        their ordinals. States are linear in the text: one chain waits for the next start, one copies from
+        boundary to boundary.
         """
         bounds = [i for i in range(len(view) + 1) if is_boundary(view, i)]
         gap, inside, ended = ([builder.state() for _ in bounds] for _ in range(3))
@@ -161,7 +161,7 @@ class ListSyntax:
             builder.edge(after, self.separator, rest)
 
     def _openings(self, view: str, start: int, end: int) -> list[str]:
-        """The ways in which a mention that begins with ``view[start:end]`` may be written so far."""
+        """Returns the spellings of ``view[start:end]`` at the beginning of a mention."""
         piece, inner, escaped = view[start:end], self.inner(view[start:end]), self._written("\\")
         if piece.startswith((" ", "#")):
             return [] if piece[0] == " " else [escaped + inner]
@@ -169,10 +169,10 @@ class ListSyntax:
 
 
 def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
-    """The strings that stand more than once between token boundaries: the numbers of their bounds, ordinals.
+    """Returns the places of strings that stand twice or more: first and last bound by number, and ordinal.
 
     They have a letter, neither a blank nor a function word at an end, and at most ``_LONGEST`` tokens and
-    blanks: other marks are noise that a model makes where it has nothing more to say.
+    blanks: a small model that has nothing more to say would otherwise go on with ordinals of other strings.
     """
     places: list[tuple[int, int, int]] = []
     tokens = [view[start:end] for start, end in pairwise(bounds)]
@@ -183,9 +183,9 @@ def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
         for i in starts:
             if i + size < len(bounds):
                 groups[view[bounds[i] : bounds[i + size]]].append(i)
-        several = {string: found for string, found in groups.items() if len(found) > 1}
-        for string, found in several.items():
-            if found[0] + size in ends and any(map(str.isalpha, string)):
-                places += [(i, i + size, n) for n, i in enumerate(found, start=1)]
+        several = {string: at for string, at in groups.items() if len(at) > 1}
+        for string, at in several.items():
+            if at[0] + size in ends and any(map(str.isalpha, string)):
+                places += [(i, i + size, n) for n, i in enumerate(at, start=1)]
         starts = sorted(chain.from_iterable(several.values()))
     return places

@@ -29,7 +29,7 @@ class Mentions:
         self.types = check_types(types)
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
-        """List the entities of the wanted types; of those that overlap, the first and longest stays."""
+        """Lists the entities of the wanted types; of those that overlap, the first and longest stays."""
         listed = items(text, entities, self.types)
         return _LIST.separator.join(map(self._item, listed)) or NONE
 
@@ -40,15 +40,15 @@ class Mentions:
         return f" ({type_})" if len(self.types) > 1 else ""
 
     def parse(self, text: str, answer: str) -> tuple[list[Mention], list[Issue]]:
-        """Read an answer; each part that is no mention is an "unparsed" issue.
+        """Reads an answer; each part that is not a mention is an "unparsed" issue.
 
-        A last item that the token limit cut short is not told from others here: only the caller knows.
+        A last item that the token limit cut short is read like others: only the caller knows of the limit.
         """
         reader = ItemReader(self.types, text)
         return reader.read(answer), reader.issues
 
     def constrain(self, text: str) -> Constraint:
-        """Admit lists of strings of the text, as :meth:`ListSyntax.add` has them, and ``none``."""
+        """Admits lists of strings of the text, as :meth:`ListSyntax.add` has them, and ``none``."""
         builder = Builder()
         done = builder.state(final=True)
         builder.edge(builder.body, NONE, done)

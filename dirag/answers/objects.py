@@ -1,8 +1,8 @@
 """The answer as one JSON object on one line: each wanted type in order, with the list of its mentions.
 
 ``{"disease": ["colorectal cancer"], "gene": ["APC", "#2 cancer"]}``. Every type is there, also with an empty
-list, so that nothing but the lists is left to decide: an object a mention takes three times the tokens, and
-keys that come and go are what small models get wrong. A string is an item of :mod:`dirag.answers.listing`.
+list, so that a model decides nothing but the lists: an object for each mention takes three times the tokens,
+and small models go wrong where keys come and go. A string is an item of :mod:`dirag.answers.listing`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dirag.text.occurrences import flatten
 
 _LIST = ListSyntax(", ", quote='"')
 _STRING = re.compile(r'"(?P<body>(?:[^"\\]|\\.)*)(?:"(?P<key>\s*:)?|\\?$)', re.DOTALL)
-#: Words between strings are no JSON, but for those that mean nothing.
+#: Words between strings end the object, but for those that stand for an empty value.
 _PROSE = re.compile(r"(?!(?:null|none)\b)\b[^\W\d_]+", re.IGNORECASE)
 
 
@@ -36,7 +36,7 @@ class JsonObject:
         self.types = check_types(types)
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
-        """List the entities of the wanted types; of those that overlap, the first and longest stays."""
+        """Lists the entities of the wanted types; of those that overlap, the first and longest stays."""
         listed = items(text, entities, self.types)
         lists = []
         for type_ in self.types:
@@ -45,7 +45,7 @@ class JsonObject:
         return "{" + ", ".join(lists) + "}"
 
     def constrain(self, text: str) -> Constraint:
-        """Admit the object with a list of strings of the text for each type."""
+        """Admits the object with a list of strings of the text for each type."""
         builder = Builder()
         view, at = flatten(text).strip(), builder.body
         before = "{"
@@ -59,7 +59,7 @@ class JsonObject:
         return builder.build()
 
     def parse(self, text: str, answer: str) -> tuple[list[Mention], list[Issue]]:
-        """Read the strings, also of an object that is cut off, spaced otherwise, or in a fenced block.
+        """Reads the strings, also of an object that is cut off, spaced otherwise, or in a fenced block.
 
         An answer without strings is read as a list in the format ``mentions``.
         """
@@ -80,11 +80,11 @@ class JsonObject:
             elif type_ is None:
                 reader.issues.append(Issue("unparsed", "", "a mention without one of the wanted types"))
             else:
-                found = readers[type_].item(flatten(body).strip())
-                mentions += [replace(mention, after=string.start()) for mention in found]
+                items_read = readers[type_].item(flatten(body).strip())
+                mentions += [replace(mention, after=string.start()) for mention in items_read]
         if _PROSE.search(answer, end):
             reader.issues.append(Issue("unparsed", "", "words after the object"))
-        return mentions, [issue for each in (reader, *readers.values()) for issue in each.issues]
+        return mentions, [issue for r in (reader, *readers.values()) for issue in r.issues]
 
 
 def _name(type_: str) -> str:
@@ -92,7 +92,7 @@ def _name(type_: str) -> str:
 
 
 def _decoded(body: str) -> str:
-    """The string that a body between quotes stands for; as it is where its escapes are none."""
+    """Returns the string between quotes without its escapes, or as it is where these are not valid."""
     try:
         decoded: str = json.loads(f'"{body}"', strict=False)
     except ValueError:

@@ -32,14 +32,14 @@ class TemplateAnswer:
 
     def __init__(self, types: tuple[str, ...], descriptions: Mapping[str, str] | None = None) -> None:
         self.types = check_types(types)
-        known = descriptions or {}
-        for type_, description in known.items():
+        given = descriptions or {}
+        for type_, description in given.items():
             if _LISTED.casefold() in description.casefold() or len(description.splitlines()) != 1:
                 raise UsageError(
                     f"the description of {type_!r} cannot be written in an answer",
                     hint=f"give one line, without the words {_LISTED!r}",
                 )
-        about = {type_: f" {known[type_]}." if type_ in known else "" for type_ in self.types}
+        about = {type_: f" {given[type_]}." if type_ in given else "" for type_ in self.types}
         self._starts = {type_: f"{_TYPE}{type_}.{about[type_]} {_LISTED} " for type_ in self.types}
         names = "|".join(map(re.escape, self.types))
         self._filled = re.compile(
@@ -47,7 +47,7 @@ class TemplateAnswer:
         )
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
-        """Fill in the entities; of those that overlap, the first and longest stays."""
+        """Fills in the entities; of those that overlap, the first and longest stays."""
         listed = items(text, entities, self.types)
         lines = []
         for type_, start in self._starts.items():
@@ -56,7 +56,7 @@ class TemplateAnswer:
         return "\n".join(lines)
 
     def constrain(self, text: str) -> Constraint:
-        """Admit the lines of all types, each with a list of strings of the text or with ``none``."""
+        """Admits the lines of all types, each with a list of strings of the text or with ``none``."""
         builder = Builder()
         view, at = flatten(text).strip(), builder.body
         for type_, start in self._starts.items():
@@ -70,7 +70,7 @@ class TemplateAnswer:
         return builder.build()
 
     def parse(self, text: str, answer: str) -> tuple[list[Mention], list[Issue]]:
-        """Read the lines, in any order; what stands before them is read as in the format ``mentions``."""
+        """Reads the lines, in any order; text before them is read as in the format ``mentions``."""
         mentions: list[Mention] = []
         issues: list[Issue] = []
         offset = 0
@@ -79,8 +79,8 @@ class TemplateAnswer:
             type_ = find_type(self.types, filled[1]) if filled else None
             if filled and type_:
                 reader = ItemReader((type_,), text, separator=_LIST.separator)
-                found = reader.read(part[filled.end() :])
-                mentions += [replace(mention, after=offset + filled.end()) for mention in found]
+                listed = reader.read(part[filled.end() :])
+                mentions += [replace(mention, after=offset + filled.end()) for mention in listed]
             elif _LINE.match(part):
                 reader = ItemReader(self.types, text)
                 issues.append(
