@@ -32,14 +32,14 @@ class TemplateAnswer:
 
     def __init__(self, types: tuple[str, ...], descriptions: Mapping[str, str] | None = None) -> None:
         self.types = check_types(types)
-        given = descriptions or {}
-        for type_, description in given.items():
+        by_type = descriptions or {}
+        for type_, description in by_type.items():
             if _LISTED.casefold() in description.casefold() or len(description.splitlines()) != 1:
                 raise UsageError(
                     f"the description of {type_!r} cannot be written in an answer",
                     hint=f"give one line, without the words {_LISTED!r}",
                 )
-        about = {type_: f" {given[type_]}." if type_ in given else "" for type_ in self.types}
+        about = {type_: f" {by_type[type_]}." if type_ in by_type else "" for type_ in self.types}
         self._starts = {type_: f"{_TYPE}{type_}.{about[type_]} {_LISTED} " for type_ in self.types}
         names = "|".join(map(re.escape, self.types))
         self._filled = re.compile(

@@ -73,14 +73,14 @@ class CoverageSelector:
         ]
 
     def _chosen(self, text: str, vector: NDArray[np.float32], near: Mapping[int, float], k: int) -> list[int]:
-        known = self.known(text)
-        cosines = {**self._of_names(text, vector, known), **near}
-        shows = {at: self._shown(at, known) for at in cosines}
+        names = self.known(text)
+        cosines = {**self._of_names(text, vector, names), **near}
+        shows = {at: self._shown(at, names) for at in cosines}
         remaining = set(cosines)
         lacking: dict[str | ExampleName, float] = {
             label: WEIGHT / len(self._every_label) for label in self._every_label
         }
-        lacking.update({name: WEIGHT / len(known) for name in known})
+        lacking.update({name: WEIGHT / len(names) for name in names})
         chosen: list[int] = []
         while len(chosen) < k and remaining:
             gains = {at: cosines[at] + sum(lacking.get(item, 0.0) for item in shows[at]) for at in remaining}
@@ -118,17 +118,17 @@ class CoverageSelector:
         return self._concepts[concept.id]
 
     def _of_names(
-        self, text: str, vector: NDArray[np.float32], known: Sequence[ExampleName]
+        self, text: str, vector: NDArray[np.float32], names: Sequence[ExampleName]
     ) -> dict[int, float]:
         """Returns the nearest examples of each known name, with their cosines."""
         nearest = {}
-        for name in known:
+        for name in names:
             cosines = self._nearest.cosines(vector, sorted(name.examples))
             nearest.update({at: cosines[at] for at in self._nearest.candidates.take(text, cosines, PER_NAME)})
         return nearest
 
-    def _shown(self, position: int, known: Sequence[ExampleName]) -> list[str | ExampleName]:
-        return [*self._labels[position], *(name for name in known if position in name.examples)]
+    def _shown(self, position: int, names: Sequence[ExampleName]) -> list[str | ExampleName]:
+        return [*self._labels[position], *(name for name in names if position in name.examples)]
 
 
 _NO: frozenset[int] = frozenset()

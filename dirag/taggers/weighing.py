@@ -45,16 +45,16 @@ class Weigher:
         """Returns the entities with enough evidence, and the known names that the answer left out."""
         if self.statistics is None:
             return [entity for entity in entities if self._keeps(entity, 0.0, [])]
-        known = self.statistics.find(text)
-        names = {(name.start, name.end): name for name in known}
-        added = longest(name for name in known if name.share >= self.thresholds.adding)
-        kept = []
+        names = self.statistics.find(text)
+        by_span = {(name.start, name.end): name for name in names}
+        added = longest(name for name in names if name.share >= self.thresholds.adding)
+        backed = []
         for entity in self.statistics.typed(text, entities):
-            name = names.get((entity.start, entity.end))
+            name = by_span.get((entity.start, entity.end))
             if self._keeps(entity, name.share if name else 0.0, added):
-                kept.append(_backed(entity, name) if name else entity)
+                backed.append(_backed(entity, name) if name else entity)
         # Where two overlap, the longest stays; of equal spans the first, which is the model's.
-        return longest([*kept, *(_entity(text, name) for name in added)])
+        return longest([*backed, *(_entity(text, name) for name in added)])
 
     def _keeps(self, entity: Entity, share: float, added: Sequence[KnownName]) -> bool:
         if not any(map(str.isalpha, entity.text)) or _LABEL.search(entity.text):
