@@ -15,9 +15,9 @@ from dirag.evaluate.robustness.perturb import (
     KEEPING,
     PHRASES,
     Alignment,
-    Names,
+    ConceptNames,
     Perturbed,
-    Piece,
+    TextPiece,
     perturb,
 )
 from dirag.text import normalise
@@ -75,7 +75,7 @@ KNOWN = [annotated(["@" + name for concept in CONCEPTS for name in (concept.name
 
 
 def copies(document: Document, kinds: Sequence[str] = (*KEEPING, *CHANGING)) -> Iterator[Perturbed]:
-    names = Names({"disease": Book()}, [document, *KNOWN])
+    names = ConceptNames({"disease": Book()}, [document, *KNOWN])
     for seed, kind in enumerate(kinds):
         if copy := perturb(document, kind, names, seed=seed):
             yield copy
@@ -86,7 +86,7 @@ def alignments(draw: st.DrawFn) -> tuple[str, Alignment]:
     text = draw(st.text("abc ", min_size=1, max_size=12))
     cuts = sorted({0, len(text), *draw(st.lists(st.integers(0, len(text)), max_size=5))})
     pieces = [
-        Piece(*span, draw(st.none() | st.text("XYZ", min_size=1, max_size=3))) for span in pairwise(cuts)
+        TextPiece(*span, draw(st.none() | st.text("XYZ", min_size=1, max_size=3))) for span in pairwise(cuts)
     ]
     return text, Alignment(tuple(draw(st.permutations(pieces))))
 
@@ -112,13 +112,13 @@ def test_an_alignment_is_invertible(made: tuple[str, Alignment]) -> None:
 def test_spans_are_those_of_a_map_of_characters(made: tuple[str, Alignment]) -> None:
     text, alignment = made
     where: dict[int, list[int]] = {}  # an old character's places in the new text: of an edit, all of it
-    whole: dict[int, Piece] = {}
+    whole: dict[int, TextPiece] = {}
     at = 0
     for piece in alignment.pieces:
         size = piece.end - piece.start if piece.new is None else len(piece.new)
         for i in range(piece.start, piece.end):
             where[i] = [at + i - piece.start] if piece.new is None else list(range(at, at + size))
-            whole[i] = Piece(i, i + 1) if piece.new is None else piece
+            whole[i] = TextPiece(i, i + 1) if piece.new is None else piece
         at += size
     for start in range(len(text)):
         for end in range(start + 1, len(text) + 1):
@@ -131,7 +131,7 @@ def test_spans_are_those_of_a_map_of_characters(made: tuple[str, Alignment]) -> 
 @settings(deadline=None)
 @given(st.text("ab", max_size=9), st.lists(st.tuples(st.integers(0, 8), st.integers(1, 3)), max_size=5))
 def test_parts_are_laid_into_their_text(text: str, drawn: list[tuple[int, int]]) -> None:
-    parts = [Piece(at, at + size, "X") for at, size in drawn if at + size <= len(text)]
+    parts = [TextPiece(at, at + size, "X") for at, size in drawn if at + size <= len(text)]
     pieces = Alignment.of(text, parts).pieces
     assert [i for piece in pieces for i in range(piece.start, piece.end)] == list(range(len(text)))
     assert {piece for piece in pieces if piece.new} <= set(parts)
@@ -204,7 +204,7 @@ def test_an_edit_is_what_its_kind_says(document: Document) -> None:
 @given(DOCUMENTS)
 def test_the_same_seed_gives_the_same_copy_whatever_comes_before(document: Document) -> None:
     assert list(copies(document)) == list(copies(document))
-    names = Names({"disease": Book()}, [document, *KNOWN])
+    names = ConceptNames({"disease": Book()}, [document, *KNOWN])
     alone = perturb(document, "concept", names, seed=6)
     perturb(KNOWN[0], "concept", names, seed=6)
     assert perturb(document, "concept", names, seed=6) == alone
@@ -237,7 +237,7 @@ def test_known_edits(kind: str, text: str, new: str | None) -> None:
     made = {
         copy.after.text if copy else None
         for seed in range(20)
-        for copy in [perturb(Document("d", text), kind, Names({}, ()), seed=seed)]
+        for copy in [perturb(Document("d", text), kind, ConceptNames({}, ()), seed=seed)]
     }
     assert new in made
     assert new is not None or made == {None}
@@ -251,7 +251,7 @@ def test_a_definition_is_turned_round_and_its_forms_stand_for_each_other() -> No
 
 def test_names_are_written_as_inside_a_sentence() -> None:
     seen = Document("x", "He has Wilson disease and no gout; Gout is rare.")
-    names = Names({}, [seen])
+    names = ConceptNames({}, [seen])
     written = [
         names.running(name) for name in ("Gout", "Wilson disease", "Hepatitis", "DNA damage", "A fever")
     ]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document, Entity
-from dirag.evaluate.robustness.perturb import Alignment, Perturbed, Piece
-from dirag.evaluate.robustness.robustness import Outcome, Row, rows
+from dirag.evaluate.robustness.perturb import Alignment, Perturbed, TextPiece
+from dirag.evaluate.robustness.robustness import Outcome, RobustnessRow, rows
 from dirag.evaluate.scoring.counts import Counts
 
 TEXT = "no gout or flu"
@@ -21,7 +21,7 @@ def entities(text: str, spans: Iterable[tuple[int, int]]) -> tuple[Entity, ...]:
     return tuple(Entity(start, end, "disease", text[start:end]) for start, end in spans)
 
 
-def copy(kind: str, edit: Piece, gold: Iterable[tuple[int, int]]) -> Perturbed:
+def copy(kind: str, edit: TextPiece, gold: Iterable[tuple[int, int]]) -> Perturbed:
     """The text above with one edit; ``gold`` is that of the copy."""
     before = Document("1", TEXT, entities(TEXT, [GOUT, FLU]))
     alignment = Alignment.of(TEXT, [edit])
@@ -31,12 +31,12 @@ def copy(kind: str, edit: Piece, gold: Iterable[tuple[int, int]]) -> Perturbed:
     return Perturbed(kind, before, after, alignment, replaced if kind in ("concept", "non-entity") else ())
 
 
-UPPER = copy("case", Piece(*GOUT, "GOUT"), [GOUT, FLU])
-ASTHMA = copy("concept", Piece(*GOUT, "asthma"), [(3, 9), (13, 16)])
-PHRASE = copy("non-entity", Piece(*GOUT, "main road"), [(16, 19)])
+UPPER = copy("case", TextPiece(*GOUT, "GOUT"), [GOUT, FLU])
+ASTHMA = copy("concept", TextPiece(*GOUT, "asthma"), [(3, 9), (13, 16)])
+PHRASE = copy("non-entity", TextPiece(*GOUT, "main road"), [(16, 19)])
 
 
-def of(outcomes: list[Outcome]) -> dict[str, Row]:
+def of(outcomes: list[Outcome]) -> dict[str, RobustnessRow]:
     return {row.kind: row for row in rows(outcomes)}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Entity, Issue, Result, Usage
-from dirag.evaluate.run import COUNTED, Report, report
+from dirag.evaluate.run import COUNTED, EvaluationReport, report
 from dirag.evaluate.scoring.score import SCHEMES
 
 TEXT = "abcdefghij"
@@ -26,7 +26,7 @@ def entities(spans: Sequence[tuple[int, str]]) -> tuple[Entity, ...]:
     return tuple(Entity(start, start + 2, kind, TEXT[start : start + 2]) for start, kind in spans)
 
 
-def made(gold: Sequence[Document], results: Sequence[Result]) -> Report:
+def made(gold: Sequence[Document], results: Sequence[Result]) -> EvaluationReport:
     dataset = Dataset("toy", "test", tuple(gold), ("disease", "gene"), {"toy.txt": "00"}, "CC0", "here")
     return report(dataset, gold, results, sentences=9, seconds=lambda: 1.234, config={"shots": 2}, seed=1)
 

@@ -23,7 +23,7 @@ from dirag.evaluate.robustness.perturb import KINDS
 
 if TYPE_CHECKING:
     from dirag.corpora.datasets import Dataset
-    from dirag.evaluate.run import Report
+    from dirag.evaluate.run import EvaluationReport
     from dirag.evaluate.scoring.concepts import Same
     from dirag.evaluate.scoring.score import Score
     from dirag.knowledge.base import KnowledgeBase
@@ -126,7 +126,9 @@ def evaluate(**values: Any) -> None:
         click.echo(f"\n{schemes_table(report)}")
 
 
-def _run(config: Config, dataset: Dataset, gold: Collection[Document], values: Mapping[str, Any]) -> Report:
+def _run(
+    config: Config, dataset: Dataset, gold: Collection[Document], values: Mapping[str, Any]
+) -> EvaluationReport:
     """One run, whose records and report go to the folder ``out``, if there is one."""
     from dirag.evaluate import run
 
@@ -281,7 +283,7 @@ def _kept(items: Iterable[T], folder: Path | None, name: str, record: Callable[[
             yield item
 
 
-def _table(report: Report) -> str:
+def _table(report: EvaluationReport) -> str:
     """The report for eyes: a row for all types together, then one a type."""
     micro = report.score.micro
     rows = [("all", micro), *sorted(report.score.per_type.items())]

@@ -15,13 +15,13 @@ from dirag.assembly import sources
 from dirag.data import Document, Entity, Json, Result
 from dirag.errors import UsageError, unknown
 from dirag.evaluate.robustness import perturb, robustness
-from dirag.evaluate.robustness.perturb import KINDS, Names, Perturbed
+from dirag.evaluate.robustness.perturb import KINDS, ConceptNames, Perturbed
 from dirag.formats import jsonl
 
 if TYPE_CHECKING:
     from dirag.config import Config
     from dirag.corpora.datasets import Dataset
-    from dirag.evaluate.robustness.robustness import Outcome, Row, Share
+    from dirag.evaluate.robustness.robustness import Outcome, RobustnessRow, Share
 
 _NAMED = {"synonym", "concept"}  # take their names from the knowledge base
 
@@ -71,18 +71,18 @@ def _perturbed(
 ) -> list[tuple[int, Perturbed]]:
     """The copies of each document, with its number."""
     if _NAMED.isdisjoint(kinds):
-        return _copies(gold, kinds, Names({}, ()), config.seed)
+        return _copies(gold, kinds, ConceptNames({}, ()), config.seed)
     base = sources.knowledge_base(config)
     if base is None:
         named = ", ".join(sorted(_NAMED.intersection(kinds)))
         raise UsageError(f"--perturb {named} needs a knowledge base", hint="leave out --kb none")
     with closing(base):
         indexes = {kind: base.index_for((kind,), matches=["exact"], threshold=0.0) for kind in dataset.types}
-        return _copies(gold, kinds, Names(indexes, dataset.documents), config.seed)
+        return _copies(gold, kinds, ConceptNames(indexes, dataset.documents), config.seed)
 
 
 def _copies(
-    gold: Sequence[Document], kinds: Sequence[str], names: Names, seed: int
+    gold: Sequence[Document], kinds: Sequence[str], names: ConceptNames, seed: int
 ) -> list[tuple[int, Perturbed]]:
     return [
         (number, copy)
@@ -123,7 +123,7 @@ def _spans(entities: Iterable[Entity]) -> list[Json]:
     return [{"start": e.start, "end": e.end, "type": e.type, "text": e.text} for e in entities]
 
 
-def _table(dataset: Dataset, documents: int, rows: Sequence[Row]) -> str:
+def _table(dataset: Dataset, documents: int, rows: Sequence[RobustnessRow]) -> str:
     """The shares with their 95% intervals, and strict F1 on the same documents before and after the edits."""
     lines = [f"{dataset.name} {dataset.split or ''}: {documents:,} documents, 95% intervals"]
     head = {

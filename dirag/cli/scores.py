@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dirag.evaluate.run import Report
+    from dirag.evaluate.run import EvaluationReport
 
 
 def head(*, priced: bool = False) -> str:
@@ -24,7 +24,7 @@ def row(report: Mapping[str, Any]) -> str:
     return f"{ratios}  {low:.3f} to {high:.3f}  {tokens:11,} {report['seconds']:8.1f}{cost}"
 
 
-def concepts_line(report: Report) -> str:
+def concepts_line(report: EvaluationReport) -> str:
     """What the ids of documents score, and how many of the entities that were found have the right one."""
     c, linked = (report.score.concepts[name].micro for name in ("concept", "linking"))
     (low, high), (least, most) = (report.ci95[name] for name in ("concept", "linking"))
@@ -35,7 +35,7 @@ def concepts_line(report: Report) -> str:
     )
 
 
-def schemes_table(report: Report) -> str:
+def schemes_table(report: EvaluationReport) -> str:
     """A row a scheme and type, in the terms of SemEval-2013, with the intervals and means of each scheme."""
     schemes = report.schemes()
     width = max(len(kind) for each in schemes.values() for kind in (*each.per_type, "all"))

@@ -1,6 +1,6 @@
 """One evaluation: a gold set through the pipeline, or predictions of any system, to one report.
 
-In: gold documents and results. Out: a ``Report`` with scores in every scheme, issues, tokens and seconds.
+In: gold documents and results. Out: an ``EvaluationReport``: scores in every scheme, issues, tokens, seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COUNTED = ("unparsed", "invented", "truncated", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EvaluationReport:
     """The scores of one run, with what it cost and what made it.
 
     ``ci95`` is by scheme: those of ``score.SCHEMES`` and, where the gold standard has ids, of
@@ -109,7 +109,7 @@ def report(
     seed: int = 0,
     same: Same | None = str,
     price: tuple[float, float] | None = None,
-) -> Report:
+) -> EvaluationReport:
     """The report of the results of these gold documents, of which none is kept; intervals resample documents.
 
     ``seconds`` is asked when the last result was scored. ``same`` leads from the id of a concept to the one
@@ -137,7 +137,7 @@ def report(
     schemes = {scheme: scored.of(scheme) for scheme in SCHEMES} | dict(scored.concepts)
     ci95 = intervals({name: each.per_document for name, each in schemes.items()}, seed=seed)
     documents = len(scored.documents)
-    return Report(
+    return EvaluationReport(
         dataset, documents, sentences, scored, ci95, unusable, dict(issues), usage, took, config, price
     )
 

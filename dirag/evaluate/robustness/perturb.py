@@ -45,7 +45,7 @@ _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """A part of the old text, and what stands for it in the new one: itself where ``new`` is None."""
 
     start: int
@@ -57,17 +57,17 @@ class Piece:
 class Alignment:
     """The pieces of a new text in its order; together they are the whole old text, no part of it twice."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextPiece, ...]
 
     @classmethod
-    def of(cls, text: str, parts: Iterable[Piece]) -> Alignment:
+    def of(cls, text: str, parts: Iterable[TextPiece]) -> Alignment:
         """The parts in the text's own order, with what lies between; none that overlaps one before it."""
         pieces, at = [], 0
         for part in sorted(parts, key=lambda part: part.start):
             if part.start >= at:
-                pieces += [Piece(at, part.start), part] if part.start > at else [part]
+                pieces += [TextPiece(at, part.start), part] if part.start > at else [part]
                 at = part.end
-        return cls((*pieces, Piece(at, len(text))) if at < len(text) else tuple(pieces))
+        return cls((*pieces, TextPiece(at, len(text))) if at < len(text) else tuple(pieces))
 
     def apply(self, text: str) -> str:
         """The new text."""
@@ -95,12 +95,12 @@ class Alignment:
         back = []
         for old, at in self._placed():
             if old.new is None:
-                back.append((old.start, Piece(at, at + old.end - old.start)))
+                back.append((old.start, TextPiece(at, at + old.end - old.start)))
             else:
                 back.append((old.start, _piece(at, old.new, text[old.start : old.end])))
         return Alignment(tuple(piece for _, piece in sorted(back, key=lambda pair: pair[0])))
 
-    def _placed(self) -> Iterator[tuple[Piece, int]]:
+    def _placed(self) -> Iterator[tuple[TextPiece, int]]:
         """Each piece with its offset in the new text."""
         at = 0
         for piece in self.pieces:
@@ -119,7 +119,7 @@ class Perturbed:
     replaced: tuple[Entity, ...] = ()
 
 
-class Names:
+class ConceptNames:
     """The names in a knowledge base of what gold mentions mean, as far as an exact look-up tells.
 
     ``indexes`` holds, by entity type, the index of the concepts that can be of it.
@@ -165,7 +165,7 @@ class Names:
         return name if is_proper else name[0].lower() + name[1:]
 
 
-def perturb(document: Document, kind: str, names: Names, *, seed: int = 0) -> Perturbed | None:
+def perturb(document: Document, kind: str, names: ConceptNames, *, seed: int = 0) -> Perturbed | None:
     """The copy of a document with one kind of edit wherever it fits.
 
     None where it fits nowhere, or would leave an entity in more than one piece.
@@ -190,7 +190,7 @@ def perturb(document: Document, kind: str, names: Names, *, seed: int = 0) -> Pe
     return Perturbed(kind, document, after, alignment, tuple(replaced))
 
 
-def _case(document: Document, names: Names, random: Random) -> Alignment:
+def _case(document: Document, names: ConceptNames, random: Random) -> Alignment:
     """All words in capitals, in small letters or with a capital; not those whose case means something."""
     style = random.choice((str.upper, str.lower, str.capitalize))
     edits = []
@@ -202,7 +202,7 @@ def _case(document: Document, names: Names, random: Random) -> Alignment:
     return Alignment.of(document.text, edits)
 
 
-def _whitespace(document: Document, names: Names, random: Random) -> Alignment:
+def _whitespace(document: Document, names: ConceptNames, random: Random) -> Alignment:
     """A quarter of the single spaces becomes two, one that does not break, or a line break."""
     places = [match.start() for match in _SPACE.finditer(document.text)]
     drawn = random.sample(places, -(-len(places) // 4))
@@ -211,7 +211,7 @@ def _whitespace(document: Document, names: Names, random: Random) -> Alignment:
     )
 
 
-def _typography(document: Document, names: Names, random: Random) -> Alignment:
+def _typography(document: Document, names: ConceptNames, random: Random) -> Alignment:
     """Other hyphens, quotes and ligatures; Greek letters by their names, and names as letters."""
     hyphen, text = random.choice(_HYPHENS), document.text
     cuts = {offset for entity in document.entities for offset in (entity.start, entity.end)}
@@ -225,21 +225,21 @@ def _typography(document: Document, names: Names, random: Random) -> Alignment:
     return Alignment.of(text, edits)
 
 
-def _synonym(document: Document, names: Names, random: Random) -> Alignment:
+def _synonym(document: Document, names: ConceptNames, random: Random) -> Alignment:
     return _replaced(document, names, random, names.same)
 
 
-def _concept(document: Document, names: Names, random: Random) -> Alignment:
+def _concept(document: Document, names: ConceptNames, random: Random) -> Alignment:
     there = {normalise.key(entity.text) for entity in document.entities}
     return _replaced(document, names, random, lambda entity: names.other(entity, there))
 
 
-def _non_entity(document: Document, names: Names, random: Random) -> Alignment:
+def _non_entity(document: Document, names: ConceptNames, random: Random) -> Alignment:
     return _replaced(document, names, random, lambda entity: PHRASES)
 
 
 def _replaced(
-    document: Document, names: Names, random: Random, choices: Callable[[Entity], Sequence[str]]
+    document: Document, names: ConceptNames, random: Random, choices: Callable[[Entity], Sequence[str]]
 ) -> Alignment:
     """Mentions with another text, the same for each mention that reads the same, no text for two others.
 
@@ -265,7 +265,7 @@ def _replaced(
     return Alignment.of(document.text, edits)
 
 
-def _abbreviation(document: Document, names: Names, random: Random) -> Alignment:
+def _abbreviation(document: Document, names: ConceptNames, random: Random) -> Alignment:
     """Short forms for long ones and long for short, after a definition; the definition is turned round.
 
     A definition counts where both forms are gold mentions of one type.
@@ -278,12 +278,14 @@ def _abbreviation(document: Document, names: Names, random: Random) -> Alignment
         if short in gold and gold[short] == gold.get(long):
             forms |= {pair.short: pair.long, pair.long: pair.short}
             first = min(first, max(pair.end, pair.long_end))
-            parts += [Piece(*short), Piece(*long)]
-            turned.append((Piece(*short), Piece(*long)))
+            parts += [TextPiece(*short), TextPiece(*long)]
+            turned.append((TextPiece(*short), TextPiece(*long)))
     parts += [
         _named(document.text, *span, forms[text], names)
         for span in gold
-        if span[0] >= first and (text := document.text[slice(*span)]) in forms and Piece(*span) not in parts
+        if span[0] >= first
+        and (text := document.text[slice(*span)]) in forms
+        and TextPiece(*span) not in parts
     ]
     pieces = list(Alignment.of(document.text, parts).pieces)
     for one, other in turned:
@@ -293,20 +295,20 @@ def _abbreviation(document: Document, names: Names, random: Random) -> Alignment
     return Alignment(tuple(pieces))
 
 
-def _order(document: Document, names: Names, random: Random) -> Alignment:
+def _order(document: Document, names: ConceptNames, random: Random) -> Alignment:
     """The sentences that stand on one line in another order."""
     text = document.text
-    runs: list[list[Piece]] = [[]]
+    runs: list[list[TextPiece]] = [[]]
     for segment in segments(text, max_chars=max(len(text), 1), overlap=0):
         last = runs[-1][-1].end if runs[-1] else 0
         if any(e.start < segment.start and e.end > last for e in document.entities) and runs[-1]:
-            runs[-1][-1] = Piece(runs[-1][-1].start, segment.end)  # an entity runs across both
+            runs[-1][-1] = TextPiece(runs[-1][-1].start, segment.end)  # an entity runs across both
         elif not _SENTENCE_END.search(segment.text):
             runs.append([])
         elif "\n" in text[last : segment.start]:
-            runs.append([Piece(segment.start, segment.end)])
+            runs.append([TextPiece(segment.start, segment.end)])
         else:
-            runs[-1].append(Piece(segment.start, segment.end))
+            runs[-1].append(TextPiece(segment.start, segment.end))
     pieces = list(Alignment.of(text, [piece for run in runs for piece in run]).pieces)
     for run in runs:
         places = [pieces.index(piece) for piece in run]
@@ -316,15 +318,15 @@ def _order(document: Document, names: Names, random: Random) -> Alignment:
     return Alignment(tuple(pieces))
 
 
-def _piece(at: int, old: str, new: str) -> Piece:
-    return Piece(at, at + len(old), new)
+def _piece(at: int, old: str, new: str) -> TextPiece:
+    return TextPiece(at, at + len(old), new)
 
 
-def _named(text: str, start: int, end: int, name: str, names: Names) -> Piece:
+def _named(text: str, start: int, end: int, name: str, names: ConceptNames) -> TextPiece:
     """The piece with a name in place of what is there, with a capital at the start of a sentence."""
     new, ahead = names.running(name), text[:start]
     opens = not ahead.strip() or _SENTENCE_END.search(ahead)
-    return Piece(start, end, new[0].upper() + new[1:] if opens else new)
+    return TextPiece(start, end, new[0].upper() + new[1:] if opens else new)
 
 
 def _alone(document: Document) -> list[Entity]:
@@ -359,7 +361,7 @@ def _running(concept: Concept) -> list[str]:
     ]
 
 
-_Maker: TypeAlias = Callable[[Document, Names, Random], Alignment]
+_Maker: TypeAlias = Callable[[Document, ConceptNames, Random], Alignment]
 _KEEPING: dict[str, _Maker] = {
     "case": _case,
     "whitespace": _whitespace,

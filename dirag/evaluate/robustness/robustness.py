@@ -38,7 +38,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RobustnessRow:
     """One kind of edit, or all of a sort: copies, shares, strict counts before and after.
 
     Shares where the meaning is kept: ``documents`` in which all stays the same, ``entities`` found in both
@@ -98,7 +98,7 @@ class Outcome:
         return not any(start < span[1] and span[0] < end for start, end, _ in after)
 
 
-def rows(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[Row]:
+def rows(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[RobustnessRow]:
     """A row for each sort of edit ("kept", "changed"), followed by its kinds, where there are copies."""
     return [
         _row(name, of_kind, seed)
@@ -108,7 +108,7 @@ def rows(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[Row]:
     ]
 
 
-def _row(name: str, outcomes: Sequence[Outcome], seed: int) -> Row:
+def _row(name: str, outcomes: Sequence[Outcome], seed: int) -> RobustnessRow:
     shares: dict[str, dict[int, Counts]] = defaultdict(lambda: defaultdict(Counts))
     before, after = Counts(), Counts()
     for outcome in outcomes:
@@ -117,7 +117,7 @@ def _row(name: str, outcomes: Sequence[Outcome], seed: int) -> Row:
         first, second = outcome.counts()
         before, after = before + first, after + second
     made = {share: _share(per_document.values(), seed) for share, per_document in shares.items()}
-    return Row(name, len(outcomes), made, before, after)
+    return RobustnessRow(name, len(outcomes), made, before, after)
 
 
 def _share(per_document: Iterable[Counts], seed: int) -> Share:
