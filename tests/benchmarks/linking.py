@@ -27,6 +27,7 @@ from dirag.knowledge.index.lookup import EVERY, Lookup, NameMatch
 from dirag.text import abbreviations
 
 SPELLING: tuple[Match, ...] = ("exact", "fuzzy")
+_FIELDS = [field for group in ranking.DENSE.weights for field in group._fields]
 _LOOKUP = runpy.run_path(str(Path(__file__).with_name("lookup.py")))
 
 
@@ -147,7 +148,7 @@ def fit(kb: base.KnowledgeBase, data: Path) -> None:
             "on develop",
         )
         model = _fit(cases["train"] + cases["develop"])
-        for feature, weight in zip(ranking.FEATURES, model.weights, strict=True):
+        for feature, weight in zip(_FIELDS, _flat(model.weights), strict=True):
             print(f"    {feature:<30} {weight:6.2f}")
         print(f"    {'none':<30} {model.none:6.2f}")
 
@@ -168,16 +169,18 @@ def _cases(
     definitions = {text: abbreviations.definitions(text) for text in {mention.document for mention in gold}}
     written = [abbreviations.expand(mention.text, definitions[mention.document]) for mention in gold]
     forms = list(dict.fromkeys([*written, *(mention.text for mention in gold)]))
-    found = {form: _arrays(index, rows) for form, rows in index.evidence(forms, meaning=meaning) if rows}
-    named = {text: index._named(text) for text in definitions}
+    found = {form: _arrays(index, rows) for form, rows in index.match_names(forms, meaning=meaning) if rows}
+    named = {text: index.concepts_in(text) for text in definitions}
     for mention, long in zip(gold, written, strict=True):
         for form, inside in ((mention.text, frozenset[int]()), (long, named[mention.document])):
             if form in found:
                 features, concepts, ids = found[form]
                 held = np.array([concept in inside for concept in concepts.tolist()], float)
                 features = features.copy()
-                features[:, -2] = held
-                features[:, -1] = held * ranking.MentionForm.of(form).abbreviation
+                features[:, _FIELDS.index("in_document")] = held
+                features[:, _FIELDS.index("abbreviation_in_document")] = (
+                    held * ranking.MentionForm.of(form).abbreviation
+                )
                 right = np.array([bool(same[concept.rpartition(":")[2]] & mention.ids) for concept in ids])
                 yield _Case(features, concepts, right)
 
@@ -187,21 +190,30 @@ def _arrays(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
     concepts = [row.concept for row in rows]
     ids = [index._store.concept(concept).id for concept in concepts]
-    return np.array([row.features for row in rows]), np.array(concepts), ids
+    return np.array([_flat(row.features) for row in rows]), np.array(concepts), ids
+
+
+def _flat(features: ranking.Features) -> list[float]:
+    return [value for group in features for value in group]
 
 
 def _fit(cases: Sequence[_Case], rounds: int = 3) -> ranking.Model:
     """Multinomial logistic regression over the best name of each concept, chosen by the weights so far."""
     from scipy.optimize import minimize  # type: ignore[import-untyped]
 
-    weights = np.append(ranking.DENSE.weights, ranking.DENSE.none)
+    weights = np.append(_flat(ranking.DENSE.weights), ranking.DENSE.none)
     for _ in range(rounds):
         chosen = [_best(case, weights[:-1]) for case in cases]
         rows = np.concatenate([case.features[best] for case, best in zip(cases, chosen, strict=True)])
         right = np.concatenate([case.right[best] for case, best in zip(cases, chosen, strict=True)])
         starts = np.cumsum([0] + [len(best) for best in chosen])
         weights = minimize(_loss, weights, (rows, right, starts), jac=True, method="L-BFGS-B").x
-    return ranking.Model(tuple(weights[:-1].tolist()), float(weights[-1]))
+    values = iter(weights[:-1].tolist())
+    spelling = ranking.SpellingFeatures(*(next(values) for _ in ranking.SpellingFeatures._fields))
+    name = ranking.NameFeatures(*(next(values) for _ in ranking.NameFeatures._fields))
+    concept = ranking.ConceptFeatures(*(next(values) for _ in ranking.ConceptFeatures._fields))
+    features = ranking.Features(spelling, name, concept)
+    return ranking.Model(features, float(weights[-1]))
 
 
 def _best(case: _Case, weights: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -237,7 +249,7 @@ def _loss(
 
 
 def _recalls(model: ranking.Model, cases: Sequence[_Case]) -> list[float]:
-    weights = np.array(model.weights)
+    weights = np.array(_flat(model.weights))
     hits = np.zeros(2)
     for case in cases:
         best = _best(case, weights)

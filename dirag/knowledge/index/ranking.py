@@ -1,84 +1,110 @@
-"""How likely a concept is what a mention means: features of the match, a logistic model, probabilities.
+"""The probability that a concept is what a mention means: features of a name match, and a logistic model.
 
-In: how each name matched a mention (exactly, by spelling, by meaning) and what the document names besides.
-Out: a score in 0..1 for each concept, the probability that it is the right one. The concepts compete, so two
-that match equally well share the probability; one more choice, that none is right, takes the rest.
+In: how a name matched a mention (by spelling, initials, meaning) and what the document names besides.
+Out: the probability of each concept, in 0..1. The concepts compete, so two that match equally well share it;
+one more choice, that none is right, takes the rest.
 
 The weights were fitted on the NCBI-disease train and development mentions against MEDIC, with
-``tests/benchmarks/linking.py --fit``; there is no feature that knows the corpus or the vocabulary.
+``tests/benchmarks/linking.py --fit``; no feature knows the corpus or the vocabulary.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from operator import mul
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from dirag.text import normalise
 
 Kind: TypeAlias = Literal["exact", "variant", "fuzzy", "dense"]
 
-#: What is known of a match, with its weight where there is spelling alone and where there is meaning too
-#: (the cosines are those of all-MiniLM-L6-v2).
-_WEIGHTS = {
-    # the same name after normalisation
-    "exact": (2.65, 2.75),
-    # the same without "NOS" or brackets, or with "Neoplasm, Breast" turned round
-    "variant": (-0.28, 0.18),
-    # either, and the mention looks like an abbreviation
-    "exact abbreviation": (-4.09, -4.38),
-    # the score of the fuzzy search, 0 where it did not find the name
-    "fuzzy": (8.49, 4.59),
-    # edit similarity
-    "ratio": (-1.62, -1.66),
-    # the share of the name's words that stand in the mention
-    "covered": (1.51, 1.3),
-    # the share of the mention's words that stand in the name
-    "covering": (-1.26, -1.37),
-    # numbers and single letters of the name that the mention lacks: "type 2"
-    "numbers added": (-1.59, -1.66),
-    # and the other way round
-    "numbers lost": (-0.72, -0.76),
-    # the name is an acronym and the mention is not written like it
-    "other case": (-0.55, -0.24),
-    # the name is the concept's preferred one
-    "preferred": (0.9, 0.86),
-    # the name is a synonym, neither preferred nor a variant
-    "synonym": (0.91, 1.22),
-    # cosine of the vectors
-    "dense": (0.0, -0.92),
-    # the highest cosine of all names of the concept that are candidates
-    "dense, nearest name": (0.0, 5.62),
-    # that of its preferred name, 0 where this is no candidate
-    "dense, preferred name": (0.0, 1.45),
-    # edit similarity of the concept's preferred name, whichever matched
-    "ratio, preferred name": (2.36, 1.39),
-    # log of one more than the concept's names whose initials are the mention
-    "initials": (4.16, 4.36),
-    # the concept has a name in the document
-    "in document": (0.99, 1.05),
-    # and the mention looks like an abbreviation
-    "abbreviation in document": (2.16, 2.58),
-}
-FEATURES = tuple(_WEIGHTS)
 _ABBREVIATION = re.compile(r"(?=(?:.*[A-Z]){2})\S{1,8}")
+
+
+class SpellingFeatures(NamedTuple):
+    """A mention and a normalised name, compared letter by letter and word by word."""
+
+    #: 1 for the same name after normalisation
+    exact: float
+    #: 1 for the same without "NOS" or brackets, or with "Neoplasm, Breast" turned round
+    variant: float
+    #: 1 for either of the two where the mention looks like an abbreviation
+    exact_abbreviation: float
+    #: the score of the fuzzy search, 0 where it did not return the name
+    fuzzy: float
+    #: edit similarity, 0..1
+    ratio: float
+    #: the share of the name's words that stand in the mention
+    covered: float
+    #: the share of the mention's words that stand in the name
+    covering: float
+    #: the count of numbers and single letters of the name that the mention lacks: "type 2"
+    numbers_added: float
+    #: the count of those of the mention that the name lacks
+    numbers_lost: float
+
+
+class NameFeatures(NamedTuple):
+    """A name as its vocabulary lists it."""
+
+    #: 1 where the name is an acronym and the mention is in another case
+    other_case: float
+    #: 1 for a concept's preferred name
+    preferred: float
+    #: 1 for a synonym, which is neither preferred nor a variant made by rule
+    synonym: float
+    #: the cosine of the vectors of name and mention
+    cosine: float
+
+
+class ConceptFeatures(NamedTuple):
+    """All names of a concept that are candidates, and the document around the mention."""
+
+    #: the highest cosine of the names
+    nearest_cosine: float
+    #: the cosine of the preferred name, 0 where this is no candidate
+    preferred_cosine: float
+    #: the edit similarity of the preferred name, candidate or not
+    preferred_ratio: float
+    #: log(1 + names whose initials are the mention)
+    initials: float
+    #: 1 where the document holds a name of the concept
+    in_document: float
+    #: 1 where it does and the mention looks like an abbreviation
+    abbreviation_in_document: float
+
+
+class Features(NamedTuple):
+    """Features of one match, or the weight of each: the fields are named in one place only."""
+
+    spelling: SpellingFeatures
+    name: NameFeatures
+    concept: ConceptFeatures
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A weight a feature, and the score of the choice that no concept is right."""
+    """A weight for each feature, and the score of the choice that no concept is right."""
 
-    weights: tuple[float, ...]
+    weights: Features
     none: float
 
-    def score(self, features: Sequence[float]) -> float:
-        return math.fsum(map(mul, self.weights, features))
+    def score(self, features: Features) -> float:
+        weights = self.weights
+        return math.fsum(
+            chain(
+                map(mul, weights.spelling, features.spelling),
+                map(mul, weights.name, features.name),
+                map(mul, weights.concept, features.concept),
+            )
+        )
 
     def probabilities(self, scores: Mapping[int, float], group: Callable[[int], str]) -> dict[int, float]:
-        """The probability of each concept among those of its group, from the scores."""
+        """Returns the probability of each concept among those of its group, from the scores."""
         if not scores:
             return {}
         top = max(self.none, *scores.values())
@@ -90,8 +116,59 @@ class Model:
         return {concept: odds[concept] / totals[name] for concept, name in groups.items()}
 
 
-LEXICAL = Model(tuple(spelling for spelling, _ in _WEIGHTS.values()), none=7.05)
-DENSE = Model(tuple(both for _, both in _WEIGHTS.values()), none=7.26)
+#: For matches by spelling alone.
+LEXICAL = Model(
+    Features(
+        SpellingFeatures(
+            exact=2.65,
+            variant=-0.28,
+            # an abbreviation that equals a name of some concept mostly means another one
+            exact_abbreviation=-4.09,
+            fuzzy=8.49,
+            ratio=-1.62,
+            covered=1.51,
+            covering=-1.26,
+            numbers_added=-1.59,
+            numbers_lost=-0.72,
+        ),
+        NameFeatures(other_case=-0.55, preferred=0.9, synonym=0.91, cosine=0.0),
+        ConceptFeatures(
+            nearest_cosine=0.0,
+            preferred_cosine=0.0,
+            preferred_ratio=2.36,
+            initials=4.16,
+            in_document=0.99,
+            abbreviation_in_document=2.16,
+        ),
+    ),
+    none=7.05,
+)
+#: For matches by spelling and meaning; the cosines are those of all-MiniLM-L6-v2.
+DENSE = Model(
+    Features(
+        SpellingFeatures(
+            exact=2.75,
+            variant=0.18,
+            exact_abbreviation=-4.38,
+            fuzzy=4.59,
+            ratio=-1.66,
+            covered=1.3,
+            covering=-1.37,
+            numbers_added=-1.66,
+            numbers_lost=-0.76,
+        ),
+        NameFeatures(other_case=-0.24, preferred=0.86, synonym=1.22, cosine=-0.92),
+        ConceptFeatures(
+            nearest_cosine=5.62,
+            preferred_cosine=1.45,
+            preferred_ratio=1.39,
+            initials=4.36,
+            in_document=1.05,
+            abbreviation_in_document=2.58,
+        ),
+    ),
+    none=7.26,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +181,32 @@ class MentionForm:
 
     @classmethod
     def of(cls, text: str) -> MentionForm:
-        """An abbreviation looks like this: one word of at most eight characters with two capitals."""
+        """Takes one word of at most eight characters with two capitals for an abbreviation."""
         words = normalise.key(text)
         return cls(" ".join(words), frozenset(words), _ABBREVIATION.fullmatch(text) is not None)
 
-    def likeness(self, name: str) -> float:
-        """The edit similarity of a normalised name, in 0..1."""
+    def ratio(self, name: str) -> float:
+        """Returns the edit similarity of a normalised name, in 0..1."""
         from rapidfuzz import fuzz
 
         return float(fuzz.ratio(self.text, name)) / 100
 
-    def features(self, name: str, kind: Kind, fuzzy: float) -> tuple[float, ...]:
-        """The features of spelling, up to "numbers lost", of a normalised name."""
+    def compare(self, name: str, kind: Kind, fuzzy: float) -> SpellingFeatures:
+        """Compares a normalised name, which a search of this kind returned."""
         words = set(name.split())
         added, lost = words - self.words, self.words - words
-        return (
-            float(kind == "exact"),
-            float(kind == "variant"),
-            float(self.abbreviation and kind in ("exact", "variant")),
-            fuzzy,
-            self.likeness(name),
-            1 - len(added) / max(len(words), 1),
-            1 - len(lost) / max(len(self.words), 1),
-            _numbers(added),
-            _numbers(lost),
+        return SpellingFeatures(
+            exact=float(kind == "exact"),
+            variant=float(kind == "variant"),
+            exact_abbreviation=float(self.abbreviation and kind in ("exact", "variant")),
+            fuzzy=fuzzy,
+            ratio=self.ratio(name),
+            covered=1 - len(added) / max(len(words), 1),
+            covering=1 - len(lost) / max(len(self.words), 1),
+            numbers_added=_count_numbers(added),
+            numbers_lost=_count_numbers(lost),
         )
 
 
-def _numbers(words: Iterable[str]) -> float:
+def _count_numbers(words: Iterable[str]) -> float:
     return float(sum(word.isdigit() or len(word) == 1 for word in words))
