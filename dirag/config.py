@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from dirag.data import Match
 from dirag.errors import InputError, UsageError, unknown
@@ -23,8 +23,8 @@ FILE_NAME = "dirag.toml"
 ADAPTER_SETTINGS_FILE = "settings.toml"
 #: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
-#: The engines that run it with its own adapter.
-OWN_ADAPTER = ("llamacpp", "openvino")
+#: The adapter as GGUF in a folder of `dirag train adapter`.
+ADAPTER_WEIGHTS = "adapter.gguf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,54 @@ class SelectorKind:
     base: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """An engine by the function that opens it (``module:function``), and what is known of it unopened.
+
+    The function takes the config of a run, with paths in its ``model`` and ``adapter`` and a number above 0
+    in its ``parallel``. ``source``: what the answers come from; the engine of a server has an ``identity``,
+    what the server says of itself, and a recording takes any adapter, since it holds its answers already.
+    ``parallel``: requests in flight where none are asked for. ``libraries``: those whose versions decide the
+    answers. ``adapters``: the form of the LoRA adapters that it runs, if any. ``model``: what ``--model``
+    must name, where there is no default.
+    """
+
+    open: str
+    source: Literal["weights", "server", "recording"] = "weights"
+    parallel: int = 1
+    libraries: tuple[str, ...] = ()
+    adapters: Literal["", "gguf", "peft"] = ""
+    model: str = ""
+
+
 TAGGERS = {
     "llm": TaggerKind("dirag.assembly.tagging:llm_tagger", prompts=True, pool=True),
     "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),
 }
-BACKENDS = {
-    "llamacpp": "dirag.backends.llamacpp.engine:LlamaCpp",
-    "openai": "dirag.backends.http.remote:Remote",
-    "openvino": "dirag.backends.openvino.engine:OpenVino",
-    "replay": "dirag.backends.cached.replay:Replay",
-    "vllm": "dirag.backends.vllm.engine:Vllm",
+ENGINES = {
+    "llamacpp": EngineKind(
+        "dirag.backends.llamacpp.engine:open_engine", libraries=("xllamacpp",), adapters="gguf"
+    ),
+    "openai": EngineKind("dirag.backends.http.remote:open_engine", source="server", parallel=32),
+    "openvino": EngineKind(
+        "dirag.backends.openvino.engine:open_engine",
+        parallel=16,
+        libraries=("openvino", "openvino-genai", "gguf", "tokenizers"),
+        adapters="gguf",
+    ),
+    "replay": EngineKind(
+        "dirag.backends.cached.replay:open_engine",
+        source="recording",
+        model="a file that --record has written",
+    ),
+    "vllm": EngineKind(
+        "dirag.backends.vllm.engine:open_engine",
+        parallel=256,
+        libraries=("vllm", "torch", "transformers", "xgrammar"),
+        adapters="peft",
+        model="a folder of weights in the format of Hugging Face",
+    ),
 }
-#: Requests in flight where none are asked for, by engine.
-PARALLEL = {"llamacpp": 1, "openvino": 16, "openai": 32, "vllm": 256}
 SELECTORS = {
     "random": SelectorKind("dirag.examples.selection:open_random"),
     "bm25": SelectorKind("dirag.examples.selection:open_bm25"),
@@ -127,7 +162,7 @@ class Config:
     tagger: str = option(
         "llm", Option("What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS], training=False)
     )
-    backend: str = option("openvino", Option("Engine that runs the LLM.", choices=[*BACKENDS], engine=True))
+    backend: str = option("openvino", Option("Engine that runs the LLM.", choices=[*ENGINES], engine=True))
     model: str = option(
         "",
         Option(
@@ -309,7 +344,7 @@ class Config:
         0,
         Option(
             "Requests in flight; 0 is the engine's own default: "
-            f"{', '.join(f'{number} for {name}' for name, number in PARALLEL.items())}.",
+            f"{', '.join(f'{kind.parallel} for {name}' for name, kind in ENGINES.items())}.",
             minimum=0,
             decides=False,
         ),
@@ -370,14 +405,22 @@ def selector_kind(name: str) -> SelectorKind:
     return SELECTORS[name]
 
 
+def engine_kind(config: Config) -> EngineKind:
+    """Returns the record of a run's engine; raises UsageError for a name that is not in the table."""
+    if config.backend not in ENGINES:
+        raise unknown("backend", config.backend, ENGINES)
+    return ENGINES[config.backend]
+
+
 def adapter_of(config: Config) -> Path | None:
     """The folder or file of a run's adapter: the one asked for, or that of the default model."""
     if config.adapter == "none":
         return None
     if config.adapter != "default":
         return Path(config.adapter).expanduser()
-    own = config.backend in OWN_ADAPTER and config.model in ("", MODEL)
-    return paths.adapter(MODEL) if own else None
+    kind = engine_kind(config)
+    takes_default = kind.adapters == "gguf" and config.model in ("", MODEL)
+    return paths.adapter(MODEL) if takes_default else None
 
 
 def configure(**values: Any) -> Config:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from scripted_server import Script, Server, serving
 
-from dirag.assembly import engines, sources
+from dirag.assembly import sources
 from dirag.assembly.engines import request_identity
 from dirag.assembly.provenance import RETRIEVAL, provenance
-from dirag.config import Config, options
+from dirag.config import ENGINES, Config, options
 from dirag.errors import UsageError
 from dirag.files import journal
 from dirag.prompting.builder import prompt_file
@@ -74,7 +74,7 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
-ENGINES = [
+CONTENT = [
     ("openvino", {}, "weights.gguf", "weights"),
     ("openvino", {"adapter": "adapter.gguf"}, "adapter.gguf", "adapter"),
     ("llamacpp", {}, "weights.gguf", "weights"),
@@ -85,7 +85,7 @@ ENGINES = [
 ]
 
 
-@pytest.mark.parametrize("backend, options, file, name", ENGINES)
+@pytest.mark.parametrize("backend, options, file, name", CONTENT)
 def test_an_engine_with_other_content_is_refused(
     folder: Path, tmp_path: Path, backend: str, options: dict[str, str], file: str, name: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_an_engine_with_other_content_is_refused(
     assert request_identity(config) != requests
 
 
-@pytest.mark.parametrize("backend, options, file, name", ENGINES)
+@pytest.mark.parametrize("backend, options, file, name", CONTENT)
 def test_answers_are_known_by_content_and_not_by_path(
     folder: Path, tmp_path: Path, backend: str, options: dict[str, str], file: str, name: str
 ) -> None:
@@ -115,13 +115,13 @@ def test_another_version_of_a_library_is_refused(
 ) -> None:
     config, installed = config_in(folder, backend), metadata.version
     before, requests = provenance(config, None), request_identity(config)
-    for library in ("dirag", *engines.ENGINES[backend], *RETRIEVAL):
+    for library in ("dirag", *ENGINES[backend].libraries, *RETRIEVAL):
         monkeypatch.setattr(
             metadata, "version", lambda name, changed=library: "99" if name == changed else installed(name)
         )
         told = refused(tmp_path / "out.jsonl", before, provenance(config, None))
         assert f"made with {library} {before[library]!r}, not '99'" in told
-        decides = library in ("dirag", *engines.ENGINES[backend])
+        decides = library in ("dirag", *ENGINES[backend].libraries)
         assert (request_identity(config) != requests) == decides
 
 

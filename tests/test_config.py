@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag import config
-from dirag.assembly import engines, tagging
+from dirag.assembly import tagging
 from dirag.config import Config, find_file, options, read_file, split_names
 from dirag.errors import InputError, UsageError
 from dirag.examples.pool import Pool
@@ -47,7 +46,7 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
     """In the engines that run it, unless another one or none is asked for; with the settings it is for."""
     own = config.adapter_of(Config())
     assert own is not None
-    assert (own / engines.ADAPTER_FILE).is_file()
+    assert (own / config.ADAPTER_WEIGHTS).is_file()
     assert config.adapter_of(Config(backend="llamacpp", model=config.MODEL)) == own
     others: tuple[dict[str, Any], ...] = (
         {"model": "other.gguf"},
@@ -70,13 +69,6 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
 def test_thresholds_are_those_of_the_tagger() -> None:
     weigher = tagging.weigher(Config(), (), base=None, examples=Pool.from_documents([]))
     assert weigher.thresholds == Thresholds()
-
-
-@pytest.mark.parametrize("table", [config.BACKENDS], ids=lambda t: next(iter(t)))
-def test_tables_name_what_exists(table: dict[str, str]) -> None:
-    for target in table.values():
-        module, _, name = target.partition(":")
-        assert getattr(importlib.import_module(module), name).__doc__
 
 
 @settings(deadline=None)

@@ -212,5 +212,5 @@ def test_a_cache_is_deterministic(recording: Path, tmp_path: Path) -> None:
 
 def test_every_engine_is_under_the_laws() -> None:
     """The tests of each engine (``test_llamacpp``, ``test_openvino``, …) hold the engine itself to them."""
-    assert set(config.BACKENDS) == {"llamacpp", "openai", "openvino", "replay", "vllm"}
+    assert set(config.ENGINES) == {"llamacpp", "openai", "openvino", "replay", "vllm"}
     assert len(backend_laws.every()) >= 10

@@ -25,7 +25,7 @@ from dirag.backends import gguf_files
 from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.backends.openvino.engine import OpenVino
 from dirag.cli import cli
-from dirag.config import Config, configured
+from dirag.config import Config, adapter_of, configured
 from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
 from dirag.training.adapter import adapter as training
@@ -377,7 +377,7 @@ def test_a_folder_is_an_adapter_for_every_engine(
 ) -> None:
     for name, path in (("openvino", reference / "adapter.gguf"), ("vllm", reference)):
         config = Config(backend=name, model=str(tiny[1]), adapter=str(reference))
-        assert engines._adapter(config) == path
+        assert adapter_of(engines.with_paths(config)) == path
     with (
         pytest.raises(BackendError, match=r"cannot read the adapter .*adapter\.gguf"),
         closing(engines.backend(Config(backend="llamacpp", model=str(tiny[1]), adapter=str(tmp_path)))),

@@ -131,7 +131,7 @@ def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_names_what_is_wrong() -> None:
-    with pytest.raises(UsageError, match="--model FOLDER"):
+    with pytest.raises(UsageError, match="needs --model"):
         engines.backend(Config(backend="vllm"))
     with pytest.raises(ArtifactError, match="no file or folder"):
         engines.backend(Config(backend="vllm", model="HuggingFaceTB/SmolLM2-135M"))

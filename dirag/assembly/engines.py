@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from dirag.config import MODEL, PARALLEL, Config, adapter_of, options
+from dirag.config import ADAPTER_WEIGHTS, ENGINES, MODEL, Config, adapter_of, engine_kind, options
 from dirag.errors import UsageError
 from dirag.files import fingerprint
 from dirag.files.artifacts import locate
@@ -18,35 +19,32 @@ if TYPE_CHECKING:
     from dirag.backends.cached.cache_store import CacheStore
     from dirag.backends.http.remote import Remote
 
-#: The engines that can run a model with an adapter.
-ADAPTING = ("llamacpp", "openvino", "vllm")
-#: The adapter as GGUF in a folder of `dirag train adapter`.
-ADAPTER_FILE = "adapter.gguf"
-#: What the engines in this process are made of.
-ENGINES = {
-    "llamacpp": ("xllamacpp",),
-    "openvino": ("openvino", "openvino-genai", "gguf", "tokenizers"),
-    "vllm": ("vllm", "torch", "transformers", "xgrammar"),
-}
-
 
 def backend(config: Config) -> Backend:
-    """The engine with its weights loaded, or its server found."""
-    from dirag.backends.cached.cache import Cached
-    from dirag.backends.cached.replay import Recorder, Replay
+    """Opens the engine of a run, behind its cache and its recorder where it has them.
 
-    if config.backend == "replay":
-        return Replay(_weights(config))
-    makers = {"openai": _remote, "llamacpp": _llamacpp, "openvino": _openvino, "vllm": _vllm}
-    if adapter_of(config) and config.backend not in ADAPTING:
-        raise UsageError(
-            f"--backend {config.backend} takes no --adapter", hint=f"these do: {', '.join(ADAPTING)}"
-        )
+    Raises UsageError where the options do not fit the engine, BackendError where it cannot be opened.
+    """
+    from dirag.backends.cached.cache import Cached
+    from dirag.backends.cached.replay import Recorder
+
+    kind = engine_kind(config)
+    if kind.source == "recording":
+        recording: Backend = resolve_name(kind.open)(with_paths(config))
+        return recording
+    if adapter_of(config) and not kind.adapters:
+        raise no_adapter(config.backend, option="--adapter")
     store = _cache_store(config)  # before the weights, whose loading takes long
-    engine = makers[config.backend](config)
+    engine: Backend = resolve_name(kind.open)(with_paths(config))
     if store is not None:
         engine = Cached(engine, store, request_identity(config))
     return Recorder(engine, Path(config.record)) if config.record else engine
+
+
+def no_adapter(backend: str, *, option: str = "adapter") -> UsageError:
+    """Returns the error for an engine that runs no adapters, with the names of those that do."""
+    names = ", ".join(name for name, kind in ENGINES.items() if kind.adapters)
+    return UsageError(f"--backend {backend} takes no {option}", hint=f"these do: {names}")
 
 
 def _cache_store(config: Config) -> CacheStore | None:
@@ -60,102 +58,49 @@ def _cache_store(config: Config) -> CacheStore | None:
 
 
 def request_identity(config: Config) -> dict[str, str]:
-    """Everything but the prompt that decides what the engine answers, on this machine."""
-    told = {name: str(getattr(config, name)) for name, shown in options().items() if shown.engine}
-    told |= fingerprint.versions("dirag")
-    here = {"processor": fingerprint.processor()} if config.backend in ENGINES else {}
-    return told | engine_identity(config) | here
+    """Returns everything but the prompt that decides what the engine answers, on this machine."""
+    identity = {name: str(getattr(config, name)) for name, shown in options().items() if shown.engine}
+    identity |= fingerprint.versions("dirag") | engine_identity(config)
+    if engine_kind(config).source == "weights":
+        identity["processor"] = fingerprint.processor()
+    return identity
 
 
 def engine_identity(config: Config) -> dict[str, str]:
-    """The engine by its content: weights, adapter, libraries; a server by what it says of itself."""
-    if config.backend == "openai":
-        with closing(_remote(config)) as server:
+    """Returns the engine by its content: weights, adapter, libraries; a server by what it says of itself."""
+    kind, config = engine_kind(config), with_paths(config)
+    if kind.source == "server":
+        server: Remote = resolve_name(kind.open)(config)
+        with closing(server):
             return server.identity
-    told = fingerprint.versions(*ENGINES.get(config.backend, ()))
-    told["weights"] = fingerprint.digest(_weights(config))
-    adapter = _adapter(config)
-    return told | ({"adapter": fingerprint.digest(adapter)} if adapter else {})
+    identity = fingerprint.versions(*kind.libraries)
+    identity["weights"] = fingerprint.digest(Path(config.model))
+    if adapter := adapter_of(config):
+        identity["adapter"] = fingerprint.digest(adapter)
+    return identity
+
+
+def with_paths(config: Config) -> Config:
+    """Returns the config in which what the engine reads stands as paths, and its default as a number."""
+    kind, adapter = engine_kind(config), adapter_of(config)
+    if adapter and adapter.is_dir() and kind.adapters != "peft":
+        adapter /= ADAPTER_WEIGHTS
+    return replace(
+        config,
+        model=config.model if kind.source == "server" else str(_weights(config)),
+        # Absolute, so that a folder called "default" or "none" does not read as that word.
+        adapter=str(adapter.absolute()) if adapter else "none",
+        parallel=config.parallel or kind.parallel,
+    )
 
 
 def _weights(config: Config) -> Path:
-    """The weights of an engine in this process, or a recording in their place."""
-    if config.backend == "replay":
-        if not config.model:
-            raise UsageError("--backend replay needs --model FILE", hint="a file that --record has written")
-        return Path(config.model)
-    if config.backend == "vllm" and not config.model:
+    """Finds the weights of an engine, fetched where they are absent, or the recording in their place."""
+    kind = engine_kind(config)
+    if kind.model and not config.model:
         raise UsageError(
-            "--backend vllm needs --model FOLDER", hint="it has no default and downloads nothing"
+            f"--backend {config.backend} needs --model, which has no default", hint=f"name {kind.model}"
         )
+    if kind.source == "recording":
+        return Path(config.model).expanduser()
     return locate(config.model or MODEL, offline=config.offline)
-
-
-def _llamacpp(config: Config) -> Backend:
-    from dirag.backends.llamacpp.engine import LlamaCpp
-
-    return LlamaCpp(
-        _weights(config),
-        context=config.context,
-        parallel=_parallel(config),
-        threads=config.threads or None,
-        adapter=_adapter(config),
-    )
-
-
-def _openvino(config: Config) -> Backend:
-    from dirag.backends.openvino.engine import OpenVino
-
-    return OpenVino(
-        _weights(config),
-        context=config.context,
-        parallel=_parallel(config),
-        threads=config.threads or None,
-        adapter=_adapter(config),
-    )
-
-
-def _vllm(config: Config) -> Backend:
-    from dirag.backends.vllm.engine import Vllm
-
-    return Vllm(
-        _weights(config),
-        context=config.context,
-        parallel=_parallel(config),
-        adapter=_adapter(config),
-        options=config.engine_options,
-    )
-
-
-def _parallel(config: Config) -> int:
-    return config.parallel or PARALLEL[config.backend]
-
-
-def _adapter(config: Config) -> Path | None:
-    """The adapter in the form that the engine reads."""
-    path = adapter_of(config)
-    return path / ADAPTER_FILE if path and path.is_dir() and config.backend != "vllm" else path
-
-
-def _remote(config: Config) -> Remote:
-    from dirag.backends.http.client import Patience
-    from dirag.backends.http.remote import Remote
-
-    if not config.base_url:
-        raise UsageError(
-            "--backend openai needs --base-url URL",
-            hint="as in --base-url http://127.0.0.1:8000; it has no default",
-        )
-    key = os.environ.get(config.key_env, "").strip() if config.key_env else ""
-    if config.key_env and not key:
-        raise UsageError(f"--key-env names {config.key_env!r}, which is not set", hint="export it first")
-    return Remote(
-        config.base_url,
-        model=config.model,
-        api=config.api,
-        dialect=config.dialect,
-        key=key or None,
-        context=config.context,
-        parallel=_parallel(config),
-        patience=Patience(timeout=config.timeout, retries=config.retries),
-    )

@@ -1,1 +1,1 @@
-"""Engines that continue prompts, one module each; ``dirag.config.BACKENDS`` is the table of their names."""
+"""Engines that continue prompts, a package or a module each; ``dirag.config.ENGINES`` is their table."""

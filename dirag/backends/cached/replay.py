@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from dirag.config import Config
 from dirag.data import Completion, Prompt, Token, Usage
 from dirag.errors import BackendError
 from dirag.protocols import Backend
@@ -148,3 +149,7 @@ def _reading(path: Path) -> Iterator[None]:
             f"{path} is not a whole recording ({type(error).__name__})",
             hint="record again with --record FILE",
         ) from error
+
+
+def open_engine(config: Config) -> Replay:
+    return Replay(Path(config.model))

@@ -7,6 +7,7 @@ or the model, ends the run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ from dirag.backends.http.client import STANDARD, Client, Patience, RequestFailed
 from dirag.backends.http.dialects import DIALECTS, Served, look
 from dirag.backends.http.wire import Abandoned, Stop
 from dirag.backends.ordered import in_order
+from dirag.config import Config
 from dirag.data import Completion, Json, Prompt
 from dirag.errors import BackendError, DiragError, UsageError, unknown
 
@@ -225,3 +227,25 @@ class Remote:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise BackendError(f"{self.name} is closed", hint="open it again")
+
+
+def open_engine(config: Config) -> Remote:
+    """Opens the engine at ``--base-url``; raises UsageError where that is missing, or the key."""
+    if not config.base_url:
+        raise UsageError(
+            f"--backend {config.backend} needs --base-url URL",
+            hint="as in --base-url http://127.0.0.1:8000; it has no default",
+        )
+    key = os.environ.get(config.key_env, "").strip() if config.key_env else ""
+    if config.key_env and not key:
+        raise UsageError(f"--key-env names {config.key_env!r}, which is not set", hint="export it first")
+    return Remote(
+        config.base_url,
+        model=config.model,
+        api=config.api,
+        dialect=config.dialect,
+        key=key or None,
+        context=config.context,
+        parallel=config.parallel,
+        patience=Patience(timeout=config.timeout, retries=config.retries),
+    )

@@ -20,6 +20,7 @@ from dirag.backends.admission import UNSPELLABLE, without_room
 from dirag.backends.llamacpp import server as llamacpp_server
 from dirag.backends.llamacpp.server import BATCH
 from dirag.backends.ordered import in_order
+from dirag.config import Config, adapter_of
 from dirag.data import Completion, Prompt, Token, Usage
 from dirag.errors import BackendError
 
@@ -226,3 +227,13 @@ def _tokens(choices: list[dict[str, Any]], top: int) -> Iterator[Token]:
         for token in (choice["logprobs"] or {"content": ()})["content"]:
             best = tuple((other["token"], other["logprob"]) for other in token["top_logprobs"][:top])
             yield Token(token["token"], token["logprob"], best)
+
+
+def open_engine(config: Config) -> LlamaCpp:
+    return LlamaCpp(
+        Path(config.model),
+        context=config.context,
+        parallel=config.parallel,
+        threads=config.threads or None,
+        adapter=adapter_of(config),
+    )

@@ -20,6 +20,7 @@ from dirag.backends.openvino import model
 from dirag.backends.openvino.blocks import Blocks
 from dirag.backends.openvino.decoding import Answer
 from dirag.backends.openvino.model import OpenVinoModel, Piece
+from dirag.config import Config, adapter_of
 from dirag.data import Completion, Prompt, Usage
 from dirag.errors import BackendError
 
@@ -167,3 +168,13 @@ def _completion(request: _Request | Completion) -> Completion | None:
         return request
     usage = Usage(len(request.prompt), len(request.written), request.cached)
     return request.answer.completion(usage) if request.answer.finish else None
+
+
+def open_engine(config: Config) -> OpenVino:
+    return OpenVino(
+        Path(config.model),
+        context=config.context,
+        parallel=config.parallel,
+        threads=config.threads or None,
+        adapter=adapter_of(config),
+    )

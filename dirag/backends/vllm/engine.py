@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from dirag.backends.admission import EMPTY, admit
 from dirag.backends.vllm import start
 from dirag.backends.vllm.answer import Reader
+from dirag.config import Config, adapter_of
 from dirag.constraint import Constraint
 from dirag.data import Completion, Prompt
 from dirag.errors import BackendError
@@ -188,4 +189,14 @@ def parameters(prompt: Prompt, *, most: int, top: int) -> SamplingParams:
         logprobs=top,
         output_kind=RequestOutputKind.FINAL_ONLY,
         structured_outputs=StructuredOutputsParams(grammar=bound.gbnf()) if bound else None,
+    )
+
+
+def open_engine(config: Config) -> Vllm:
+    return Vllm(
+        Path(config.model),
+        context=config.context,
+        parallel=config.parallel,
+        adapter=adapter_of(config),
+        options=config.engine_options,
     )

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dirag.assembly import engines
-from dirag.assembly.engines import ADAPTER_FILE
-from dirag.config import ADAPTER_SETTINGS_FILE, Config, adapter_settings
+from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter_settings, engine_kind
 from dirag.errors import UsageError
 from dirag.files import fingerprint, paths
 from dirag.training.adapter import card, conversion, model, validation
@@ -47,9 +46,8 @@ def train(
     """
     model.needed()
     config, settings = recipe.config, recipe.settings
-    if config.backend not in engines.ADAPTING:
-        hint = f"these do: {', '.join(engines.ADAPTING)}"
-        raise UsageError(f"--backend {config.backend} takes no adapter", hint=hint)
+    if not engine_kind(config).adapters:
+        raise engines.no_adapter(config.backend)
     if _is_done(output, resume=resume):
         return None
     made = gather(recipe, tell)
@@ -136,12 +134,12 @@ def _write(folder: Path, adapted: Adapted, made: Made) -> None:
     about = {name: _plain(value) for name, value in adapted.config.to_dict().items()}
     about |= {"base_model_name_or_path": made.recipe.model, "inference_mode": True}
     parts = {
-        name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE, ADAPTER_SETTINGS_FILE)
+        name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE)
     }
     parts[_CONFIG].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
     save_file(tensors, parts[_WEIGHTS], metadata={"format": "pt"})
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    conversion.write(parts[ADAPTER_FILE], arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
+    conversion.write(parts[ADAPTER_WEIGHTS], arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
     parts[ADAPTER_SETTINGS_FILE].write_text("".join(_settings(made.recipe.config)), "utf-8")
     for name, part in parts.items():
         part.replace(folder / name)
@@ -162,7 +160,7 @@ def _plain(value: Any) -> Any:
 
 
 def _describe(folder: Path, made: Made, course: Course) -> None:
-    files = {name: fingerprint.digest(folder / name) for name in (_CONFIG, _WEIGHTS, ADAPTER_FILE)}
+    files = {name: fingerprint.digest(folder / name) for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS)}
     text = card.text(made, course.progress, total=course.total, files=files)
     part = folder / f".{CARD}.part"
     part.write_text(text, "utf-8")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dirag.assembly import engines, sources
+from dirag.assembly import sources
 from dirag.assembly.provenance import provenance
-from dirag.config import MODEL, Config
+from dirag.config import ADAPTER_WEIGHTS, MODEL, Config
 from dirag.files import fingerprint, paths
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
@@ -83,7 +83,7 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
     held: list[HeldOut] = []
     if limit := recipe.settings.validate:
         held += validation.held_out(corpora, config, knowledge, limit=limit, data_dir=data_dir, tell=tell)
-    start = Path(recipe.start).expanduser() / engines.ADAPTER_FILE if recipe.start else None
+    start = Path(recipe.start).expanduser() / ADAPTER_WEIGHTS if recipe.start else None
     return Made(recipe, path, fingerprint.digest(path), start, spelling, knowledge, corpora, lessons, held)
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dirag.assembly import engines, tagging
-from dirag.assembly.engines import ADAPTER_FILE
 from dirag.backends.openvino import model
-from dirag.config import MODEL, Config
+from dirag.config import ADAPTER_WEIGHTS, MODEL, Config
 from dirag.corpora import datasets
 from dirag.corpora.datasets import Dataset
 from dirag.data import Document
@@ -110,5 +109,5 @@ def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, floa
             predicted = (replace(result.document, entities=result.entities) for result in results)
             found[each.name] = score(each.sentences, predicted, types=each.types, tokens=False).micro.f1
     if config.backend == "openvino":
-        model.discard(locate(config.model or MODEL, offline=config.offline), adapter / ADAPTER_FILE)
+        model.discard(locate(config.model or MODEL, offline=config.offline), adapter / ADAPTER_WEIGHTS)
     return found
