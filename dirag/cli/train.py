@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from dirag.cli.options import Names, config_of, hand_down, training_options
-from dirag.training.adapter.course import Settings
+from dirag.training.adapter.trainer import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -173,7 +173,7 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
       dirag tag notes.txt --types disease --adapter adapter
     """
     from dirag.training.adapter import adapter as training
-    from dirag.training.adapter.recipe import Recipe
+    from dirag.training.adapter.spec import Recipe
 
     def tell(line: str) -> None:
         click.echo(f"dirag: {line}", err=True)

@@ -22,9 +22,9 @@ from dirag.errors import UsageError
 from dirag.files import fingerprint, paths
 from dirag.training.adapter import card, conversion, model, validation
 from dirag.training.adapter.batches import Position, Row, batches
-from dirag.training.adapter.course import Course, Progress
 from dirag.training.adapter.model import Adapted
-from dirag.training.adapter.recipe import Made, Recipe, gather, made_of
+from dirag.training.adapter.spec import Made, Recipe, gather, made_of
+from dirag.training.adapter.trainer import Course, Progress
 
 CHECKPOINT = ".checkpoint.safetensors"
 CARD = "README.md"

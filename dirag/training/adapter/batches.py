@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dirag.training.adapter.lessons import Lesson, Lessons
+from dirag.training.adapter.training_examples import Lesson, Lessons
 
 #: Lessons that are drawn at once, and sorted by length.
 CHUNK = 1024

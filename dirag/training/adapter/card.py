@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 from dirag.config import Config
 from dirag.files import fingerprint
-from dirag.training.adapter.course import Progress
-from dirag.training.adapter.lessons import Corpus
-from dirag.training.adapter.recipe import Made
+from dirag.training.adapter.spec import Made
+from dirag.training.adapter.trainer import Progress
+from dirag.training.adapter.training_examples import Corpus
 from dirag.training.adapter.validation import HeldOut
 
 _HEAD = """---

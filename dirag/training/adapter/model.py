@@ -20,7 +20,7 @@ from dirag.backends.vllm.answer import Reader
 from dirag.errors import UsageError
 from dirag.files.paths import loading
 from dirag.training.adapter.batches import Row
-from dirag.training.adapter.lessons import Lesson
+from dirag.training.adapter.training_examples import Lesson
 
 if TYPE_CHECKING:
     import numpy as np

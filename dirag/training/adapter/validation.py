@@ -26,7 +26,7 @@ from dirag.knowledge.base import KnowledgeBase
 from dirag.pipeline import tag
 from dirag.taggers.llm import LlmTagger
 from dirag.taggers.weighing import Weigher
-from dirag.training.adapter.lessons import Corpus
+from dirag.training.adapter.training_examples import Corpus
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dirag.files import fingerprint, paths
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
 from dirag.training.adapter import model, validation
-from dirag.training.adapter.course import Settings
-from dirag.training.adapter.lessons import Corpus, Lessons
 from dirag.training.adapter.model import Spelling
+from dirag.training.adapter.trainer import Settings
+from dirag.training.adapter.training_examples import Corpus, Lessons
 from dirag.training.adapter.validation import HeldOut
 
 

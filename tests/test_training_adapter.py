@@ -29,11 +29,11 @@ from dirag.config import Config, adapter_of, configured
 from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
 from dirag.training.adapter import adapter as training
-from dirag.training.adapter import conversion, course, model, validation
+from dirag.training.adapter import conversion, model, trainer, validation
 from dirag.training.adapter.batches import Position, Row
-from dirag.training.adapter.course import Course, Progress, Settings, Validation
-from dirag.training.adapter.lessons import Corpus, Lesson
-from dirag.training.adapter.recipe import Recipe
+from dirag.training.adapter.spec import Recipe
+from dirag.training.adapter.trainer import Course, Progress, Settings, Validation
+from dirag.training.adapter.training_examples import Corpus, Lesson
 
 peft = pytest.importorskip("peft", reason="the extra dirag[train] is not installed")
 import tiny_llama  # noqa: E402 - it needs torch
@@ -494,7 +494,7 @@ def test_progress_survives_its_checkpoint() -> None:
     from dataclasses import asdict
 
     made = Progress(Position(1, 2, 3), 4, 5, 6.5, [0.25], [Validation(3, 0.5, {"a": 0.1, "b": 0.3})])
-    assert course._progress(json.loads(json.dumps(asdict(made)))) == made
+    assert trainer._progress(json.loads(json.dumps(asdict(made)))) == made
     assert made.best is not None
     assert made.best.mean == pytest.approx(0.2)
 

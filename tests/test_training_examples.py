@@ -26,8 +26,8 @@ from dirag.prompting.augmentation import Augmenter
 from dirag.taggers.llm import LlmTagger
 from dirag.training.adapter import batches, validation
 from dirag.training.adapter.batches import Position, Row
-from dirag.training.adapter.lessons import Corpus, Lesson, Lessons
 from dirag.training.adapter.model import padded
+from dirag.training.adapter.training_examples import Corpus, Lesson, Lessons
 
 NAMES = {"disease": ("gout", "severe asthma", "CKD"), "chemical": ("aspirin", "NaCl"), "gene": ("APC",)}
 WORDS = ("the", "patient", "had", "no", "sign", "of", "after", "old", "and", "in", "rats", "treated", "with")
