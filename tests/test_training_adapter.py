@@ -30,10 +30,10 @@ from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
 from dirag.training.adapter import adapter as training
 from dirag.training.adapter import conversion, model, trainer, validation
-from dirag.training.adapter.batches import Position, Row
-from dirag.training.adapter.spec import Recipe
-from dirag.training.adapter.trainer import Course, Progress, Settings, Validation
-from dirag.training.adapter.training_examples import Corpus, Lesson
+from dirag.training.adapter.batches import Position, TokenRow
+from dirag.training.adapter.spec import TrainingSpec
+from dirag.training.adapter.trainer import Progress, Settings, Trainer, Validation
+from dirag.training.adapter.training_examples import Corpus, TrainingExample
 
 peft = pytest.importorskip("peft", reason="the extra dirag[train] is not installed")
 import tiny_llama  # noqa: E402 - it needs torch
@@ -79,9 +79,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recipe(corpus: Path, tiny: tuple[Path, Path], made: Settings = SMALL, **options: Any) -> Recipe:
+def recipe(corpus: Path, tiny: tuple[Path, Path], made: Settings = SMALL, **options: Any) -> TrainingSpec:
     config = replace(CONFIG, model=str(tiny[1]), **options)
-    return Recipe(corpora=[str(corpus)], config=config, settings=made, command="dirag train adapter …")
+    return TrainingSpec(corpora=[str(corpus)], config=config, settings=made, command="dirag train adapter …")
 
 
 def trained(corpus: Path, tiny: tuple[Path, Path], output: Path, **options: Any) -> Progress | None:
@@ -114,10 +114,10 @@ class Killed(BaseException):
 
 
 KILLS = [
-    (Course, "_step", 1),
-    (Course, "_step", 4),
-    (Course, "save", 2),
-    (Course, "save", 5),
+    (Trainer, "_step", 1),
+    (Trainer, "_step", 4),
+    (Trainer, "save", 2),
+    (Trainer, "save", 5),
     (validation, "f1", 1),
     (validation, "f1", 3),
     (training, "_write", 2),
@@ -243,19 +243,19 @@ def test_what_is_trained_on_is_not_validated_on(corpus: Path, tmp_path: Path) ->
 
 
 @pytest.fixture
-def adapted(tiny: tuple[Path, Path]) -> model.Adapted:
+def adapted(tiny: tuple[Path, Path]) -> model.AdaptedModel:
     """The small model with an adapter whose weights are drawn by chance."""
     loaded = model.load(tiny[1], precision="float32", device="cpu")
-    made = model.Adapted(loaded, rank=4, alpha=8.0, targets=(), seed=0)
+    made = model.AdaptedModel(loaded, rank=4, alpha=8.0, targets=(), seed=0)
     with torch.no_grad():
         made.vector.copy_(0.15 * torch.randn(made.vector.shape, generator=torch.Generator().manual_seed(1)))
         made.vector.copy_(made.vector.half())
-    made.spread()
+    made.write_back()
     return made
 
 
-def test_the_loss_is_that_of_transformers(adapted: model.Adapted) -> None:
-    rows = [Row([5, 6, 7], [8, 9]), Row([1], [2, 3, 4, 5]), Row([250] * 9, [11])]
+def test_the_loss_is_that_of_transformers(adapted: model.AdaptedModel) -> None:
+    rows = [TokenRow([5, 6, 7], [8, 9]), TokenRow([1], [2, 3, 4, 5]), TokenRow([250] * 9, [11])]
     total = 0.0
     for row in rows:
         tokens = torch.tensor([[*row.prompt, *row.answer]])
@@ -264,17 +264,17 @@ def test_the_loss_is_that_of_transformers(adapted: model.Adapted) -> None:
     assert adapted.loss(rows).item() == pytest.approx(total / 7, rel=1e-5)
 
 
-def test_only_the_adapter_learns(adapted: model.Adapted) -> None:
+def test_only_the_adapter_learns(adapted: model.AdaptedModel) -> None:
     frozen = {n: p.clone() for n, p in adapted.model.named_parameters() if not p.requires_grad}
-    progress = Course(adapted, SMALL, total=10, checkpoint=Path("none"), made_of={})
-    rows, before = [Row([5, 6, 7], [8, 9])], adapted.loss([Row([5, 6, 7], [8, 9])]).item()
+    progress = Trainer(adapted, SMALL, total=10, checkpoint=Path("none"), made_of={})
+    rows, before = [TokenRow([5, 6, 7], [8, 9])], adapted.loss([TokenRow([5, 6, 7], [8, 9])]).item()
     for seen in range(1, 9):
         progress._step(rows, replace(progress.progress.position, seen=seen))
     assert adapted.loss(rows).item() < before
     assert all(torch.equal(p, frozen[n]) for n, p in adapted.model.named_parameters() if n in frozen)
 
 
-def written(adapted: model.Adapted, folder: Path) -> Path:
+def written(adapted: model.AdaptedModel, folder: Path) -> Path:
     path = folder / "adapter.gguf"
     tensors = {name: tensor.numpy() for name, tensor in adapted.tensors().items()}
     conversion.write(path, tensors, adapted.base_config, alpha=adapted.config.lora_alpha)
@@ -282,7 +282,7 @@ def written(adapted: model.Adapted, folder: Path) -> Path:
 
 
 def test_the_gguf_file_adds_what_peft_merges(
-    adapted: model.Adapted, tiny: tuple[Path, Path], tmp_path: Path
+    adapted: model.AdaptedModel, tiny: tuple[Path, Path], tmp_path: Path
 ) -> None:
     path = written(adapted, tmp_path)
     found = gguf_files.lora(path, gguf_files.open(tiny[1]))
@@ -324,7 +324,7 @@ def test_training_begins_with_another_adapter(
         training.train(replace(began, start="nowhere"), tmp_path / "other")
 
 
-def test_refuses_what_has_no_place_in_a_file(adapted: model.Adapted, tmp_path: Path) -> None:
+def test_refuses_what_has_no_place_in_a_file(adapted: model.AdaptedModel, tmp_path: Path) -> None:
     values = np.zeros((4, 4), np.float16)
     name = "base_model.model.model.layers.0.self_attn.z_proj.lora_A.weight"
     with pytest.raises(BackendError, match="z_proj"):
@@ -348,7 +348,7 @@ def log_probabilities(causal: torch.nn.Module, tokens: list[int]) -> torch.Tenso
 
 @pytest.mark.parametrize("engine", [LlamaCpp, OpenVino])
 def test_engines_and_transformers_say_the_same_with_it(
-    adapted: model.Adapted,
+    adapted: model.AdaptedModel,
     tiny: tuple[Path, Path],
     tmp_path: Path,
     engine: Callable[..., LlamaCpp | OpenVino],
@@ -357,7 +357,7 @@ def test_engines_and_transformers_say_the_same_with_it(
 
 
 def agree(
-    adapted: model.Adapted, path: Path, adapter: Path, engine: Callable[..., LlamaCpp | OpenVino]
+    adapted: model.AdaptedModel, path: Path, adapter: Path, engine: Callable[..., LlamaCpp | OpenVino]
 ) -> None:
     """An engine computes with rounded numbers; the adapter moves what it says by far more than that."""
     spell = model.spelling(path)
@@ -411,13 +411,13 @@ def test_settings_that_cannot_be_used_are_refused(line: str, message: str, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-def test_peft_reads_the_folder(adapted: model.Adapted, tiny: tuple[Path, Path], reference: Path) -> None:
+def test_peft_reads_the_folder(adapted: model.AdaptedModel, tiny: tuple[Path, Path], reference: Path) -> None:
     base = AutoModelForCausalLM.from_pretrained(tiny[0], dtype=torch.float32)
     loaded = peft.PeftModel.from_pretrained(base, reference)
     saved = load_file(reference / "adapter_model.safetensors")
     with torch.no_grad():
         adapted.vector.copy_(torch.cat([saved[name].flatten().float() for name in adapted.tensors()]))
-    adapted.spread()
+    adapted.write_back()
     ours, theirs = (log_probabilities(m, [5, 6, 7]) for m in (adapted.model, loaded))
     assert (ours - theirs).abs().max().item() < 1e-4
 
@@ -426,7 +426,7 @@ def test_peft_reads_the_folder(adapted: model.Adapted, tiny: tuple[Path, Path], 
 def test_tokens_are_those_of_the_engine(tiny: tuple[Path, Path], which: int) -> None:
     spell = model.spelling(tiny[which])
     prompt, answer = PROMPTS[0], " gout; asthma <|endoftext|>\n"
-    row = spell.row(Lesson(prompt, answer))
+    row = spell.row(TrainingExample(prompt, answer))
     with closing(LlamaCpp(tiny[1], context=512)) as engine:
         assert list(row.prompt) == engine._tokenize(prompt)
         assert list(row.answer) == engine._tokenize(answer)
@@ -440,21 +440,21 @@ def test_engines_and_transformers_say_the_same_of_real_weights(
     path = tmp_path / "cut.gguf"
     tiny_llama.cut(weights("smollm2-135m-instruct"), path, blocks=4)
     loaded = model.load(path, precision="float32", device="cpu")
-    adapted = model.Adapted(loaded, rank=16, alpha=32.0, targets=(), seed=0)
+    adapted = model.AdaptedModel(loaded, rank=16, alpha=32.0, targets=(), seed=0)
     with torch.no_grad():
         adapted.vector.copy_(0.02 * torch.randn(adapted.vector.shape).half())
-    adapted.spread()
+    adapted.write_back()
     agree(adapted, path, written(adapted, tmp_path), LlamaCpp)
 
 
-def run(adapted: model.Adapted, folder: Path, figures: Iterator[float]) -> tuple[Progress, int]:
+def run(adapted: model.AdaptedModel, folder: Path, figures: Iterator[float]) -> tuple[Progress, int]:
     """A course of 40 lessons whose validations find these figures; how often an adapter was kept."""
     made, kept = replace(SMALL, epochs=10.0, every=1.0, patience=2), []
-    running = Course(adapted, made, total=40, checkpoint=folder / "checkpoint", made_of={})
+    running = Trainer(adapted, made, total=40, checkpoint=folder / "checkpoint", made_of={})
 
-    def batches(start: object) -> Iterator[tuple[list[Row], Position]]:
+    def batches(start: object) -> Iterator[tuple[list[TokenRow], Position]]:
         for seen in range(1, 41):
-            yield [Row([5, 6], [7])], Position(0, seen, seen)
+            yield [TokenRow([5, 6], [7])], Position(0, seen, seen)
 
     running.run(batches, lambda _: {"made": next(figures)}, lambda: kept.append(1))
     return running.progress, len(kept)
@@ -480,13 +480,13 @@ class FakeAdapted:
     def __init__(self) -> None:
         self.vector = torch.nn.Parameter(torch.zeros(2))
 
-    def loss(self, rows: list[Row]) -> torch.Tensor:
+    def loss(self, rows: list[TokenRow]) -> torch.Tensor:
         return self.vector.sum()
 
-    def gather(self) -> None:
+    def collect_gradients(self) -> None:
         pass
 
-    def spread(self) -> None:
+    def write_back(self) -> None:
         pass
 
 

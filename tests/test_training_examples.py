@@ -25,9 +25,9 @@ from dirag.knowledge.store import writer
 from dirag.prompting.augmentation import Augmenter
 from dirag.taggers.llm import LlmTagger
 from dirag.training.adapter import batches, validation
-from dirag.training.adapter.batches import Position, Row
+from dirag.training.adapter.batches import Position, TokenRow
 from dirag.training.adapter.model import padded
-from dirag.training.adapter.training_examples import Corpus, Lesson, Lessons
+from dirag.training.adapter.training_examples import Corpus, TrainingExample, TrainingExamples
 
 NAMES = {"disease": ("gout", "severe asthma", "CKD"), "chemical": ("aspirin", "NaCl"), "gene": ("APC",)}
 WORDS = ("the", "patient", "had", "no", "sign", "of", "after", "old", "and", "in", "rats", "treated", "with")
@@ -67,9 +67,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
 
 
 @pytest.fixture(scope="module")
-def lessons(base: KnowledgeBase) -> Lessons:
+def lessons(base: KnowledgeBase) -> TrainingExamples:
     corpora = [corpus(("disease",), seed=1), corpus(("disease", "chemical", "gene"), seed=2)]
-    return Lessons(corpora, CONFIG, base, count_tokens=len)
+    return TrainingExamples(corpora, CONFIG, base, count_tokens=len)
 
 
 def upper(document: Document) -> Document:
@@ -77,11 +77,11 @@ def upper(document: Document) -> Document:
     return replace(document, text=document.text.upper(), entities=tuple(entities))
 
 
-def everything(lessons: Lessons, epochs: int = 3) -> list[tuple[int, int]]:
+def everything(lessons: TrainingExamples, epochs: int = 3) -> list[tuple[int, int]]:
     return [(epoch, place) for epoch in range(epochs) for place in range(len(lessons))]
 
 
-def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: Lessons, base: KnowledgeBase) -> None:
+def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: TrainingExamples, base: KnowledgeBase) -> None:
     """The tagger is put together as for a run that asks for the types, the shots and the concepts drawn."""
     drawn = everything(lessons)
     for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
@@ -102,7 +102,7 @@ def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: Lessons, base: Knowl
         assert lesson.answer.endswith(prompt.stop)
 
 
-def test_an_answer_holds_the_gold_entities_of_the_types_asked_for(lessons: Lessons) -> None:
+def test_an_answer_holds_the_gold_entities_of_the_types_asked_for(lessons: TrainingExamples) -> None:
     drawn = everything(lessons)
     for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
         task = lessons._task(*at)
@@ -112,7 +112,7 @@ def test_an_answer_holds_the_gold_entities_of_the_types_asked_for(lessons: Lesso
         assert ({(m.text, m.type) for m in mentions}, issues) == (wanted, [])
 
 
-def test_everything_is_drawn_with_and_without(lessons: Lessons) -> None:
+def test_everything_is_drawn_with_and_without(lessons: TrainingExamples) -> None:
     tasks = [lessons._task(*at) for at in everything(lessons, epochs=9)]
     assert {task.shots for task in tasks} == {0, 1, 2, 3}
     assert {task.told for task in tasks} == {True, False}
@@ -122,13 +122,13 @@ def test_everything_is_drawn_with_and_without(lessons: Lessons) -> None:
     assert {task.types for task in tasks if task.corpus == 0} == {("disease",)}
 
 
-def test_no_sentence_is_its_own_example(lessons: Lessons) -> None:
+def test_no_sentence_is_its_own_example(lessons: TrainingExamples) -> None:
     drawn = everything(lessons)
     for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
         assert lesson.prompt.count(lessons._task(*at).document.text) == 1
 
 
-def test_a_lesson_does_not_depend_on_others(lessons: Lessons) -> None:
+def test_a_lesson_does_not_depend_on_others(lessons: TrainingExamples) -> None:
     drawn = everything(lessons, epochs=2)
     together = lessons.draw(drawn)
     assert together == [lesson for at in drawn for lesson in lessons.draw([at])]
@@ -139,11 +139,11 @@ def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
     made = corpus(("disease",))
     long = Document("long", "gout " * 400)
     pool = Pool.from_documents([*made.pool.examples, long], as_sentences=True)
-    lessons = Lessons([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
+    lessons = TrainingExamples([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
     assert (lessons.left_out, len(lessons)) == (1, len(made.pool.examples))
     alone = replace(made, pool=Pool.from_documents([long], as_sentences=True))
     with pytest.raises(DatasetError, match="none of 1 lessons fits a context of 1024 tokens"):
-        Lessons([alone], CONFIG, None, count_tokens=len)
+        TrainingExamples([alone], CONFIG, None, count_tokens=len)
 
 
 def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
@@ -159,7 +159,9 @@ def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
     cases = [(loaded[0], 7, ()), (loaded[1], 0, ()), (loaded[1], 7, (named,))]
     for times, (found, expected, others) in enumerate(cases, start=2):
         tests = validation.tested([found], others, data_dir=None, offline=True)
-        lessons = Lessons([replace(found, times=times)], Config(shots=0), None, count_tokens=len, tests=tests)
+        lessons = TrainingExamples(
+            [replace(found, times=times)], Config(shots=0), None, count_tokens=len, tests=tests
+        )
         assert lessons.tested == expected * times
         assert len(lessons) + lessons.tested == len(sentences) * times
         asked = {lesson.prompt for lesson in lessons.draw([(0, place) for place in range(len(lessons))])}
@@ -178,14 +180,14 @@ def test_a_corpus_is_asked_for_what_it_has(tmp_path: Path) -> None:
 
 
 rows = st.builds(
-    Row,
+    TokenRow,
     st.lists(st.integers(1, 99), min_size=1, max_size=9),
     st.lists(st.integers(1, 99), min_size=1, max_size=5),
 )
 
 
 @given(st.lists(rows, min_size=1, max_size=6))
-def test_the_loss_is_that_of_the_answers_and_of_nothing_else(batch: list[Row]) -> None:
+def test_the_loss_is_that_of_the_answers_and_of_nothing_else(batch: list[TokenRow]) -> None:
     tokens, places, answers = padded(batch)
     width = len(tokens[0])
     foretold: list[list[int]] = [[] for _ in batch]
@@ -204,14 +206,14 @@ def small_chunks() -> Iterator[None]:
         yield
 
 
-def spell(lesson: Lesson) -> Row:
-    return Row([*lesson.prompt.encode()], [*lesson.answer.encode()])
+def spell(lesson: TrainingExample) -> TokenRow:
+    return TokenRow([*lesson.prompt.encode()], [*lesson.answer.encode()])
 
 
 @settings(deadline=None, max_examples=10)
 @given(st.floats(0.1, 2.5), st.integers(200, 3000), st.integers(0, 2))
 def test_batches_hold_every_lesson_once_an_epoch(
-    lessons: Lessons, small_chunks: None, epochs: float, tokens: int, seed: int
+    lessons: TrainingExamples, small_chunks: None, epochs: float, tokens: int, seed: int
 ) -> None:
     total = round(epochs * len(lessons))
     made = list(batches.batches(lessons, spell, total=total, tokens=tokens, seed=seed))
@@ -229,7 +231,7 @@ def test_batches_hold_every_lesson_once_an_epoch(
         assert next(following) == made[number + 1]
 
 
-def test_another_seed_is_another_order(lessons: Lessons) -> None:
+def test_another_seed_is_another_order(lessons: TrainingExamples) -> None:
     one, other = (
         next(batches.batches(lessons, spell, total=40, tokens=2000, seed=seed, start=Position()))
         for seed in (0, 1)
@@ -239,8 +241,8 @@ def test_another_seed_is_another_order(lessons: Lessons) -> None:
 
 def test_a_corpus_may_be_learnt_several_times_an_epoch(tmp_path: Path) -> None:
     made = corpus(("disease", "gene"))
-    once = Lessons([made], CONFIG, None, count_tokens=len)
-    lessons = Lessons([made, replace(made, times=3)], CONFIG, None, count_tokens=len)
+    once = TrainingExamples([made], CONFIG, None, count_tokens=len)
+    lessons = TrainingExamples([made, replace(made, times=3)], CONFIG, None, count_tokens=len)
     assert len(lessons) == 4 * len(once)
     path = tmp_path / "a:3.jsonl"
     path.write_bytes(b"".join(jsonl.dumps(Result(d, d.entities)) for d in made.dataset.documents))

@@ -24,7 +24,7 @@ from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
 from dirag.text import normalise
 from dirag.training.sentence_encoder import fitting, recall, synonyms
-from dirag.training.sentence_encoder.tune import CARD, Options, Report, tune
+from dirag.training.sentence_encoder.tune import CARD, Options, TuningReport, tune
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,61 +123,61 @@ def test_what_is_held_out_can_neither_be_learnt_nor_found(
 ) -> None:
     store = Store(base)
     try:
-        lessons = synonyms.draw(store, hold_out=hold_out, limit=limit, seed=seed)
+        split = synonyms.draw(store, hold_out=hold_out, limit=limit, seed=seed)
     except KnowledgeError:
         assert limit == 2 or hold_out > 0.5
         return
-    searched = {store.key(key) for key in np.flatnonzero(lessons.searched).tolist()}
-    for name, number in lessons.held_out:
+    searched = {store.key(key) for key in np.flatnonzero(split.searched).tolist()}
+    for name, number in split.held_out:
         concept = store.concept(number)
         assert name in concept.synonyms
         assert " ".join(normalise.key(name)) not in searched
         assert all(" ".join(normalise.key(form)) not in searched for form in normalise.variants(name))
         assert not any(
             tuple(sorted(normalise.key(name))) == tuple(sorted(normalise.key(other.names[0])))
-            for other in lessons.groups[number]
+            for other in split.groups[number]
         )
-    for number, groups in lessons.groups.items():
+    for number, groups in split.groups.items():
         assert store.concept(number).name in groups[0].names
         assert " ".join(normalise.key(store.concept(number).name)) in searched
     if limit is None:
-        assert len(lessons.groups) == store.manifest.concepts
-        kept = sum(len(groups) for groups in lessons.groups.values())
+        assert len(split.groups) == store.manifest.concepts
+        kept = sum(len(groups) for groups in split.groups.values())
         whole = synonyms.draw(store, hold_out=0, limit=None, seed=seed)
-        assert kept + len(lessons.held_out) == sum(len(groups) for groups in whole.groups.values())
+        assert kept + len(split.held_out) == sum(len(groups) for groups in whole.groups.values())
 
 
 def test_batches_are_of_their_step(base: Path) -> None:
     store = Store(base)
-    lessons = synonyms.draw(store, hold_out=0.1, limit=None, seed=1)
-    all_of_them = list(islice(synonyms.batches(store, lessons, nobody, size=12, seed=3), 30))
-    late = list(islice(synonyms.batches(store, lessons, nobody, size=12, seed=3, start=25), 5))
+    split = synonyms.draw(store, hold_out=0.1, limit=None, seed=1)
+    all_of_them = list(islice(synonyms.batches(store, split, nobody, size=12, seed=3), 30))
+    late = list(islice(synonyms.batches(store, split, nobody, size=12, seed=3, start=25), 5))
     for one, other in zip(all_of_them[25:], late, strict=True):
         assert one.names == other.names
         np.testing.assert_array_equal(one.steps, other.steps)
-    other_seed = next(synonyms.batches(store, lessons, nobody, size=12, seed=4))
+    other_seed = next(synonyms.batches(store, split, nobody, size=12, seed=4))
     assert other_seed.names != all_of_them[0].names
 
 
 def test_every_group_is_a_seed_once_an_epoch(base: Path) -> None:
     store = Store(base)
-    lessons = synonyms.draw(store, hold_out=0, limit=None, seed=0)
+    split = synonyms.draw(store, hold_out=0, limit=None, seed=0)
     asked: list[str] = []
 
     def near(names: Sequence[str]) -> list[list[int]]:
         asked.extend(names)
         return nobody(names)
 
-    list(islice(synonyms.batches(store, lessons, near, size=6, seed=0), len(lessons.seeds)))
-    wanted = [lessons.groups[concept][place].names[0] for concept, place in lessons.seeds]
+    list(islice(synonyms.batches(store, split, near, size=6, seed=0), len(split.seeds)))
+    wanted = [split.groups[concept][place].names[0] for concept, place in split.seeds]
     assert sorted(asked) == sorted(wanted)
 
 
 def test_batches_hold_neighbours_and_parents_and_tell_the_steps_between(base: Path) -> None:
     store = Store(base)
-    lessons = synonyms.draw(store, hold_out=0, limit=None, seed=0)
+    split = synonyms.draw(store, hold_out=0, limit=None, seed=0)
     owners: dict[str, set[int]] = {}
-    for number, groups in lessons.groups.items():
+    for number, groups in split.groups.items():
         for group in groups:
             for name in group.names:
                 for form in (name, *normalise.variants(name)):
@@ -186,7 +186,7 @@ def test_batches_hold_neighbours_and_parents_and_tell_the_steps_between(base: Pa
     def near(names: Sequence[str]) -> list[list[int]]:
         return [[7] for _ in names]
 
-    for batch in islice(synonyms.batches(store, lessons, near, size=6, seed=0), 40):
+    for batch in islice(synonyms.batches(store, split, near, size=6, seed=0), 40):
         known = [owners[" ".join(normalise.key(name))] for name in batch.names]
         held = set().union(*known)
         assert 7 in held
@@ -288,15 +288,15 @@ def test_the_recall_is_that_of_brute_force(tmp_path: Path, in_index: bool) -> No
     embedder = HashEmbedder(dimension=256)
     folder = build(tmp_path / "base", embedder, "hash", seed=3)
     store = Store(folder)
-    lessons = synonyms.draw(store, hold_out=0.4, limit=None, seed=0)
+    split = synonyms.draw(store, hold_out=0.4, limit=None, seed=0)
     info = dense.read_info(store.manifest.extra)
     assert info is not None
     index = dense.open_index(folder, info, embedder) if in_index else None
-    found = recall.measure(store, lessons, embedder, tmp_path / "output", index=index, progress=False)
+    found = recall.measure(store, split, embedder, tmp_path / "output", index=index, progress=False)
     places = []
-    keys = np.flatnonzero(lessons.searched).tolist()
+    keys = np.flatnonzero(split.searched).tolist()
     names = embedder.embed([store.alias(store.key_rows[key]) for key in keys])
-    for name, number in lessons.held_out:
+    for name, number in split.held_out:
         cosines = names @ embedder.embed([name])[0]
         best = sorted(range(len(keys)), key=lambda i: -cosines[i])
         ranked = list(dict.fromkeys(c for i in best for c in synonyms.holders(store, keys[i])))
@@ -369,7 +369,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 def test_a_killed_run_goes_on_and_ends_like_another(
     base: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(name: str) -> Report:
+    def run(name: str) -> TuningReport:
         return tune(base, tmp_path / name / "tuned", encoder=str(tiny), options=QUICK, progress=False)
 
     whole = run("one")

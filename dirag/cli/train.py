@@ -173,14 +173,14 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
       dirag tag notes.txt --types disease --adapter adapter
     """
     from dirag.training.adapter import adapter as training
-    from dirag.training.adapter.spec import Recipe
+    from dirag.training.adapter.spec import TrainingSpec
 
     def tell(line: str) -> None:
         click.echo(f"dirag: {line}", err=True)
 
     values["adapter"] = "none"
     config, resume = config_of(values), values.pop("resume")
-    recipe = Recipe(
+    recipe = TrainingSpec(
         corpora=dataset,
         config=config,
         base=values.pop("base"),

@@ -21,10 +21,10 @@ from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter
 from dirag.errors import UsageError
 from dirag.files import fingerprint, paths
 from dirag.training.adapter import card, conversion, model, validation
-from dirag.training.adapter.batches import Position, Row, batches
-from dirag.training.adapter.model import Adapted
-from dirag.training.adapter.spec import Made, Recipe, gather, made_of
-from dirag.training.adapter.trainer import Course, Progress
+from dirag.training.adapter.batches import Position, TokenRow, batches
+from dirag.training.adapter.model import AdaptedModel
+from dirag.training.adapter.spec import PreparedTraining, TrainingSpec, gather, made_of
+from dirag.training.adapter.trainer import Progress, Trainer
 
 CHECKPOINT = ".checkpoint.safetensors"
 CARD = "README.md"
@@ -34,7 +34,7 @@ _PAUSE = 20.0  # seconds between two lines of progress
 
 
 def train(
-    recipe: Recipe,
+    recipe: TrainingSpec,
     output: Path,
     *,
     resume: bool = False,
@@ -54,7 +54,7 @@ def train(
     course = _course(made, output / CHECKPOINT)
     _begin(course, output, tell)
 
-    def following(position: Position) -> Iterator[tuple[list[Row], Position]]:
+    def following(position: Position) -> Iterator[tuple[list[TokenRow], Position]]:
         return batches(
             made.lessons,
             made.spelling.row,
@@ -82,13 +82,13 @@ def train(
     return course.progress
 
 
-def _course(made: Made, checkpoint: Path) -> Course:
+def _course(made: PreparedTraining, checkpoint: Path) -> Trainer:
     import torch
 
     config, settings = made.recipe.config, made.recipe.settings
     torch.set_num_threads(config.threads or paths.cores())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    adapted = Adapted(
+    adapted = AdaptedModel(
         model.load(made.path, precision=settings.precision, device=device),
         rank=settings.rank,
         alpha=settings.alpha,
@@ -99,7 +99,9 @@ def _course(made: Made, checkpoint: Path) -> Course:
         shapes = {name: tensor.shape for name, tensor in adapted.tensors().items()}
         adapted.fill(conversion.read(made.start, shapes, adapted.base_config, alpha=settings.alpha))
     total = max(1, round(settings.epochs * len(made.lessons)))
-    return Course(adapted, settings, total=total, checkpoint=checkpoint, made_of=made_of(made, device=device))
+    return Trainer(
+        adapted, settings, total=total, checkpoint=checkpoint, made_of=made_of(made, device=device)
+    )
 
 
 def _is_done(output: Path, *, resume: bool) -> bool:
@@ -113,7 +115,7 @@ def _is_done(output: Path, *, resume: bool) -> bool:
     raise UsageError(f"{output} exists and is not empty", hint=hint)
 
 
-def _begin(course: Course, output: Path, tell: Callable[[str], None]) -> None:
+def _begin(course: Trainer, output: Path, tell: Callable[[str], None]) -> None:
     """Goes on with what was begun in the folder, else begins."""
     for leftover in output.glob(f"{_TRIAL}*"):  # of a run that was killed
         shutil.rmtree(leftover)
@@ -126,7 +128,7 @@ def _begin(course: Course, output: Path, tell: Callable[[str], None]) -> None:
     tell(f"{course.total:,} lessons")
 
 
-def _write(folder: Path, adapted: Adapted, made: Made) -> None:
+def _write(folder: Path, adapted: AdaptedModel, made: PreparedTraining) -> None:
     """The adapter in both forms; each file is written beside its place, then renamed."""
     from safetensors.torch import save_file
 
@@ -159,7 +161,7 @@ def _plain(value: Any) -> Any:
     return sorted(value) if isinstance(value, set) else value
 
 
-def _describe(folder: Path, made: Made, course: Course) -> None:
+def _describe(folder: Path, made: PreparedTraining, course: Trainer) -> None:
     files = {name: fingerprint.digest(folder / name) for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS)}
     text = card.text(made, course.progress, total=course.total, files=files)
     part = folder / f".{CARD}.part"
@@ -170,7 +172,7 @@ def _describe(folder: Path, made: Made, course: Course) -> None:
 class _Report:
     """The share done, the loss, the speed and the time left, validations included."""
 
-    def __init__(self, course: Course, tell: Callable[[str], None]) -> None:
+    def __init__(self, course: Trainer, tell: Callable[[str], None]) -> None:
         self._total, self._tell = course.total, tell
         self._begun = self._shown = time.monotonic()
         self._from = course.progress.position.seen, course.progress.tokens

@@ -9,14 +9,14 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dirag.training.adapter.training_examples import Lesson, Lessons
+from dirag.training.adapter.training_examples import TrainingExample, TrainingExamples
 
-#: Lessons that are drawn at once, and sorted by length.
+#: Training examples that are drawn at once, and sorted by length.
 CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TokenRow:
     """The tokens of a prompt and of its answer."""
 
     prompt: Sequence[int]
@@ -37,14 +37,14 @@ class Position:
 
 
 def batches(
-    lessons: Lessons,
-    spell: Callable[[Lesson], Row],
+    lessons: TrainingExamples,
+    spell: Callable[[TrainingExample], TokenRow],
     *,
     total: int,
     tokens: int,
     seed: int,
     start: Position = Position(),
-) -> Iterator[tuple[list[Row], Position]]:
+) -> Iterator[tuple[list[TokenRow], Position]]:
     """The batches of ``total`` lessons from a position on, each with the position behind it.
 
     A batch has at most so many ``tokens`` with its padding, or one lesson.
@@ -70,9 +70,9 @@ def batches(
         skipped = 0
 
 
-def _cut(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
+def _cut(rows: Sequence[TokenRow], tokens: int) -> list[list[TokenRow]]:
     """The rows by length, in batches that hold as many as there is room for."""
-    cut: list[list[Row]] = []
+    cut: list[list[TokenRow]] = []
     for row in sorted(rows, key=len):
         if cut and (len(cut[-1]) + 1) * len(row) <= tokens:  # none is longer so far
             cut[-1].append(row)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from dirag.config import Config
 from dirag.files import fingerprint
-from dirag.training.adapter.spec import Made
+from dirag.training.adapter.spec import PreparedTraining
 from dirag.training.adapter.trainer import Progress
 from dirag.training.adapter.training_examples import Corpus
 from dirag.training.adapter.validation import HeldOut
@@ -23,12 +23,12 @@ tags: [lora, named-entity-recognition, biomedical]
 """
 
 
-def text(made: Made, progress: Progress, *, total: int, files: Mapping[str, str]) -> str:
+def text(made: PreparedTraining, progress: Progress, *, total: int, files: Mapping[str, str]) -> str:
     """The card in Markdown; ``files`` are those of the adapter with their sha256."""
     return "\n".join(_lines(made, progress, total, files)) + "\n"
 
 
-def _lines(made: Made, progress: Progress, total: int, files: Mapping[str, str]) -> Iterator[str]:
+def _lines(made: PreparedTraining, progress: Progress, total: int, files: Mapping[str, str]) -> Iterator[str]:
     types = dict.fromkeys(t for corpus in made.corpora for t in corpus.types)
     recipe = made.recipe
     yield _HEAD.format(base=recipe.model)

@@ -19,8 +19,8 @@ from dirag.backends import gguf_files, gguf_tokens
 from dirag.backends.vllm.answer import Reader
 from dirag.errors import UsageError
 from dirag.files.paths import loading
-from dirag.training.adapter.batches import Row
-from dirag.training.adapter.training_examples import Lesson
+from dirag.training.adapter.batches import TokenRow
+from dirag.training.adapter.training_examples import TrainingExample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,15 +31,15 @@ _PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class TrainingTokenizer:
     """Text to tokens: ``prompt`` with what begins every prompt, ``text`` without it."""
 
     prompt: Callable[[str], list[int]]
     text: Callable[[str], list[int]]
 
-    def row(self, lesson: Lesson) -> Row:
+    def row(self, lesson: TrainingExample) -> TokenRow:
         """Prompt and answer are spelled apart, as the answer's tokens come behind those of the prompt."""
-        return Row(self.prompt(lesson.prompt), self.text(lesson.answer))
+        return TokenRow(self.prompt(lesson.prompt), self.text(lesson.answer))
 
 
 def needed() -> None:
@@ -53,7 +53,7 @@ def needed() -> None:
         ) from error
 
 
-def spelling(path: Path) -> Spelling:
+def spelling(path: Path) -> TrainingTokenizer:
     """The tokenizer of a base model."""
     if path.is_dir():
         return _spelling_of_folder(path)
@@ -61,10 +61,12 @@ def spelling(path: Path) -> Spelling:
     with tempfile.TemporaryDirectory() as folder:
         gguf_tokens.convert(gguf_files.open(path), path, Path(folder))
         read = gguf_tokens.load(Path(folder))
-    return Spelling(read.encode, lambda text: read.tokenizer.encode(text, add_special_tokens=False).ids)
+    return TrainingTokenizer(
+        read.encode, lambda text: read.tokenizer.encode(text, add_special_tokens=False).ids
+    )
 
 
-def _spelling_of_folder(path: Path) -> Spelling:
+def _spelling_of_folder(path: Path) -> TrainingTokenizer:
     from transformers import AutoTokenizer
 
     with _loading(path):
@@ -74,7 +76,7 @@ def _spelling_of_folder(path: Path) -> Spelling:
         tokens: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return tokens
 
-    return Spelling(Reader(tokenizer).encode, text)
+    return TrainingTokenizer(Reader(tokenizer).encode, text)
 
 
 def load(path: Path, *, precision: str, device: str) -> Any:
@@ -105,7 +107,7 @@ def _loading(path: Path) -> AbstractContextManager[None]:
     )
 
 
-class Adapted:
+class AdaptedModel:
     """A model with a LoRA adapter, whose weights are one float32 vector beside those that compute.
 
     Dropout is none, so that the weights depend on the lessons only.
@@ -133,7 +135,7 @@ class Adapted:
             torch.cat([p.detach().flatten().float() for p in self.trained.values()])
         )
 
-    def loss(self, rows: Sequence[Row]) -> Tensor:
+    def loss(self, rows: Sequence[TokenRow]) -> Tensor:
         """The mean cross-entropy of the answers' tokens, whose logits alone are computed."""
         import torch
 
@@ -147,7 +149,7 @@ class Adapted:
         logits = causal.get_output_embeddings()(chosen).float()
         return torch.nn.functional.cross_entropy(logits, torch.tensor(answers, device=device))
 
-    def gather(self) -> None:
+    def collect_gradients(self) -> None:
         """Moves the gradients of the weights that compute to the vector."""
         import torch
 
@@ -156,7 +158,7 @@ class Adapted:
         for parameter in self.trained.values():
             parameter.grad = None
 
-    def spread(self) -> None:
+    def write_back(self) -> None:
         """Gives the weights that compute the values of the vector."""
         import torch
 
@@ -171,7 +173,7 @@ class Adapted:
         filled = [torch.from_numpy(tensors[name]).flatten() for name in self.tensors()]
         with torch.no_grad():
             self.vector.copy_(torch.cat(filled))
-        self.spread()
+        self.write_back()
 
     def tensors(self) -> dict[str, Tensor]:
         """The adapter's weights by their names in PEFT's files, float16 on the CPU."""
@@ -187,7 +189,7 @@ class Adapted:
         return [part.view(shape) for part, shape in zip(self.vector.split(sizes), shapes, strict=True)]
 
 
-def padded(rows: Sequence[Row]) -> tuple[list[list[int]], list[int], list[int]]:
+def padded(rows: Sequence[TokenRow]) -> tuple[list[list[int]], list[int], list[int]]:
     """Rows of one length; the places, row after row, behind which an answer's token comes; these tokens.
 
     Padding stands at the end, where a causal model never sees it.

@@ -13,14 +13,14 @@ from dirag.files import fingerprint, paths
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
 from dirag.training.adapter import model, validation
-from dirag.training.adapter.model import Spelling
+from dirag.training.adapter.model import TrainingTokenizer
 from dirag.training.adapter.trainer import Settings
-from dirag.training.adapter.training_examples import Corpus, Lessons
+from dirag.training.adapter.training_examples import Corpus, TrainingExamples
 from dirag.training.adapter.validation import HeldOut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class TrainingSpec:
     """What to train on, and how, for the run that ``config`` describes.
 
     ``corpora`` are names or paths. ``base`` is the name or path of the weights to train, by default those of
@@ -44,26 +44,26 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class PreparedTraining:
     """What a recipe names, loaded; ``path`` is that of the base model, with its ``sha256``, ``start`` that of
     the adapter to begin with.
     """
 
-    recipe: Recipe
+    recipe: TrainingSpec
     path: Path
     sha256: str
     start: Path | None
-    spelling: Spelling
+    spelling: TrainingTokenizer
     knowledge: KnowledgeBase | None
     corpora: Sequence[Corpus]
-    lessons: Lessons
+    lessons: TrainingExamples
     held: Sequence[HeldOut]
 
     def versions(self) -> dict[str, str]:
         return fingerprint.versions("dirag", "torch", "transformers", "peft")
 
 
-def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
+def gather(recipe: TrainingSpec, tell: Callable[[str], None]) -> PreparedTraining:
     """Load everything but the model; what a user should know of it is told."""
     config, data_dir = recipe.config, recipe.data_dir
     path = locate(recipe.model, offline=config.offline)
@@ -73,7 +73,7 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
     for corpus in corpora:
         for note in corpus.dataset.notes:
             tell(f"{corpus.dataset.name}: {note}")
-    lessons = Lessons(
+    lessons = TrainingExamples(
         corpora,
         config,
         knowledge,
@@ -84,10 +84,12 @@ def gather(recipe: Recipe, tell: Callable[[str], None]) -> Made:
     if limit := recipe.settings.validate:
         held += validation.held_out(corpora, config, knowledge, limit=limit, data_dir=data_dir, tell=tell)
     start = Path(recipe.start).expanduser() / ADAPTER_WEIGHTS if recipe.start else None
-    return Made(recipe, path, fingerprint.digest(path), start, spelling, knowledge, corpora, lessons, held)
+    return PreparedTraining(
+        recipe, path, fingerprint.digest(path), start, spelling, knowledge, corpora, lessons, held
+    )
 
 
-def made_of(made: Made, *, device: str) -> dict[str, str]:
+def made_of(made: PreparedTraining, *, device: str) -> dict[str, str]:
     """Everything that decides the adapter, by the name under which a user knows it."""
     recipe = made.recipe
     told = provenance(recipe.config, made.knowledge) | made.versions()

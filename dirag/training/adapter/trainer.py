@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dirag.errors import InputError
-from dirag.training.adapter.batches import Position, Row
+from dirag.training.adapter.batches import Position, TokenRow
 
 if TYPE_CHECKING:
-    from dirag.training.adapter.model import Adapted
+    from dirag.training.adapter.model import AdaptedModel
 
 _WARM = 0.05  # of the lessons, in which the rate rises; then it falls in a line to nothing
 _PAUSE = 60.0  # seconds between two checkpoints
@@ -85,12 +85,12 @@ class Progress:
         return len(self.validations) - 1 - self.validations.index(self.best) if self.best else 0
 
 
-class Course:
+class Trainer:
     """Training of one adapter over ``total`` lessons, kept in a ``checkpoint`` that knows what made it."""
 
     def __init__(
         self,
-        adapted: Adapted,
+        adapted: AdaptedModel,
         settings: Settings,
         *,
         total: int,
@@ -106,7 +106,7 @@ class Course:
 
     def run(
         self,
-        batches: Callable[[Position], Iterator[tuple[list[Row], Position]]],
+        batches: Callable[[Position], Iterator[tuple[list[TokenRow], Position]]],
         validate: Callable[[Progress], Mapping[str, float]] | None,
         improved: Callable[[], None],
         *,
@@ -177,7 +177,7 @@ class Course:
         if tensors:
             step = torch.tensor(float(self.progress.steps), device=vector.device)
             self._optimizer.state[vector] = {"step": step, **tensors}
-        self.adapted.spread()
+        self.adapted.write_back()
 
     def _is_due(self) -> bool:
         """Whether a validation is to come before the next step; the last one is at the end."""
@@ -190,7 +190,7 @@ class Course:
         before = self.progress.position.seen
         return min(seen / (_WARM * self.total), (self.total - before) / ((1 - _WARM) * self.total))
 
-    def _step(self, rows: Sequence[Row], position: Position) -> None:
+    def _step(self, rows: Sequence[TokenRow], position: Position) -> None:
         import torch
 
         progress = self.progress
@@ -198,10 +198,10 @@ class Course:
             group["lr"] = self.settings.rate * self._share_of_rate(position.seen)
         loss = self.adapted.loss(rows)
         loss.backward()
-        self.adapted.gather()
+        self.adapted.collect_gradients()
         torch.nn.utils.clip_grad_norm_([self.adapted.vector], 1.0)
         self._optimizer.step()
-        self.adapted.spread()
+        self.adapted.write_back()
         progress.position = position
         progress.steps += 1
         progress.tokens += sum(map(len, rows))

@@ -34,7 +34,7 @@ SOME = 1 / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingExample:
     """A prompt, and the answer with the string that ends it."""
 
     prompt: str
@@ -83,7 +83,7 @@ class _Task:
     told: bool
 
 
-class Lessons:
+class TrainingExamples:
     """The lessons of some corpora; ``len`` is their number in an epoch.
 
     ``left_out`` counts those whose prompt does not fit the context, ``tested`` those of sentences whose
@@ -121,7 +121,7 @@ class Lessons:
     def __len__(self) -> int:
         return len(self._places)
 
-    def draw(self, places: Sequence[tuple[int, int]]) -> list[Lesson]:
+    def draw(self, places: Sequence[tuple[int, int]]) -> list[TrainingExample]:
         """The lessons of an epoch and a place each; the same whatever else is drawn with them."""
         tasks = [self._task(epoch, place) for epoch, place in places]
         examples = self._examples(tasks)
@@ -152,12 +152,12 @@ class Lessons:
             found |= dict(zip(numbers, selector.select(texts, k=shots), strict=True))
         return found
 
-    def _lesson(self, task: _Task, examples: Sequence[Document]) -> Lesson:
+    def _lesson(self, task: _Task, examples: Sequence[Document]) -> TrainingExample:
         builder, text = self.builder(task.types), task.document.text
         prompt, _ = builder.build(text, examples=examples, concepts=self._concepts(task))
         assert prompt is not None  # fewer types need less room than all, with which it was tried
         answer = builder.answer.render(text, task.document.entities)
-        return Lesson(prompt.text, f" {answer}{builder.answer.stop[0]}")
+        return TrainingExample(prompt.text, f" {answer}{builder.answer.stop[0]}")
 
     def _concepts(self, task: _Task) -> list[Hit]:
         retriever = self._retriever(tuple(sorted(task.types))) if task.told else None

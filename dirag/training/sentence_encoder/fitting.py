@@ -41,7 +41,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Hyperparameters:
     """How to train: the highest ``rate``, the ``length`` in tokens at which names are cut, the ``precision``
     of the matrix products (weights are float32 in any case).
     """
@@ -55,7 +55,7 @@ class Course:
 def fit(
     model: SentenceTransformer,
     batches: Callable[[int], Iterator[Batch]],
-    course: Course,
+    hyperparameters: Hyperparameters,
     checkpoint: Path,
     *,
     progress: bool | None = None,
@@ -68,14 +68,16 @@ def fit(
 
     model.float().eval()
     trained = _trained(model)
-    optimizer = torch.optim.AdamW(trained.values(), lr=course.rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained.values(), lr=hyperparameters.rate, weight_decay=0.01)
     losses = _restore(checkpoint, trained, optimizer)
-    report, saved = _Report(course.steps, len(losses), progress), time.monotonic()
-    for step, batch in zip(range(len(losses), course.steps), batches(len(losses)), strict=False):
+    report, saved = _Report(hyperparameters.steps, len(losses), progress), time.monotonic()
+    for step, batch in zip(range(len(losses), hyperparameters.steps), batches(len(losses)), strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = course.rate * _schedule(step, course.steps)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=course.precision == "bfloat16"):
-            vectors = _encode(model, batch.names, course.length)
+            group["lr"] = hyperparameters.rate * _schedule(step, hyperparameters.steps)
+        with torch.autocast(
+            model.device.type, torch.bfloat16, enabled=hyperparameters.precision == "bfloat16"
+        ):
+            vectors = _encode(model, batch.names, hyperparameters.length)
         loss = batch_loss(vectors.float(), torch.from_numpy(batch.steps))
         optimizer.zero_grad()
         loss.backward()
@@ -83,7 +85,7 @@ def fit(
         optimizer.step()
         losses.append(loss.item())
         report.at(losses)
-        if time.monotonic() - saved > _PAUSE or step + 1 == course.steps:
+        if time.monotonic() - saved > _PAUSE or step + 1 == hyperparameters.steps:
             _save(checkpoint, trained, optimizer, losses)
             saved = time.monotonic()
     return losses

@@ -1,6 +1,6 @@
 """What an encoder is worth on a vocabulary: recall of names that were taken out, by vectors alone.
 
-In: lessons with names that were held out, an encoder. Out: how often the concept of such a name comes first,
+In: a split with names that were held out, an encoder. Out: how often the concept of such a name comes first,
 and among the first five, by an exhaustive search of the other names.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dirag.knowledge.index.dense import Dense
     from dirag.knowledge.store.store import Store
     from dirag.protocols import Embedder
-    from dirag.training.sentence_encoder.synonyms import Lessons
+    from dirag.training.sentence_encoder.synonyms import SynonymSplit
 
 NEAREST = 64  # names that are looked at, to find the nearest concepts
 _BLOCK = 1 << 14
@@ -38,7 +38,7 @@ class Recall:
 
 def measure(
     store: Store,
-    lessons: Lessons,
+    split: SynonymSplit,
     embedder: Embedder,
     output: Path,
     *,
@@ -46,22 +46,22 @@ def measure(
     progress: bool | None,
 ) -> Recall | None:
     """The recall of the held-out names by an exhaustive search, in the index where that makes one."""
-    if not lessons.held_out:
+    if not split.held_out:
         return None
     import numpy as np
 
-    queries = embedder.embed([name for name, _ in lessons.held_out])
+    queries = embedder.embed([name for name, _ in split.held_out])
     if index and index.info.kind == "flat" and identity(index.embedder.name) == identity(embedder.name):
-        nearest, _ = index.search(queries, limit=NEAREST, allowed=lessons.searched)
+        nearest, _ = index.search(queries, limit=NEAREST, allowed=split.searched)
     else:
-        keys = np.flatnonzero(lessons.searched)
+        keys = np.flatnonzero(split.searched)
         names = [store.alias(store.key_rows[key]) for key in keys.tolist()]
         vectors, order = encoding.encode(names, embedder, output, progress=progress)
         nearest = keys[order[_nearest(queries, vectors)]]
     found = [
         concepts.index(concept) if concept in concepts else NEAREST
         for concepts, (_, concept) in zip(
-            (concepts_of(store, row) for row in nearest.tolist()), lessons.held_out, strict=True
+            (concepts_of(store, row) for row in nearest.tolist()), split.held_out, strict=True
         )
     ]
     return Recall(

@@ -1,4 +1,4 @@
-"""The names of a knowledge base as lessons for an encoder: what to draw near, hold apart, and ask for.
+"""The names of a knowledge base as training data of an encoder: what to draw near, hold apart, and ask for.
 
 In: an open store. Out: the names of each concept in groups, one group for all that is one name written in
 several ways; some of the groups are held out, with every key of theirs, to be asked for afterwards. A batch
@@ -44,7 +44,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class SynonymSplit:
     """``groups`` are the names of each concept to learn from, ``held_out`` names with the concept of each.
 
     ``searched`` tells of each key whether it is filed for one of these concepts and is not held out.
@@ -73,8 +73,8 @@ class Batch:
     steps: NDArray[np.int64]
 
 
-def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> Lessons:
-    """The lessons of a knowledge base, or of as many of its concepts as have ``limit`` names.
+def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> SynonymSplit:
+    """The split of a knowledge base, or of as many of its concepts as have ``limit`` names.
 
     ``hold_out`` is the share of the groups that are held out, among those that can be: a concept keeps its
     preferred name, and a name that other concepts share has no right answer.
@@ -93,21 +93,21 @@ def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> Less
         for concept, own in groups.items()
     }
     asked = tuple((groups[concept][place].names[0], concept) for concept, place in sorted(chosen))
-    lessons = Lessons(kept, asked, _filed(store, chain.from_iterable(kept.values())))
-    if not lessons.seeds:
+    split = SynonymSplit(kept, asked, _filed(store, chain.from_iterable(kept.values())))
+    if not split.seeds:
         raise KnowledgeError(
             f"no concept of {store.folder} has two names", hint="an encoder is tuned to synonyms"
         )
-    return lessons
+    return split
 
 
 def batches(
-    store: Store, lessons: Lessons, neighbours: Neighbours, *, size: int, seed: int, start: int = 0
+    store: Store, split: SynonymSplit, neighbours: Neighbours, *, size: int, seed: int, start: int = 0
 ) -> Iterator[Batch]:
     """Batches of about ``size`` names without end, from step ``start`` on: seeds, neighbours and parents."""
     import numpy as np
 
-    seeds, number = lessons.seeds, seeds_in(size)
+    seeds, number = split.seeds, seeds_in(size)
     orders: dict[int, NDArray[np.int64]] = {}
     for step in count(start):
         chosen = []
@@ -116,7 +116,7 @@ def batches(
             if epoch not in orders:
                 orders = {epoch: np.random.default_rng([seed, epoch]).permutation(len(seeds))}
             chosen.append(seeds[orders[epoch][rest]])
-        yield _batch(store, lessons, neighbours, chosen, random.Random(f"batch {seed} {step}"))
+        yield _batch(store, split, neighbours, chosen, random.Random(f"batch {seed} {step}"))
 
 
 def seeds_in(size: int) -> int:
@@ -169,19 +169,19 @@ def _filed(store: Store, groups: Iterable[Group]) -> NDArray[np.bool_]:
 
 def _batch(
     store: Store,
-    lessons: Lessons,
+    split: SynonymSplit,
     neighbours: Neighbours,
     seeds: Sequence[tuple[int, int]],
     rng: random.Random,
 ) -> Batch:
-    chosen = {concept: _names(lessons.groups[concept], place, rng) for concept, place in seeds}
-    asked = [lessons.groups[concept][place].names[0] for concept, place in seeds]
+    chosen = {concept: _names(split.groups[concept], place, rng) for concept, place in seeds}
+    asked = [split.groups[concept][place].names[0] for concept, place in seeds]
     for (concept, _), near in zip(seeds, neighbours(asked), strict=True):
-        others = [other for other in near if other != concept and other in lessons.groups][:_NEAR]
-        parents = [parent for parent in store.parents(concept) if parent in lessons.groups]
+        others = [other for other in near if other != concept and other in split.groups][:_NEAR]
+        parents = [parent for parent in store.parents(concept) if parent in split.groups]
         for pool, number in ((others, _NEIGHBOURS), (parents, 1)):
             for other in rng.sample(pool, min(number, len(pool))):
-                groups = lessons.groups[other]
+                groups = split.groups[other]
                 chosen.setdefault(other, _names(groups, rng.randrange(len(groups)), rng))
     pairs = [(concept, name) for concept, names in chosen.items() for name in names]
     written = tuple(_rewritten(name, rng) for _, name in pairs)

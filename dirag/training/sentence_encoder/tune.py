@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dirag.knowledge.index.dense import Dense
     from dirag.protocols import Embedder
     from dirag.training.sentence_encoder.recall import Recall
-    from dirag.training.sentence_encoder.synonyms import Batch, Lessons
+    from dirag.training.sentence_encoder.synonyms import Batch, SynonymSplit
 
 CARD = "card.json"
 _STALE = 3600.0  # seconds
@@ -76,7 +76,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class TuningReport:
     """What tuning did; ``loss`` is the mean of the first tenth of the steps and of the last.
 
     ``before`` and ``after`` are of the ``held_out`` names by their vectors alone, among ``searched`` names;
@@ -103,7 +103,7 @@ def tune(
     device: str = "cpu",
     command: str = "",
     progress: bool | None = None,
-) -> Report:
+) -> TuningReport:
     """Tune an encoder (a known name or a path) to the knowledge base in ``base`` and write it to ``output``.
 
     Hard negatives come from the dense index of the base. A tuned encoder that stands at ``output`` is
@@ -116,21 +116,21 @@ def tune(
     folder = artifacts.locate(encoder, offline=offline)
     store, embedder = Store(base), SentenceEncoder(folder, device=device)
     index = _index(store, embedder, offline)
-    lessons = synonyms.draw(store, hold_out=options.hold_out, limit=options.names, seed=options.seed)
+    split = synonyms.draw(store, hold_out=options.hold_out, limit=options.names, seed=options.seed)
     output.parent.mkdir(parents=True, exist_ok=True)
     _sweep(output)
-    before = recall.measure(store, lessons, embedder, output, index=index, progress=progress)
+    before = recall.measure(store, split, embedder, output, index=index, progress=progress)
     model, checkpoint = _load(folder, device), _checkpoint(output, store, embedder, options)
-    losses = _fit(model, store, lessons, index, options, checkpoint, progress)
+    losses = _fit(model, store, split, index, options, checkpoint, progress)
     part = Path(tempfile.mkdtemp(prefix=f".{output.name}.part-", dir=output.parent))
     try:
         _save(model, folder, part)
         tuned = SentenceEncoder(part, device=device)
-        after = recall.measure(store, lessons, tuned, output, progress=progress)
-        report = Report(
-            concepts=len(lessons.groups),
-            searched=int(lessons.searched.sum()),
-            held_out=len(lessons.held_out),
+        after = recall.measure(store, split, tuned, output, progress=progress)
+        report = TuningReport(
+            concepts=len(split.groups),
+            searched=int(split.searched.sum()),
+            held_out=len(split.held_out),
             steps=len(losses),
             seconds=time.monotonic() - begun,
             loss=_ends(losses),
@@ -173,28 +173,28 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
 def _fit(
     model: SentenceTransformer,
     store: Store,
-    lessons: Lessons,
+    split: SynonymSplit,
     index: Dense,
     options: Options,
     checkpoint: Path,
     progress: bool | None,
 ) -> list[float]:
     def near(names: Sequence[str]) -> list[list[int]]:
-        keys, _ = index.search(index.embedder.embed(names), limit=recall.NEAREST, allowed=lessons.searched)
+        keys, _ = index.search(index.embedder.embed(names), limit=recall.NEAREST, allowed=split.searched)
         return [recall.concepts_of(store, row) for row in keys.tolist()]
 
     def batches(start: int) -> Iterator[Batch]:
-        return synonyms.batches(store, lessons, near, size=options.batch, seed=options.seed, start=start)
+        return synonyms.batches(store, split, near, size=options.batch, seed=options.seed, start=start)
 
-    in_epoch = len(lessons.seeds) / synonyms.seeds_in(options.batch)
+    in_epoch = len(split.seeds) / synonyms.seeds_in(options.batch)
     steps = options.steps or math.ceil(options.epochs * in_epoch)
-    course = fitting.Course(
+    hyperparameters = fitting.Hyperparameters(
         steps=steps,
         rate=options.rate,
         length=options.length,
         precision=options.precision,
     )
-    return fitting.fit(model, batches, course, checkpoint, progress=progress)
+    return fitting.fit(model, batches, hyperparameters, checkpoint, progress=progress)
 
 
 def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
@@ -225,7 +225,7 @@ def _checkpoint(output: Path, store: Store, embedder: Embedder, options: Options
 
 
 def _card(
-    store: Store, embedder: Embedder, folder: Path, options: Options, report: Report, command: str
+    store: Store, embedder: Embedder, folder: Path, options: Options, report: TuningReport, command: str
 ) -> dict[str, object]:
     """What made an encoder, and what it is worth."""
     manifest = store.manifest
