@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,12 +81,40 @@ def test_no_word_that_is_alike_is_overlooked(vocabulary: list[str], other: str, 
     words = sorted(set(vocabulary))
     found = spelled(words)
     for word in (other, words[pick % len(words)]):
-        expected = [
-            (number, fuzz.ratio(word, name) / 100)
-            for number, name in enumerate(words)
-            if word == name or (min(len(word), len(name)) >= SHORTEST and fuzz.ratio(word, name) >= ALIKE)
-        ]
-        assert found.alike(word) == expected
+        assert found.alike(word) == expected_alike(word, words)
+
+
+def expected_alike(word: str, words: Sequence[str]) -> list[tuple[int, float]]:
+    """What a look at every word finds."""
+    return [
+        (number, fuzz.ratio(word, name) / 100)
+        for number, name in enumerate(words)
+        if word == name or (min(len(word), len(name)) >= SHORTEST and fuzz.ratio(word, name) >= ALIKE)
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(VOCABULARIES, st.integers(1, 400), edited(WORDS), st.integers(0, 40))
+def test_long_words_are_like_each_other_as_short_ones_are(
+    vocabulary: list[str], times: int, other: str, pick: int
+) -> None:
+    """Sequences of proteins and of DNA are words of hundreds of letters that repeat few trigrams."""
+    words = sorted({word * times for word in vocabulary})
+    for word in (other * times, words[pick % len(words)], words[pick % len(words)][:-1] + "?"):
+        assert spelled(words).alike(word) == expected_alike(word, words)
+
+
+@pytest.mark.parametrize("length", [255, 256, 257, 300, 65_536, 100_000])
+def test_a_word_of_any_length_is_looked_up_at_once(length: int) -> None:
+    bases = random.Random(length)
+    sequence = "".join(bases.choices("acgt", k=length))
+    words = sorted({sequence, *("".join(bases.choices("acgt", k=12)) for _ in range(3000))})
+    found = spelled(words)
+    started = time.perf_counter()
+    [(number, likeness)] = found.alike(sequence[:-1] + "?")
+    assert words[number] == sequence
+    assert likeness > 0.99
+    assert time.perf_counter() - started < 5
 
 
 @given(st.lists(st.text(), min_size=1, unique=True), st.text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 import unicodedata
 
 import pytest
@@ -91,3 +93,27 @@ def test_variants() -> None:
 )
 def test_acronyms_are_short_and_not_words(name: str, expected: bool) -> None:
     assert is_acronym(name) is expected
+
+
+LONG = 200_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [" " * LONG, "a" + "\u0301\u0316" * LONG, "a" * LONG, "(" * LONG, "([" * LONG, "a" + " " * LONG + "("],
+    ids=["blanks", "marks of one letter", "a word", "brackets", "brackets of two kinds", "an open bracket"],
+)
+def test_time_is_linear_in_a_name(name: str) -> None:
+    started = time.perf_counter()
+    assert all(key(form) for form in (name, *variants(name)))
+    assert time.perf_counter() - started < 5
+
+
+def test_a_word_of_millions_of_letters_takes_little_memory() -> None:
+    text = "a" * 5_000_000
+    tracemalloc.start()
+    try:
+        assert [end for _, _, end in words(text)] == [len(text)]
+        assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    finally:
+        tracemalloc.stop()

@@ -50,6 +50,7 @@ class WordIndex:
         self._grams = {gram: number for number, gram in enumerate(Strings(array, "grams"))}
         self._starts, self._holders = array("gram_starts.i"), np.asarray(array("gram_words.i"))
         self._sizes, self._letters = np.asarray(array("word_sizes.i")), np.asarray(array("word_letters.Q"))
+        self._longest = int(self._sizes.max(initial=0))
 
     def number(self, word: str) -> int:
         """The number of a word, or -1."""
@@ -76,12 +77,19 @@ class WordIndex:
         L >= 0.4 (a + b). Of the a + 2 trigrams of the first word (two blanks put around it), each of its
         a - L letters outside L spoils at most 3 and each of the b - L letters that come in at most 2, so
         a + 2 - 3 (a - L) - 2 (b - L) = 5 L - 2 (a + b) + 2 trigrams at least are common: two or more. And L
-        is at most a less the letters that b has not, and the same the other way round.
+        is at most a less the letters that b has not, and the same the other way round. L is at most b, too,
+        so a is at most 1.5 b.
+
+        A trigram of the first word is counted as often as the second has it, which is no less than what the
+        two have in common. Counted once for each place in both, a sequence of 100,000 bases, which repeats
+        its 64 trigrams, would have every list of holders thousands of times.
         """
         import numpy as np
 
+        if len(word) > (200 / ALIKE - 1) * self._longest + _SLACK:
+            return []
         starts = self._starts
-        numbers = [number for gram in _grams(word) if (number := self._grams.get(gram)) is not None]
+        numbers = [number for gram in set(_grams(word)) if (number := self._grams.get(gram)) is not None]
         lists = [self._holders[starts[number] : starts[number + 1]] for number in numbers]
         if not lists:
             return []
@@ -96,8 +104,9 @@ class WordIndex:
         kept &= sizes >= SHORTEST
         words, sizes, least = words[kept], sizes[kept], least[kept]
         letters, own = self._letters[words], np.uint64(_letters(word))
-        kept = least <= len(word) - np.bitwise_count(own & ~letters)
-        kept &= least <= sizes - np.bitwise_count(letters & ~own)
+        # The counts come as uint8, from which a Python integer over 255 cannot be taken.
+        kept = np.bitwise_count(own & ~letters) <= len(word) - least
+        kept &= np.bitwise_count(letters & ~own) <= sizes - least
         found: list[int] = words[kept].tolist()
         return found
 
