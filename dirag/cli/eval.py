@@ -14,8 +14,8 @@ import orjson
 
 from dirag.cli import grid
 from dirag.cli.options import Names, dataset_options, several_config_options
+from dirag.cli.output import Summary
 from dirag.cli.scores import concepts_line, schemes_table
-from dirag.cli.tag import Summary
 from dirag.config import Config
 from dirag.data import Document, Json, Result
 from dirag.errors import UsageError

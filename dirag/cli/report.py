@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dirag.cli.output import writing
 from dirag.cli.runs import report_of, runs_in, types_of_both
 from dirag.cli.scores import head, row
-from dirag.cli.tag import writing
 from dirag.config import options
 from dirag.errors import DiragError
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import shutil
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dirag.cli.options import config_of, config_options
-from dirag.data import Result, Usage
-from dirag.errors import InputError
+from dirag.cli.output import Summary, refuse_overwrite, sink, writing
 
 if TYPE_CHECKING:
     from dirag.config import Config
@@ -65,96 +57,13 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
     with EntityRecogniser(config, base=base) as recogniser:
-        with _sink(values["output"], values["form"]) as (out, dumps):
+        with sink(values["output"], values["form"]) as (out, dumps):
             for result in recogniser.tag(documents):
                 out.write(dumps(result))
                 out.flush()
                 summary.add(result)
         summary.finish(recogniser.notices())
     return 3 if values["strict"] and summary.issues else 0
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a run did, told on standard error; a running count on a terminal after two seconds."""
-
-    shown: bool = True
-    documents: int = 0
-    entities: int = 0
-    issues: Counter[str] = field(default_factory=Counter)
-    usage: Usage = field(default_factory=Usage)
-    started: float = field(default_factory=time.monotonic)
-    drawn: float = 0.0
-
-    def add(self, result: Result) -> None:
-        self.documents += 1
-        self.entities += len(result.entities)
-        self.usage += result.usage
-        self.issues.update(issue.code for issue in result.issues)
-        if self.shown:
-            for issue in result.issues:
-                if issue.code in ("unreadable", "empty"):
-                    click.echo(f"dirag: {issue.where}: {issue.code}: {issue.detail}", err=True)
-            self._draw()
-
-    def finish(self, notices: Sequence[str]) -> None:
-        if self.shown:
-            self._clear()
-            for line in (str(self), *notices):
-                click.echo(f"dirag: {line}", err=True)
-
-    def _draw(self) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self.started > 2 and now - self.drawn > 0.2:
-            rate = self.documents / (now - self.started)
-            click.echo(f"\r\x1b[K{self.documents:,} documents, {rate:,.1f}/s ", nl=False, err=True)
-            self.drawn = now
-
-    def _clear(self) -> None:
-        if self.drawn:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-    def __str__(self) -> str:
-        told = ", ".join(f"{code} {n:,}" for code, n in sorted(self.issues.items())) or "none"
-        usage = self.usage
-        sent = (
-            f"{usage.requests:,} requests, {usage.prompt:,} prompt and {usage.completion:,} answer tokens, "
-        )
-        cache = f"cache: {usage.hits:,} hits and {usage.misses:,} misses, "
-        return (
-            f"{self.documents:,} documents, {self.entities:,} entities, issues: {told}; "
-            f"{sent if usage.requests else ''}{cache if usage.hits or usage.misses else ''}"
-            f"{time.monotonic() - self.started:.1f} s"
-        )
-
-
-@contextmanager
-def _sink(output: Path | None, form: str | None) -> Iterator[tuple[BinaryIO, Callable[[Result], bytes]]]:
-    """Where records go and how they are spelled: for eyes on a terminal, else JSONL."""
-    from dirag.formats import jsonl, terminal
-
-    on_terminal = output is None and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns
-
-    def shown(result: Result) -> bytes:
-        return terminal.render(result, colour=on_terminal, width=width).encode() + b"\n"
-
-    for_eyes = form == "terminal" or (form is None and on_terminal)
-    dumps: Callable[[Result], bytes] = shown if for_eyes else jsonl.dumps
-    if output is None:
-        yield sys.stdout.buffer, dumps
-        return
-    with writing(output), output.open("ab") as out:
-        yield out, dumps
-
-
-@contextmanager
-def writing(output: Path | None) -> Iterator[None]:
-    """What goes wrong with the output file, as an error that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror}") from error
 
 
 def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:
@@ -168,15 +77,3 @@ def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | No
     if output is None or (output.exists() and not output.is_file()):
         return 0  # nothing to go on with: standard output, a pipe, a device
     return journal.begin(output, provenance(config, base), resume=resume)
-
-
-def refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
-    """An output file that is also an input would be emptied before it is read."""
-    if output is None or not output.is_file():
-        return
-    if "-" in paths and os.path.samestat(os.fstat(0), output.stat()):
-        raise InputError(f"-o {output} is also standard input", hint="name another file")
-    for path in paths:
-        for place in [path] if os.path.lexists(path) else glob.glob(path, recursive=True):  # noqa: PTH207
-            if output.resolve().is_relative_to(Path(place).resolve()):
-                raise InputError(f"-o {output} is also an input", hint="name another file")

@@ -89,7 +89,7 @@ def silver(
       dirag tag others/ --types disease --adapter student -o others.jsonl
     """
     from dirag import formats
-    from dirag.cli.tag import refuse_overwrite, writing
+    from dirag.cli.output import refuse_overwrite, writing
     from dirag.corpora import datasets
     from dirag.data import Result
     from dirag.formats import jsonl
