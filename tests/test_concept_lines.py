@@ -147,7 +147,7 @@ def test_a_misspelling_over_a_real_base(base: KnowledgeBase) -> None:
     text = "A family with gout and adrenoleukodystropy."
 
     def lines(*matches: Match) -> list[str]:
-        retriever = Retriever(base.index_for(matches=matches, threshold=0.0), limit=8, matches=matches)
+        retriever = Retriever(base.index_for(matches=matches), limit=8, matches=matches)
         return [hit.concept.id for hit in retriever.named(text)]
 
     assert lines("exact") == ["D2"]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.encoders.bert_openvino import _BATCH_TOKENS, Bert, batches
-from dirag.encoders.sentence import ENCODERS, HashEmbedder, SentenceEncoder, identity, open_encoder
+from dirag.encoders.sentence import HashEmbedder, SentenceEncoder, identity, open_encoder
 from dirag.errors import ArtifactError
 
 TEXTS = [
@@ -46,7 +46,7 @@ def test_hash_embedder_does_not_depend_on_the_process() -> None:
         "from dirag.encoders import sentence as s; print(s.HashEmbedder().embed(['asthma']).tobytes().hex())"
     )
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert other.stdout.strip() == str(HashEmbedder().embed(["asthma"]).tobytes())
+    assert other.stdout.strip() == HashEmbedder().embed(["asthma"]).tobytes().hex()
 
 
 @settings(deadline=None)
@@ -193,9 +193,6 @@ def test_damaged_weights_are_refused(name: str, content: object, tiny: Path, tmp
 
 def test_encoders_are_found_by_name() -> None:
     assert isinstance(open_encoder("hash"), HashEmbedder)
-    for target in ENCODERS.values():
-        module, _, name = target.partition(":")
-        assert hasattr(sys.modules[module], name)
 
 
 @pytest.mark.weights

@@ -172,13 +172,11 @@ def test_a_base_with_an_encoder_finds_by_meaning(kb: base.KnowledgeBase, tmp_pat
         "flat",
         kb.manifest.keys,
     )
-    index = kb.index_for(matches=["dense"], threshold=0.0)
+    index = kb.index_for(matches=["dense"])
     (hits,) = index.lookup(["inflamed lungs"], k=2)
     assert (hits[0].concept.id, hits[0].match) == ("Y:1", "dense")
     assert not list(tmp_path.glob(".kb.*"))
-    assert kb.index_for(["disease"], matches=["dense"], threshold=0.0, sources=["none"]).lookup(["lung"]) == [
-        []
-    ]
+    assert kb.index_for(["disease"], matches=["dense"], sources=["none"]).lookup(["lung"]) == [[]]
     kb.close()
 
 
@@ -187,7 +185,7 @@ def test_a_filter_restricts_every_search(tmp_path: Path) -> None:
     opened = base.KnowledgeBase(tmp_path / "kb")
 
     def found(query: str, *, sources: list[str] | None = None, under: tuple[str, ...] = ()) -> set[str]:
-        index = opened.index_for(sources=sources, under=under, threshold=0.0)
+        index = opened.index_for(sources=sources, under=under)
         return {hit.concept.id for hit in index.lookup([query], k=9)[0]}
 
     assert found("lung cancer") >= {"X:2", "X:3"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from index_laws import check_index
 
 from dirag.data import Concept
-from dirag.knowledge.base import KnowledgeBase, VocabularySource, build
+from dirag.knowledge.base import LINKED, KnowledgeBase, VocabularySource, build
 from dirag.knowledge.index.lookup import Lookup
 from dirag.knowledge.store import writer
 from dirag.text.normalise import is_acronym, key
@@ -152,11 +152,21 @@ def test_misspellings_find_the_nearest_name(mention: str) -> None:
 
 def test_the_threshold_cuts_fuzzy_hits() -> None:
     with knowledge(named("Hypertension", "Asthma")) as kb:
-        scores = [hit.score for hit in kb.index_for(["disease"], threshold=0.0).lookup(["hypertention"])[0]]
+        scores = [hit.score for hit in kb.index_for(["disease"]).lookup(["hypertention"])[0]]
         assert scores[0] < 1
         strict = kb.index_for(["disease"], threshold=scores[0] + 0.001)
         assert strict.lookup(["hypertention"]) == [[]]
         assert kb.index.lookup(["zzzz", "", "日本"]) == [[], [], []]
+
+
+def test_links_are_rather_right_than_wrong_and_an_index_finds_all() -> None:
+    with knowledge(named("Portal hypertension", "Renal hypertension", "Asthma")) as kb:
+        linker, index = kb.linker_for(["disease"]), kb.index_for(["disease"])
+        assert linker.lookup(["asthma"]) == index.lookup(["asthma"])
+        (hits,) = index.lookup(["hypertension"])
+        assert len(hits) == 2
+        assert max(hit.score for hit in hits) < LINKED
+        assert linker.lookup(["hypertension"]) == [[]]
 
 
 def test_an_index_for_types_sees_only_their_concepts() -> None:

@@ -40,21 +40,18 @@ def vocabularies(draw: st.DrawFn, most: int = 4) -> Vocabularies:
     return found
 
 
-def linked(one: Concept, other: Concept, shared: frozenset[str]) -> bool:
-    third = {xref for xref in {*one.xrefs} & {*other.xrefs} if xref.partition(":")[0] in shared}
-    return other.id in (one.id, *one.xrefs) or one.id in other.xrefs or bool(third)
+def linked(one: Concept, other: Concept) -> bool:
+    return other.id in (one.id, *one.xrefs) or one.id in other.xrefs
 
 
 @settings(deadline=None)
-@given(vocabularies(2), st.sampled_from([frozenset[str](), frozenset("U")]))
-def test_of_two_vocabularies_those_linked_one_to_one_are_merged(
-    given: Vocabularies, shared: frozenset[str]
-) -> None:
+@given(vocabularies(2))
+def test_of_two_vocabularies_those_linked_one_to_one_are_merged(given: Vocabularies) -> None:
     first, second = given if len(given) == 2 else (given[0], [])
-    pairs = [(one, other) for one in first for other in second if linked(one, other, shared)]
+    pairs = [(one, other) for one in first for other in second if linked(one, other)]
     uses = Counter(id(concept) for pair in pairs for concept in pair)
     wanted = {(one.name, other.name) for one, other in pairs if uses[id(one)] == uses[id(other)] == 1}
-    found = list(merged([first, second], shared=shared))
+    found = list(merged([first, second]))
     assert {(one.name, name) for one in found for name in one.synonyms if " of 1" in name} == wanted
     assert len(found) == len(first) + len(second) - len(wanted)
 
@@ -131,21 +128,18 @@ def test_every_vocabulary_is_read_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "files, shared, concepts, absorbed",
+    "files, concepts, absorbed",
     [
-        (("medic/medic_06Jul2012.txt", "do/NCIthesaurus.obo"), (), 16_665, 1_774),
-        (("hpo/hp.obo", "do/NCIthesaurus.obo"), ("UMLS",), 23_784, 763),
+        (("medic/medic_06Jul2012.txt", "do/NCIthesaurus.obo"), 16_665, 1_774),
     ],
 )
-def test_real_vocabularies(
-    shared_data: Path, files: tuple[str, ...], shared: tuple[str, ...], concepts: int, absorbed: int
-) -> None:
+def test_real_vocabularies(shared_data: Path, files: tuple[str, ...], concepts: int, absorbed: int) -> None:
     types, rejected = load_types(), Rejected()
     readers = [
         list(read(shared_data / "vocab" / file, source=file, types=types, rejected=rejected))
         for file in files
     ]
-    found = list(merged(readers, shared=shared))
+    found = list(merged(readers))
     assert sum(map(len, readers)) == concepts
     assert len(found) == concepts - absorbed
     assert len({concept.id for concept in found}) == len(found)

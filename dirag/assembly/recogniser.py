@@ -23,7 +23,7 @@ class EntityRecogniser:
         self.config, self.base = config, base
         self.types = sources.types_of(config)
         self._tagger = tagging.tagger(config, self.types, base=base)
-        self._index = base.index_for(self.types) if base else None
+        self._index = base.linker_for(self.types) if base else None
 
     def tag(self, documents: Iterable[Document | str]) -> Iterator[Result]:
         """Yields the result of each document, in order, as soon as it is done.

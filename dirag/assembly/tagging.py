@@ -92,7 +92,7 @@ def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) 
             f"--concept-matches {','.join(matches)} needs a knowledge base with vectors",
             hint="build it with dirag kb build --encoder, or leave out dense",
         )
-    return Retriever(base.index_for(types, matches=matches, threshold=0.0), limit=number, matches=matches)
+    return Retriever(base.index_for(types, matches=matches), limit=number, matches=matches)
 
 
 def tagger(
@@ -113,7 +113,7 @@ def dictionary_tagger(
     if base is None:
         raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
     _check_types(base, types)
-    return DictionaryTagger(base.index_for(types), types)
+    return DictionaryTagger(base.linker_for(types), types)
 
 
 def llm_tagger(
@@ -123,7 +123,7 @@ def llm_tagger(
     examples = (examples or pool(config)).restricted(types)
     concepts = retriever(config, types, base)  # refuses options before the weights are loaded
     engine = engines.backend(config)
-    index = base.index_for(types) if base else None
+    index = base.linker_for(types) if base else None
     made = builder(config, types, context=engine.context, count=engine.count_tokens)
     return LlmTagger(
         engine,
@@ -140,7 +140,7 @@ def weigher(config: Config, types: Sequence[str], *, base: KnowledgeBase | None,
     thresholds = Thresholds(confidence=config.confidence, adding=config.known)
     if not config.lexicon:
         return Weigher(thresholds=thresholds)
-    names = partial(_named, DictionaryTagger(base.index_for(types), types)) if base else None
+    names = partial(_named, DictionaryTagger(base.linker_for(types), types)) if base else None
     return Weigher(NameStatistics(examples.examples, names=names), thresholds)
 
 

@@ -244,7 +244,7 @@ def _tagged(
     from dirag.config import tagger_kind
     from dirag.pipeline import tag
 
-    index = base.index_for(config.types) if base and linked else None
+    index = base.linker_for(config.types) if base and linked else None
     bare = (replace(document, entities=()) for document in gold)
     examples = None
     if tagger_kind(config).pool:

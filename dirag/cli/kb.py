@@ -175,7 +175,7 @@ def search(
     if how == "dense" and opened.dense_info is None:
         raise UsageError(f"{folder} was built without vectors", hint="build it with --dense")
     kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)
-    index = opened.index_for(types, sources=sources, under=under or (), matches=kinds, threshold=0.0)
+    index = opened.index_for(types, sources=sources, under=under or (), matches=kinds)
     asked: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
     while batch := list(islice(asked, _BATCH)):
         for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):

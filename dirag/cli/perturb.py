@@ -77,7 +77,7 @@ def _perturbed(
         named = ", ".join(sorted(_NAMED.intersection(kinds)))
         raise UsageError(f"--perturb {named} needs a knowledge base", hint="leave out --kb none")
     with closing(base):
-        indexes = {kind: base.index_for((kind,), matches=["exact"], threshold=0.0) for kind in dataset.types}
+        indexes = {kind: base.index_for((kind,), matches=["exact"]) for kind in dataset.types}
         return _copies(gold, kinds, ConceptNames(indexes, dataset.documents), config.seed)
 
 

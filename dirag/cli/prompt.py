@@ -35,7 +35,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     texts = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = sources.pool(config).restricted(types)
     base = sources.knowledge_base(config) if sources.reads_base(replace(config, lexicon=False)) else None
-    selector = tagging.selector(config, examples, base.index_for(types) if base else None)
+    selector = tagging.selector(config, examples, base.linker_for(types) if base else None)
     augmenter = Augmenter(selector, config.shots, tagging.retriever(config, types, base))
     builder = tagging.builder(config, types, context=sys.maxsize, count=len)
     candidates = tagging.candidates(config, builder)

@@ -147,5 +147,5 @@ def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, nam
 
     with closing(sources.read_base(name, offline=offline)) as base:
         asked = sorted(mentions)
-        hits = base.index_for(types, matches=["exact"], threshold=0.0).lookup(asked, k=1)
+        hits = base.index_for(types, matches=["exact"]).lookup(asked, k=1)
         return {mention for mention, found in zip(asked, hits, strict=True) if found}

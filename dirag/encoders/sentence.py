@@ -7,7 +7,7 @@ Nothing here reaches a network. A folder that holds no encoder is refused.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
     from dirag.encoders.bert_openvino import Bert
     from dirag.encoders.bert_torch import Pooled
-
-ENCODERS: Mapping[str, str] = {
-    "hash": "dirag.encoders.sentence:HashEmbedder",
-    "sentence": "dirag.encoders.sentence:SentenceEncoder",
-}
 
 #: The files that decide what a folder's vectors are.
 _CONTENT = (

@@ -71,7 +71,7 @@ class KnowledgeBase:
 
     @cached_property
     def index(self) -> Lookup:
-        return self.index_for(threshold=0.0)
+        return self.index_for()
 
     def index_for(
         self,
@@ -80,7 +80,7 @@ class KnowledgeBase:
         sources: Collection[str] | None = None,
         under: Collection[str] = (),
         matches: Collection[Match] = EVERY,
-        threshold: float = LINKED,
+        threshold: float = 0.0,
     ) -> Lookup:
         """The index of some concepts: those that can be an entity of these types, from these vocabularies,
         below one of the concepts ``under``. ``matches`` are the searches to use; hits that are less probable
@@ -98,6 +98,10 @@ class KnowledgeBase:
             dense=self._open_dense if self.dense_info else None,
             threshold=threshold,
         )
+
+    def linker_for(self, entity_types: Iterable[str]) -> Lookup:
+        """Returns the index for links: of a mention it has no hit that is rather wrong than right."""
+        return self.index_for(entity_types, threshold=LINKED)
 
     def id_of(self, id: str) -> str | None:
         """The id of the concept that has this one as its own or as another; None where there is none."""

@@ -14,24 +14,20 @@ import tempfile
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from itertools import chain, pairwise
 from typing import IO
 
-import orjson
-
 from dirag.data import Concept
+from dirag.knowledge.store import concept_codec
 
 _Link = tuple[int, int]  # the numbers of two concepts, the lower first
 
 
-def merged(
-    vocabularies: Sequence[Iterable[Concept]], *, link: bool = True, shared: Collection[str] = ()
-) -> Iterator[Concept]:
-    """The concepts of all vocabularies in order, each read once; without ``link`` just one after the other.
+def merged(vocabularies: Sequence[Iterable[Concept]], *, link: bool = True) -> Iterator[Concept]:
+    """Yields the concepts of all vocabularies in order, each read once; without ``link`` none are merged.
 
-    ``shared`` are prefixes of third vocabularies, such as UMLS: two concepts that cross-refer to the same id
-    there count as linked, too. Ids are held in memory, concepts wait on disk.
+    Ids are held in memory, concepts wait on disk.
     """
     if not link or len(vocabularies) < 2:
         yield from chain.from_iterable(vocabularies)
@@ -40,7 +36,7 @@ def merged(
         spool = _Spool(stream)
         for vocabulary in vocabularies:
             spool.add(vocabulary)
-        groups = _groups(_links(spool, shared), spool.sources)
+        groups = _groups(_links(spool), spool.sources)
         absorbed = {member for group in groups.values() for member in group[1:]}
         for number, concept in enumerate(spool):
             if number not in absorbed:
@@ -61,34 +57,24 @@ class _Spool:
         for concept in concepts:
             self._starts.append(self._end)
             self.sources.append(source)
-            self._end += self._stream.write(orjson.dumps(astuple(concept)) + b"\n")
+            self._end += self._stream.write(concept_codec.dumps(concept) + b"\n")
 
     def __getitem__(self, number: int) -> Concept:
         self._stream.seek(self._starts[number])
-        identifier, name, synonyms, types, definition, source, parents, xrefs = orjson.loads(
-            self._stream.readline()
-        )
-        return Concept(
-            identifier, name, tuple(synonyms), tuple(types), definition, source, tuple(parents), tuple(xrefs)
-        )
+        return concept_codec.loads(self._stream.readline())
 
     def __iter__(self) -> Iterator[Concept]:
         return (self[number] for number in range(len(self._starts)))
 
 
-def _links(spool: _Spool, shared: Collection[str]) -> set[_Link]:
+def _links(spool: _Spool) -> set[_Link]:
     """Every pair of concepts of different vocabularies of which one names the other."""
     owners: defaultdict[str, list[int]] = defaultdict(list)  # the concepts that an id stands for
     for number, concept in enumerate(spool):
         owners[concept.id].append(number)
-    together: defaultdict[str, list[int]] = defaultdict(list)
     links: set[_Link] = set()
     for number, concept in enumerate(spool):
         named = [owner for name in (concept.id, *concept.xrefs) for owner in owners.get(name, ())]
-        for name in concept.xrefs if shared else ():
-            if name.partition(":")[0] in shared:
-                named += together[name]
-                together[name].append(number)
         links.update((min(number, other), max(number, other)) for other in named)
     return {(one, other) for one, other in links if spool.sources[one] != spool.sources[other]}
 

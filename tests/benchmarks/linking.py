@@ -94,7 +94,7 @@ def evaluate(kb: base.KnowledgeBase, data: Path, split: str) -> Iterator[tuple[s
         if name == "with meaning" and kb.dense_info is None:
             continue
         for way, look in (("string", by_string), ("document", by_document)):
-            index = kb.index_for(["disease"], threshold=0.0, matches=how)
+            index = kb.index_for(["disease"], matches=how)
             index.lookup(["warm up"])
             begun = time.perf_counter()
             found = look(index, gold)
@@ -104,7 +104,7 @@ def evaluate(kb: base.KnowledgeBase, data: Path, split: str) -> Iterator[tuple[s
             yield f"{way}, {name}: recall@5", fifth
             yield f"{way}, {name}: mentions/s in batches", len(gold) / seconds
             if way == "string":
-                index = kb.index_for(["disease"], threshold=0.0, matches=how)
+                index = kb.index_for(["disease"], matches=how)
                 begun = time.perf_counter()
                 for mention in gold:
                     index.lookup([mention.text])
@@ -136,7 +136,7 @@ def fit(kb: base.KnowledgeBase, data: Path) -> None:
     """Print the weights of both models, fitted on mentions with and without their documents."""
     same = other_ids(data)
     for name, how in (("LEXICAL", SPELLING), ("DENSE", EVERY)):
-        index = kb.index_for(["disease"], threshold=0.0, matches=how)
+        index = kb.index_for(["disease"], matches=how)
         cases = {
             split: list(_cases(index, read(data, split), same, name == "DENSE"))
             for split in ("train", "develop")

@@ -51,7 +51,7 @@ def evaluate(folder: Path, encoder: str, data: Path, split: str) -> Iterator[tup
     yield "string, vectors alone", by_vectors(folder, encoder, [m.text for m in gold], right)
     yield "abbreviations written out, vectors alone", by_vectors(folder, encoder, written, right)
     kb = base.KnowledgeBase(folder, encoder=encoder)
-    index = kb.index_for(["disease"], threshold=0.0)
+    index = kb.index_for(["disease"])
     for name, look in (("string", "by_string"), ("document", "by_document")):
         yield f"{name}, whole look-up", _LINKING["recall"](_LINKING[look](index, gold), gold, same)
     kb.close()

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from math import log1p, sqrt
 from typing import TYPE_CHECKING
 
+from dirag.knowledge.index.lists import Lists, group
 from dirag.knowledge.index.word_index import Strings, WordIndex
 
 if TYPE_CHECKING:
@@ -31,14 +31,6 @@ BEST = 0.99
 _LEVELS = (0.75, 0.6)  # thresholds tried first: the higher, the fewer names are looked at
 _SLACK = 1e-9  # for rounding, on the safe side
 _CACHED = 1 << 14  # words
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """Lists of numbers one after the other: list n is ``values[starts[n] : starts[n + 1]]``."""
-
-    starts: Ints
-    values: Ints
 
 
 class Fuzzy:
@@ -202,8 +194,8 @@ def build(starts: Ints, words: Ints, *, vocabulary: int) -> dict[str, NDArray[np
     place = np.empty(names, np.int64)
     place[order] = np.arange(names)
     owners = place[owners].astype(np.int32)
-    contents = lists(owners, held, names)
-    holders = lists(held, owners, vocabulary)
+    contents = group(owners, held, names)
+    holders = group(held, owners, vocabulary)
     return {
         "fuzzy_keys.i": order,
         "fuzzy_lengths.d": lengths[order],
@@ -212,13 +204,3 @@ def build(starts: Ints, words: Ints, *, vocabulary: int) -> dict[str, NDArray[np
         "holders_starts.i": holders.starts,
         "holders.i": holders.values,
     }
-
-
-def lists(groups: NDArray[np.integer], values: NDArray[np.integer], size: int) -> Lists:
-    """The values of each group, ascending."""
-    import numpy as np
-
-    pairs = groups.astype(np.int64) << 32 | values
-    pairs.sort()
-    starts = np.append(0, np.bincount(groups, minlength=size).cumsum())
-    return Lists(starts.astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32))

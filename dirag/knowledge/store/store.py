@@ -19,13 +19,11 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-import orjson
-
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
 from dirag.knowledge.index import exact
 from dirag.knowledge.index.word_index import Strings
-from dirag.knowledge.store import layout
+from dirag.knowledge.store import concept_codec, layout
 
 SCHEMA = 4
 
@@ -122,19 +120,7 @@ class Store:
     def _concept(self, number: int) -> Concept:
         start, end = self._concept_starts[number], self._concept_starts[number + 1]
         try:
-            identifier, name, synonyms, types, definition, source, parents, xrefs = orjson.loads(
-                self._concepts[start:end]
-            )
-            return Concept(
-                identifier,
-                name,
-                tuple(synonyms),
-                tuple(types),
-                definition,
-                source,
-                tuple(parents),
-                tuple(xrefs),
-            )
+            return concept_codec.loads(self._concepts[start:end])
         except (ValueError, TypeError) as error:
             raise KnowledgeError(f"{self.folder / 'concepts.B'} is damaged", hint=_REBUILD) from error
 

@@ -22,12 +22,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
-import orjson
-
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
 from dirag.files import fingerprint
-from dirag.knowledge.index import exact, fuzzy, word_index
+from dirag.knowledge.index import exact, fuzzy, lists, word_index
+from dirag.knowledge.store import concept_codec
 from dirag.knowledge.store.files import StringsWriter, write_array
 from dirag.knowledge.store.sorting import Sorter
 from dirag.knowledge.store.store import SCHEMA, BaseManifest, Source, StoredFile, sha256
@@ -121,7 +120,7 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
         parents: Sorter[tuple[str, int]] = stack.enter_context(Sorter(folder))
         with StringsWriter(folder, "concepts") as blob:
             for number, concept in enumerate(concepts):
-                blob.add(orjson.dumps(_fields(concept)))
+                blob.add(concept_codec.dumps(concept))
                 concept_types.append(kinds.setdefault(concept.semantic_types, len(kinds)))
                 for row in _rows(number, concept):
                     rows.add(row)
@@ -145,19 +144,6 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
         keys=keys,
         unknown_parents=unknown,
         types=tuple(kinds),
-    )
-
-
-def _fields(concept: Concept) -> Sequence[str | tuple[str, ...]]:
-    return (
-        concept.id,
-        concept.name,
-        concept.synonyms,
-        concept.semantic_types,
-        concept.definition,
-        concept.source,
-        concept.parents,
-        concept.xrefs,
     )
 
 
@@ -201,9 +187,9 @@ def _write_hierarchy(
     known = np.unique(np.asarray(pairs))
     below, above = known >> 32, known & 0xFFFFFFFF
     for name, groups, members in (("parents", below, above), ("children", above, below)):
-        lists = fuzzy.lists(groups, members, concepts)
-        write_array(folder, f"{name}_starts.i", lists.starts)
-        write_array(folder, f"{name}.i", lists.values)
+        members_of = lists.group(groups, members, concepts)
+        write_array(folder, f"{name}_starts.i", members_of.starts)
+        write_array(folder, f"{name}.i", members_of.values)
     return unknown
 
 

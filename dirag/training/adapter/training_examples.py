@@ -173,5 +173,5 @@ class TrainingExamples:
         return tagging.retriever(self._config, types, self._base)
 
     def _selector(self, corpus: Corpus) -> ExampleSelector | None:
-        index = self._base.index_for(corpus.types) if self._base else None
+        index = self._base.linker_for(corpus.types) if self._base else None
         return tagging.selector(self._config, corpus.pool, index)
