@@ -23,7 +23,7 @@ ISSUES: Mapping[str, str] = {
     "invented": "a mention in an answer does not stand in the text",
     "unconstrained": "the engine did not obey the constraint of an answer, which is read as it is",
     "truncated": "an answer ended at its token limit, or a text could not be sent whole",
-    "failed": "the engine gave no answer for a segment",
+    "failed": "the engine gave no answer for a segment, or a stage failed on the document",
     "examples-dropped": "in-context examples were left out so that the prompt fits the context",
     "unusable-label": "a gold entity could not be read or placed",
 }

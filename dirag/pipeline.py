@@ -1,23 +1,30 @@
 """The whole flow: documents -> segments -> taggings -> results, streaming, in input order.
 
 ``tag`` is the only place that knows the order of the stages. Memory is bounded by one batch of documents;
-a result leaves as soon as the last segment of its document is tagged.
+a result leaves as soon as the last segment of its document is tagged. What raises on one document costs that
+document only, and is an issue of its record.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
+from typing import TypeVar
 
-from dirag.data import Document, Entity, Result, Segment
+from dirag.data import Document, Entity, Issue, Result, Segment, Tagging
+from dirag.errors import DiragError
 from dirag.protocols import Index, Tagger
 from dirag.text.align import to_result
 from dirag.text.segment import segments
 
 BATCH = 512
+
+T = TypeVar("T")
 
 
 def tag(
@@ -34,15 +41,93 @@ def tag(
     of all, so that no others take their place; one without a score stays. ``as_sentences`` takes each
     document as one segment (a corpus that comes as sentences). A document without text is passed on with the
     issues that it came with.
+
+    Where a stage raises on a document, its record has an issue "failed" in place of what the stage gives.
+    Raises every DiragError: an engine or a file that fails, fails for all documents.
     """
     numbers = count()
     for batch in batches(documents, BATCH):
-        pieces = [_pieces(document.text, next(numbers), as_sentences) for document in batch]
-        taggings = tagger.tag(chain.from_iterable(pieces))
-        for document, parts in zip(batch, pieces, strict=True):
-            result = to_result(document, parts, [next(taggings) for _ in parts])
-            kept = scoring(result.entities, min_score)
-            yield replace(result, entities=tuple(link(kept, index, document.text) if index else kept))
+        guards = [_Guard(document) for document in batch]
+        pieces: list[list[Segment]] = [
+            guard.attempt("segmentation", partial(_pieces, document.text, next(numbers), as_sentences), [])
+            for document, guard in zip(batch, guards, strict=True)
+        ]
+        tagged = _tagged(tagger, pieces, guards)
+        for document, parts, taggings, guard in zip(batch, pieces, tagged, guards, strict=True):
+            aligned = partial(_aligned, document, parts, taggings, min_score)
+            result = guard.attempt("alignment", aligned, Result(document, issues=document.issues))
+            if index is not None:
+                result = guard.attempt("linking", partial(_linked, result, index), result)
+            yield replace(result, issues=(*result.issues, *guard.issues))
+
+
+class _Guard:
+    """Keeps what a stage raises on one document from the others: it becomes an issue of its record."""
+
+    def __init__(self, document: Document) -> None:
+        self.issues: list[Issue] = []
+        self._where = Segment(0, document.text).where
+
+    def attempt(self, stage: str, act: Callable[[], T], otherwise: T) -> T:
+        """What the stage gives or, where it raises, ``otherwise``.
+
+        The issue tells the place in the code, not the exception's message, which may quote the document.
+        """
+        try:
+            return act()
+        except DiragError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, other documents may do without
+            *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+            place = f"{frame.f_globals.get('__name__')}:{line}"
+            detail = f"{stage} raised {type(error).__name__} at {place}"
+            self.issues.append(Issue("failed", self._where, detail))
+            return otherwise
+
+
+def _tagged(
+    tagger: Tagger, pieces: Sequence[Sequence[Segment]], guards: Sequence[_Guard]
+) -> Iterator[list[Tagging]]:
+    """The taggings of each document's segments, all in one stream as long as the tagger does not raise.
+
+    It reads ahead, so the document at hand need not be the one on which it raised: that one is tagged by
+    itself, and a new stream begins behind it.
+    """
+    done = 0
+    while done < len(pieces):
+        stream = tagger.tag(chain.from_iterable(pieces[done:]))
+        is_whole = True
+        while done < len(pieces) and is_whole:
+            parts = pieces[done]
+            try:
+                taggings = _taken(stream, len(parts))
+            except DiragError:
+                raise
+            except Exception:  # noqa: BLE001 - the attempt below tells what of this document is
+                is_whole = False
+                alone = partial(_alone, tagger, parts)
+                taggings = guards[done].attempt("tagging", alone, [Tagging() for _ in parts])
+            yield taggings
+            done += 1
+
+
+def _taken(stream: Iterator[Tagging], number: int) -> list[Tagging]:
+    return [next(stream) for _ in range(number)]
+
+
+def _alone(tagger: Tagger, parts: Sequence[Segment]) -> list[Tagging]:
+    return _taken(tagger.tag(parts), len(parts))
+
+
+def _aligned(
+    document: Document, parts: Sequence[Segment], taggings: Sequence[Tagging], min_score: float
+) -> Result:
+    result = to_result(document, parts, taggings)
+    return replace(result, entities=tuple(scoring(result.entities, min_score)))
+
+
+def _linked(result: Result, index: Index) -> Result:
+    return replace(result, entities=tuple(link(list(result.entities), index, result.document.text)))
 
 
 def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Entity, Hit, Issue, Segment, Tagging, Usage
+from dirag.errors import BackendError
 from dirag.pipeline import BATCH, batches, link, scoring, tag
 from dirag.text.segment import segments
 
@@ -157,6 +158,68 @@ def test_linking_leaves_concepts_that_are_there() -> None:
     given_ = [Entity(0, 1, "t", "X"), Entity(1, 2, "t", "y", link=own), Entity(2, 3, "t", "z")]
     assert [entity.link for entity in link(given_, Names())] == [hit("X"), own, None]
     assert link([], Names()) == []
+
+
+class Fragile(Capitals):
+    """Tags chunks of four segments at once, and raises on a chunk that holds a "?", with its text."""
+
+    def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        remaining = iter(segments)
+        while chunk := list(islice(remaining, 4)):
+            for segment in chunk:
+                if "?" in segment.text:
+                    raise ZeroDivisionError(segment.text)
+            yield from super().tag(chunk)
+
+
+class FragileNames(Names):
+    """Raises on a document that holds a "%", with its text."""
+
+    def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
+        if text and "%" in text:
+            raise OverflowError(text)
+        return super().lookup(queries, k=k, text=text)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("aX. \n!?%", max_size=30), max_size=12))
+def test_a_document_on_which_a_stage_raises_costs_no_other(texts: list[str]) -> None:
+    results = list(tag(numbered(texts), Fragile(), index=FragileNames()))
+    assert [result.document for result in results] == list(numbered(texts))
+    for document, result in zip(numbered(texts), results, strict=True):
+        [alone] = tag([document], Capitals())
+        failed = [issue for issue in result.issues if issue.code == "failed"]
+        assert all(issue.where == f"characters 0-{len(document.text)}" for issue in failed)
+        details = [issue.detail.rpartition(" at ")[0] for issue in failed]
+        if "?" in document.text:
+            assert details == ["tagging raised ZeroDivisionError"]
+            assert result.entities == ()
+        elif "%" in document.text and alone.entities:
+            assert details == ["linking raised OverflowError"]
+            assert replace(result, issues=alone.issues) == alone
+        else:
+            assert replace(result, entities=tuple(link(list(alone.entities), Names()))) == result
+            assert not failed
+
+
+@pytest.mark.parametrize("error", [BackendError("the engine is gone"), KeyboardInterrupt()])
+def test_what_concerns_the_whole_run_ends_it(error: BaseException) -> None:
+    class Broken(Names):
+        def lookup(self, *_: object, **__: object) -> list[list[Hit]]:
+            raise error
+
+    with pytest.raises(type(error)):
+        list(tag([Document("1", "X")], Capitals(), index=Broken()))
+
+
+def test_a_tagger_that_gives_too_few_taggings_has_failed() -> None:
+    class Short(Capitals):
+        def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+            return islice(super().tag(segments), 1)
+
+    one, two = tag([Document("1", "X\n\nX"), Document("2", "X")], Short())
+    assert [issue.code for issue in one.issues] == ["failed"]
+    assert (two.issues, len(two.entities)) == ((), 1)
 
 
 def test_a_result_leaves_before_the_next_document_is_there() -> None:
