@@ -65,7 +65,7 @@ def test_company_cache_and_pieces_change_no_bit(
     assert [laws.said(c) for c in engine.generate(work)] == alone
     assert any(completion.usage.cached for completion in engine.generate(work))
     for step in (3, 33, 100):
-        monkeypatch.setattr("dirag.backends.openvino.engine.STEP", step)
+        monkeypatch.setattr("dirag.backends.openvino.model.STEP", step)
         pieced = OpenVino(path, context=512, top=3, parallel=5)
         assert [laws.said(c) for c in pieced.generate(reversed(work))] == alone[::-1]
         pieced.close()

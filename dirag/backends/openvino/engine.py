@@ -24,8 +24,6 @@ from dirag.config import Config, adapter_of
 from dirag.data import Completion, Prompt, Usage
 from dirag.errors import BackendError
 
-#: Tokens computed in one call; a call takes a fraction of a second, and then Ctrl-C is heard.
-STEP = 512
 _LEAST = 2  # tokens of a prompt that are computed together
 _ROOM = 512  # tokens of a usual prompt with its answer
 
@@ -53,6 +51,7 @@ class OpenVino:
         self.context = min(context, self._vocabulary.context)
         tokens = max(self.context, parallel * min(self.context, _ROOM))
         self._model: OpenVinoModel | None = OpenVinoModel(folder, threads=threads, tokens=tokens)
+        self._room = self._model.step
         self._blocks = Blocks(self._model.blocks, self._model.block_size)
         self._parallel, self._top = parallel, top
         self.name = f"openvino:{path.name}" + (f"+{adapter.name}" if adapter else "")
@@ -100,9 +99,9 @@ class OpenVino:
 
     def _step(self, busy: Sequence[_Request]) -> None:
         """Compute one call: a token of each answer, and prompts as far as there is room for them."""
-        room, pieces = STEP, []
+        room, pieces = self._room, []
         for request in busy:
-            if not request.blocks and not self._start(request):
+            if not room or (not request.blocks and not self._start(request)):
                 break
             if piece := request.next_piece(room):
                 room -= len(piece.tokens)

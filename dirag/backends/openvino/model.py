@@ -4,8 +4,9 @@ In: a GGUF file (Llama, Qwen 2 and 3, and whatever else OpenVINO GenAI reads), c
 cache. Refused: a file that is missing, damaged or of another kind.
 
 A token's logits depend on the tokens before it, to the last bit, and not on what else is computed in the
-same call: seen with float32 and bfloat16, and held to by a test. Two things would change them, and are
-avoided: a prompt's token that is computed alone, and a call with one token in all.
+same call: seen with float32 and bfloat16, and held to by a test. Four things would change them, and are
+avoided: a prompt's token that is computed alone, a call with one token in all, a call whose logits are wanted
+for one token, and, without AVX-512, a call of many tokens.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     import openvino
     from numpy.typing import NDArray
 
+#: Tokens computed in one call; a call takes a fraction of a second, and then Ctrl-C is heard.
+STEP = 512
+# Without AVX-512 oneDNN adds up a row's float32 products at once where all rows fit in one block, else in
+# parts, which rounds otherwise: on AVX2 the bits were the same from 2 to 80 rows, and others from 81 on. Its
+# blocks have at least 64 rows, unless a layer's width is no multiple of 32.
+_AVX2_STEP = 64
 _LAYOUT = 2  # of a converted folder
 _MODEL = "openvino_model.xml"
 
@@ -43,13 +50,17 @@ class Piece:
 
 
 class OpenVinoModel:
-    """The compiled model with room for so many tokens, in ``blocks`` of ``block_size`` tokens each."""
+    """The compiled model with room for so many tokens, in ``blocks`` of ``block_size`` tokens each.
+
+    A call may have ``step`` tokens.
+    """
 
     def __init__(self, folder: Path, *, threads: int | None, tokens: int) -> None:
         openvino = paths.openvino()
         core = openvino.Core()
         settings = {
-            # Weights are multiplied by activations of eight bits, as in llama.cpp; all else is float32.
+            # Where the processor has VNNI, weights are multiplied by activations of eight bits, as in
+            # llama.cpp; all else is float32.
             "INFERENCE_PRECISION_HINT": "f32",
             "KV_CACHE_PRECISION": "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -58,6 +69,9 @@ class OpenVinoModel:
         }
         compiled = core.compile_model(_paged(core, folder), "CPU", settings)
         self._request = compiled.create_infer_request()
+        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        has_avx512 = "WINOGRAD" in capabilities  # which OpenVINO's CPU plugin ties to AVX-512 alone
+        self.step = STEP if has_avx512 else min(STEP, _AVX2_STEP)
         self.block_size = self.blocks = 0
         for port in compiled.inputs:
             if "_cache." in (name := port.get_any_name()):
@@ -75,10 +89,11 @@ class OpenVinoModel:
         if sum(len(piece.tokens) for piece in pieces) == 1:
             pieces.append(Piece((0,), 0, (self.blocks,), wanted=False))
         ends = np.cumsum([len(piece.tokens) for piece in pieces])
+        wanted = [int(end) - 1 for end, piece in zip(ends, pieces, strict=True) if piece.wanted]
         numbers = {
             "input_ids": [token for piece in pieces for token in piece.tokens],
             "position_ids": [piece.past + place for piece in pieces for place in range(len(piece.tokens))],
-            "wanted": [int(end) - 1 for end, piece in zip(ends, pieces, strict=True) if piece.wanted] or [0],
+            "wanted": wanted if len(wanted) > 1 else [*wanted, 0],
             "past_lens": [piece.past for piece in pieces],
             "subsequence_begins": [0, *ends.tolist()],
             "block_indices": [block for piece in pieces for block in piece.blocks],
@@ -88,7 +103,7 @@ class OpenVinoModel:
         self._set(numbers)
         self._request.infer()
         logits: NDArray[np.float32] = self._request.get_output_tensor(0).data
-        return logits.reshape(-1, logits.shape[-1])[: sum(piece.wanted for piece in pieces)]
+        return logits.reshape(-1, logits.shape[-1])[: len(wanted)]
 
     def _set(self, numbers: dict[str, object]) -> None:
         import numpy as np
