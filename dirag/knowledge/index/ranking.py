@@ -122,7 +122,6 @@ LEXICAL = Model(
         SpellingFeatures(
             exact=2.65,
             variant=-0.28,
-            # an abbreviation that equals a name of some concept mostly means another one
             exact_abbreviation=-4.09,
             fuzzy=8.49,
             ratio=-1.62,
