@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.evaluate.bootstrap import interval, intervals, paired_interval, randomisation
+from dirag.evaluate.bootstrap import interval, intervals, paired_interval, randomisation, share_interval
 from dirag.evaluate.scoring.counts import Counts, Table
 
 COUNTS = st.builds(
@@ -91,6 +91,17 @@ def test_a_test_set_takes_well_under_a_second() -> None:
     began = time.perf_counter()
     interval(counts)
     assert time.perf_counter() - began < 1.0
+
+
+@given(
+    st.lists(st.integers(0, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1),
+    st.integers(0, 9),
+)
+@settings(deadline=None)
+def test_a_share_has_the_interval_of_an_f1_that_equals_it(cases: list[tuple[int, int]], seed: int) -> None:
+    counts = [Counts(number, number, right) for number, right in cases]
+    bounds = share_interval(np.array(cases, np.int64), resamples=50, seed=seed)
+    assert bounds == interval(table(counts), resamples=50, seed=seed)
 
 
 def test_several_tables_have_the_intervals_of_each() -> None:

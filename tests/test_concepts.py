@@ -126,9 +126,10 @@ def test_mentions_and_links_by_hand() -> None:
 def test_several_ids_of_a_concept_are_one_where_it_is_known() -> None:
     gold, found = documents([[entity(0, 2, "x", "D000001")]]), documents([[entity(0, 2, "x", "OMIM:1")]])
     assert score(gold, found).concepts["concept"].micro == Counts(1, 1, 0)
-    same = {"OMIM:1": "MESH:D000001"}
-    assert score(gold, found, same=lambda id: same.get(id, id)).concepts["concept"].micro == Counts(1, 1, 1)
-    assert score(gold, found, same=None).concepts == {}
+    ids = {"OMIM:1": "MESH:D000001"}
+    scored = score(gold, found, canonical_id=lambda id: ids.get(id, id))
+    assert scored.concepts["concept"].micro == Counts(1, 1, 1)
+    assert score(gold, found, canonical_id=None).concepts == {}
 
 
 def test_types_that_are_not_asked_for_have_no_concepts_either() -> None:

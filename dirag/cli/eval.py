@@ -24,7 +24,7 @@ from dirag.evaluate.robustness.perturb import KINDS
 if TYPE_CHECKING:
     from dirag.corpora.datasets import Dataset
     from dirag.evaluate.run import EvaluationReport
-    from dirag.evaluate.scoring.concepts import Same
+    from dirag.evaluate.scoring.concepts import CanonicalId
     from dirag.evaluate.scoring.score import Score
     from dirag.knowledge.base import KnowledgeBase
 
@@ -155,7 +155,7 @@ def _run(
         seconds=lambda: time.monotonic() - started,
         config=settings,
         seed=config.seed,
-        same=_same(base, linked),
+        canonical_id=_canonical_id(base, linked),
         price=values["price"],
     )
     if values["out"]:
@@ -225,7 +225,7 @@ def _holds(base: KnowledgeBase, gold: Iterable[Document]) -> bool:
     return held > 0
 
 
-def _same(base: KnowledgeBase | None, linked: bool) -> Same | None:
+def _canonical_id(base: KnowledgeBase | None, linked: bool) -> CanonicalId | None:
     """How ids are compared: as they are, by the concepts of a base, or not at all where it has none."""
     if base is None:
         return str

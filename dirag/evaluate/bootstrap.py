@@ -41,6 +41,13 @@ def intervals(
     return {name: _bounds(f1(sums[:, 2 * i : 2 * i + 2]), level) for i, name in enumerate(tables)}
 
 
+def share_interval(
+    per_document: Table, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the bounds of a share at a confidence level, a row a document: cases, and how many hold."""
+    return _bounds(_ratio(_resampled(per_document, resamples, seed)), level)
+
+
 def paired_interval(
     a: Table, b: Table, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
@@ -75,10 +82,15 @@ def randomisation(a: Table, b: Table, *, shuffles: int = 10_000, seed: int = 0) 
 
 
 def f1(credits: Table) -> NDArray[np.float64]:
-    """Micro F1 of each row of: gold and predicted together, twice correct and once partial."""
+    """Returns micro F1 of each row of: gold and predicted together, twice correct and once partial."""
+    return _ratio(credits)
+
+
+def _ratio(rows: Table) -> NDArray[np.float64]:
+    """Returns the second column over the first; 0 where that is 0."""
     import numpy as np
 
-    return np.asarray(credits[..., 1] / np.maximum(credits[..., 0], 1), np.float64)
+    return np.asarray(rows[..., 1] / np.maximum(rows[..., 0], 1), np.float64)
 
 
 def _credits(per_document: Table) -> Table:

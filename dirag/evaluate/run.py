@@ -13,7 +13,7 @@ from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Json, Result, Usage
 from dirag.evaluate.bootstrap import intervals
 from dirag.evaluate.calibration import calibration
-from dirag.evaluate.scoring.concepts import Same
+from dirag.evaluate.scoring.concepts import CanonicalId
 from dirag.evaluate.scoring.counts import SchemeScore
 from dirag.evaluate.scoring.score import SCHEMES, Score, score
 
@@ -107,13 +107,13 @@ def report(
     seconds: Callable[[], float],
     config: Mapping[str, Json],
     seed: int = 0,
-    same: Same | None = str,
+    canonical_id: CanonicalId | None = str,
     price: tuple[float, float] | None = None,
 ) -> EvaluationReport:
     """The report of the results of these gold documents, of which none is kept; intervals resample documents.
 
-    ``seconds`` is asked when the last result was scored. ``same`` leads from the id of a concept to the one
-    by which it is compared; with None, concepts are not compared.
+    ``seconds`` is asked when the last result was scored. ``canonical_id`` leads from the id of a
+    concept to the one by which it is compared; with None, concepts are not compared.
     """
     issues = Counter(dict.fromkeys(COUNTED, 0))
     unusable = 0
@@ -132,7 +132,7 @@ def report(
             usage += result.usage
             yield replace(result.document, entities=result.entities)
 
-    scored = score(asked(), predicted(), types=dataset.types, same=same)
+    scored = score(asked(), predicted(), types=dataset.types, canonical_id=canonical_id)
     took = seconds()
     schemes = {scheme: scored.of(scheme) for scheme in SCHEMES} | dict(scored.concepts)
     ci95 = intervals({name: each.per_document for name, each in schemes.items()}, seed=seed)

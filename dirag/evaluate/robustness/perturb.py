@@ -90,16 +90,6 @@ class Alignment:
             return None
         return (parts[0][0], parts[-1][1]) if parts else None
 
-    def inverse(self, text: str) -> Alignment:
-        """The alignment of the new text with the old one, which is ``text``."""
-        back = []
-        for old, at in self._placed():
-            if old.new is None:
-                back.append((old.start, TextPiece(at, at + old.end - old.start)))
-            else:
-                back.append((old.start, _piece(at, old.new, text[old.start : old.end])))
-        return Alignment(tuple(piece for _, piece in sorted(back, key=lambda pair: pair[0])))
-
     def _placed(self) -> Iterator[tuple[TextPiece, int]]:
         """Each piece with its offset in the new text."""
         at = 0

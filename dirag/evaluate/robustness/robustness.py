@@ -9,15 +9,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from dirag.data import Entity, Json
-from dirag.evaluate.bootstrap import interval
+from dirag.evaluate.bootstrap import share_interval
 from dirag.evaluate.robustness.perturb import CHANGING, KEEPING, Perturbed
 from dirag.evaluate.scoring.counts import Counts
 
-Found: TypeAlias = "frozenset[tuple[int, int, str]]"
+Spans: TypeAlias = "frozenset[tuple[int, int, str]]"
+
+
+class Cases(NamedTuple):
+    """How many things were looked at, and how many of them are as they should be."""
+
+    number: int
+    right: int
+
+    def add(self, other: Cases) -> Cases:
+        return Cases(self.number + other.number, self.right + other.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +79,28 @@ class Outcome:
     before: Sequence[Entity]
     after: Sequence[Entity]
 
-    def shares(self) -> dict[str, Counts]:
-        """Of n things k are as they should be: n gold, n predicted, k correct, so that F1 is the share."""
-        before, after = _found(self.before), _found(self.after)
+    def shares(self) -> dict[str, Cases]:
+        """Returns the cases of each share of a ``RobustnessRow``."""
+        before, after = _spans(self.before), _spans(self.after)
         align = self.perturbed.alignment.span
         if self.perturbed.kind in KEEPING:
             moved = {(*place, kind) for start, end, kind in before if (place := align(start, end))}
             lost = len(before) - len(moved)
             same, either = len(moved & after), len(moved | after) + lost
-            return {"documents": _of(1, same == either), "entities": _of(either, same)}
-        known = [e for e in self.perturbed.replaced if (e.start, e.end, e.type) in before]
-        return {"followed": _of(len(known), sum(self._follows(entity, after) for entity in known))}
+            return {"documents": Cases(1, int(same == either)), "entities": Cases(either, same)}
+        replaced = [e for e in self.perturbed.replaced if (e.start, e.end, e.type) in before]
+        return {"followed": Cases(len(replaced), sum(self._follows(entity, after) for entity in replaced))}
 
     def broke(self) -> bool:
-        return any(share.correct < share.gold for share in self.shares().values())
+        return any(cases.right < cases.number for cases in self.shares().values())
 
     def counts(self) -> tuple[Counts, Counts]:
-        """Strict counts before and after."""
+        """Returns the strict counts before and after."""
         pairs = (self.perturbed.before, self.before), (self.perturbed.after, self.after)
-        before, after = (_scored(_found(document.entities), _found(found)) for document, found in pairs)
+        before, after = (_scored(_spans(document.entities), _spans(entities)) for document, entities in pairs)
         return before, after
 
-    def _follows(self, entity: Entity, after: Found) -> bool:
+    def _follows(self, entity: Entity, after: Spans) -> bool:
         span = self.perturbed.alignment.span(entity.start, entity.end)
         assert span is not None, "an entity that was replaced is carried over"
         if self.perturbed.kind == "concept":
@@ -99,7 +109,7 @@ class Outcome:
 
 
 def rows(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[RobustnessRow]:
-    """A row for each sort of edit ("kept", "changed"), followed by its kinds, where there are copies."""
+    """Returns a row for each sort of edit ("kept", "changed") and then for its kinds, where it has copies."""
     return [
         _row(name, of_kind, seed)
         for sort, kinds in (("kept", KEEPING), ("changed", CHANGING))
@@ -109,33 +119,28 @@ def rows(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[RobustnessRow]:
 
 
 def _row(name: str, outcomes: Sequence[Outcome], seed: int) -> RobustnessRow:
-    shares: dict[str, dict[int, Counts]] = defaultdict(lambda: defaultdict(Counts))
+    per_document: dict[str, dict[int, Cases]] = defaultdict(lambda: defaultdict(lambda: Cases(0, 0)))
     before, after = Counts(), Counts()
     for outcome in outcomes:
-        for share, counts in outcome.shares().items():
-            shares[share][outcome.document] += counts
+        for share, cases in outcome.shares().items():
+            per_document[share][outcome.document] = per_document[share][outcome.document].add(cases)
         first, second = outcome.counts()
         before, after = before + first, after + second
-    made = {share: _share(per_document.values(), seed) for share, per_document in shares.items()}
-    return RobustnessRow(name, len(outcomes), made, before, after)
+    shares = {share: _share(list(cases.values()), seed) for share, cases in per_document.items()}
+    return RobustnessRow(name, len(outcomes), shares, before, after)
 
 
-def _share(per_document: Iterable[Counts], seed: int) -> Share:
+def _share(per_document: Sequence[Cases], seed: int) -> Share:
     import numpy as np
 
-    counted = list(per_document)
-    total = sum(counted, Counts())
-    rows = np.array([astuple(counts) for counts in counted], np.int64)
-    return Share(total.correct, total.gold, interval(rows, seed=seed) if total.gold else None)
+    number, right = (sum(column) for column in zip(*per_document, strict=True))
+    rows = np.array(per_document, np.int64)
+    return Share(right, number, share_interval(rows, seed=seed) if number else None)
 
 
-def _of(number: int, right: int) -> Counts:
-    return Counts(number, number, int(right))
+def _scored(gold: Spans, predicted: Spans) -> Counts:
+    return Counts(len(gold), len(predicted), len(gold & predicted))
 
 
-def _scored(gold: Found, found: Found) -> Counts:
-    return Counts(len(gold), len(found), len(gold & found))
-
-
-def _found(entities: Iterable[Entity]) -> Found:
+def _spans(entities: Iterable[Entity]) -> Spans:
     return frozenset((entity.start, entity.end, entity.type) for entity in entities)

@@ -1,10 +1,10 @@
 """Concept scores: whether the ids of predicted entities are those of the gold standard.
 
 In come the entities of a document, with or without concepts; out come counts in three schemes. An id is
-compared as ``PREFIX:local``; one without prefix gets it where its form tells (MeSH, UMLS), and ``same`` may
-lead further, to the one id of a concept that has several. Ids joined by ``|``, ``+``, ``,`` or ``;``, as
-alternatives or as the parts of a composite mention, are each an id by themselves: all of them count in a
-document's set, and a mention is right by any one of them.
+compared as ``PREFIX:local``; one without prefix gets it where its form tells (MeSH, UMLS), and
+``canonical_id`` may lead further, to the one id of a concept that has several. Ids joined by ``|``, ``+``,
+``,`` or ``;``, as alternatives or as the parts of a composite mention, are each an id by themselves: all of
+them count in a document's set, and a mention is right by any one of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dirag.knowledge.semantics import load_types
 from dirag.knowledge.sources.identifiers import curie
 
 #: From the id of a concept to the one by which it is compared.
-Same: TypeAlias = Callable[[str], str]
+CanonicalId: TypeAlias = Callable[[str], str]
 
 #: Each scheme with what it counts.
 SCHEMES: Mapping[str, str] = {
@@ -39,12 +39,12 @@ _ID = re.compile(r"([\w. -]+:)?[A-Za-z]{0,3}[\d.-]*\d")
 _FORMS = ((re.compile(r"[CD](\d{6}|\d{9})"), "MESH"), (re.compile(r"C\d{7}"), "UMLS"))
 
 
-def ids(text: str, same: Same = str) -> frozenset[str]:
+def ids(text: str, canonical_id: CanonicalId = str) -> frozenset[str]:
     """The ids in an id as it is annotated; one that does not fall into ids is taken as it is."""
     parts = [part.strip() for part in _JOINT.split(text)]
     if not all(_ID.fullmatch(part) for part in parts):
         parts = [text.strip()]
-    return frozenset(same(normal(part)) for part in parts if part)
+    return frozenset(canonical_id(normal(part)) for part in parts if part)
 
 
 def all_ids(documents: Iterable[Document]) -> set[str]:
@@ -68,8 +68,8 @@ def _prefixes() -> Mapping[str, str]:
 class Linking:
     """Adds up what the documents of a gold standard and their predictions say of concepts."""
 
-    def __init__(self, same: Same = str) -> None:
-        self._ids = lru_cache(maxsize=1 << 16)(lambda text: ids(text, same))
+    def __init__(self, canonical_id: CanonicalId = str) -> None:
+        self._ids = lru_cache(maxsize=1 << 16)(lambda text: ids(text, canonical_id))
         self._documents: dict[int, dict[str, Counts]] = {}
         self._types: dict[str, dict[str, Counts]] = {scheme: {} for scheme in SCHEMES}
 

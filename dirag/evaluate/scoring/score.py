@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from dirag.data import Document, Entity
 from dirag.errors import InputError
-from dirag.evaluate.scoring.concepts import Linking, Same
+from dirag.evaluate.scoring.concepts import CanonicalId, Linking
 from dirag.evaluate.scoring.counts import Counts, SchemeScore, Table
 from dirag.evaluate.scoring.tally import COLUMNS, tally
 
@@ -99,17 +99,18 @@ def score(
     predicted: Iterable[Document],
     *,
     types: Collection[str] | None = None,
-    same: Same | None = str,
+    canonical_id: CanonicalId | None = str,
     tokens: bool = True,
 ) -> Score:
     """Scores predictions, matched to gold documents by id and text; ``types`` None scores every type.
 
-    Of documents that come in the same order on both sides nothing is kept but their counts. ``same`` leads
-    from the id of a concept to the one by which it is compared; with None, concepts are not compared. Without
-    ``tokens`` there is no token scheme. Raises InputError for a document predicted on another text only.
+    Of documents that come in the same order on both sides nothing is kept but their counts. ``canonical_id``
+    leads from the id of a concept to the one by which it is compared; with None, concepts are not compared.
+    Without ``tokens`` there is no token scheme. Raises InputError for a document predicted only on
+    another text.
     """
     extra: list[str] = []
-    total = _Total(types, same, tokens)
+    total = _Total(types, canonical_id, tokens)
     for batch in _batches(matched(gold, predicted, extra)):
         total.add(batch)
     return total.score(extra)
@@ -118,9 +119,9 @@ def score(
 class _Total:
     """The counts of the documents so far."""
 
-    def __init__(self, types: Collection[str] | None, same: Same | None, tokens: bool) -> None:
+    def __init__(self, types: Collection[str] | None, canonical_id: CanonicalId | None, tokens: bool) -> None:
         self._types, self._tokens = None if types is None else frozenset(types), tokens
-        self._linking = None if same is None else Linking(same)
+        self._linking = None if canonical_id is None else Linking(canonical_id)
         self._places = array("q")
         self._tables: list[Table] = []
         self._judged: list[NDArray[np.float64]] = []

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: ``equal`` pairs have span and type in common, ``same_span`` ones the span alone; ``overlapping`` ones are
-#: added to both. Where the type decides, ``same_type`` and then ``other_type`` ones are added to the equal.
+#: gold, predicted: distinct entities of each side.
+#: equal: pairs with the same span and type. These are pairs in every scheme; two sets of further pairs go on
+#: from them, and no scheme reads both sets:
+#:   by span (exact, partial, strict): same_span, of which only the type differs; then overlapping;
+#:   by type (type): same_type, which overlap and share a type; then other_type, which overlap only.
+#: gold_tokens, predicted_tokens, equal_tokens: (token, type) pairs on either side, and on both.
 _SIDES = ("gold", "predicted", "equal", "gold_tokens", "predicted_tokens", "equal_tokens")
 COLUMNS = (*_SIDES[:3], "same_span", "overlapping", "same_type", "other_type", *_SIDES[3:])
 
@@ -187,6 +191,9 @@ def _alone(gold: Table, predicted: Table) -> tuple[Table, Table, Table, Table]:
     """
     import numpy as np
 
+    # Spans that overlap [start, end) are those that begin before its end, less those that end by its start:
+    # two binary searches give the number for all spans at once. Two spans that overlap nothing but each other
+    # can only be a pair, so the search for a largest set of pairs, in Python, sees the few others.
     degrees, lasts = [], []
     for these, those in ((gold, predicted), (predicted, gold)):
         begun = np.searchsorted(those[0], these[1])
