@@ -14,23 +14,23 @@ import pytest
 from scripted_server import Script, Server, serving
 
 from dirag.backends.http.address import parse
-from dirag.backends.http.client import Client, Patience, RequestFailed
-from dirag.backends.http.wire import Abandoned, Stop
+from dirag.backends.http.client import Client, RequestFailed, RetryPolicy
+from dirag.backends.http.wire import Cancelled, CancelToken
 from dirag.errors import BackendError
 
-HASTE = Patience(timeout=5, retries=3, backoff=0.001)
+HASTE = RetryPolicy(timeout=5, retries=3, backoff=0.001)
 COMPLETIONS = "/v1/completions"
 BODY = b'{"prompt": "gout1", "max_tokens": 3}'
 
 
 @contextmanager
-def client_of(server: Server, *, key: str | None = None, patience: Patience = HASTE) -> Iterator[Client]:
-    with closing(Client(parse(server.url), key=key, patience=patience)) as client:
+def client_of(server: Server, *, key: str | None = None, policy: RetryPolicy = HASTE) -> Iterator[Client]:
+    with closing(Client(parse(server.url), key=key, policy=policy)) as client:
         yield client
 
 
-def post(client: Client, stop: Stop | None = None) -> bytes:
-    return client.ask(COMPLETIONS, BODY, bytes, stop)
+def post(client: Client, cancel: CancelToken | None = None) -> bytes:
+    return client.ask(COMPLETIONS, BODY, bytes, cancel)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
@@ -42,7 +42,7 @@ def test_what_passes_is_sent_again_and_counted(status: int) -> None:
         server.script.replies += [(status, {}, b"")] * 4
         with pytest.raises(RequestFailed, match=f"status {status}") as caught:
             post(client)
-        assert caught.value.passing
+        assert caught.value.transient
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 422, 501])
@@ -51,7 +51,7 @@ def test_what_does_not_pass_is_sent_once(status: int) -> None:
         server.script.replies += [(status, {"Location": "/v1/models"}, b"")]
         with pytest.raises(RequestFailed, match=f"status {status}") as caught:
             post(client)
-        assert (client.requests, caught.value.passing) == (1, False)
+        assert (client.requests, caught.value.transient) == (1, False)
         assert b"gout1" in post(client)
 
 
@@ -86,7 +86,7 @@ def test_a_pause_of_an_hour_is_not_waited_for() -> None:
 
 
 def test_the_time_between_tries_grows_and_is_never_the_same() -> None:
-    client = Client(parse("http://127.0.0.1:9"), patience=Patience(backoff=0.5))
+    client = Client(parse("http://127.0.0.1:9"), policy=RetryPolicy(backoff=0.5))
     for tries, longest in ((1, 0.5), (2, 1.0), (4, 4.0), (30, 30.0)):
         drawn = [client._backoff(tries) for _ in range(50)]
         assert all(longest / 2 <= seconds <= longest for seconds in drawn)
@@ -96,7 +96,7 @@ def test_the_time_between_tries_grows_and_is_never_the_same() -> None:
 def test_a_busy_server_that_answers_others_is_waited_for() -> None:
     """A limit on requests in flight costs time, not answers, however few retries there are."""
     busy = Script(limit=2, latency=0.01)
-    with serving(busy) as server, client_of(server, patience=Patience(5, 1, 0.05)) as client:
+    with serving(busy) as server, client_of(server, policy=RetryPolicy(5, 1, 0.05)) as client:
         with ThreadPoolExecutor(8) as threads:
             answered = list(threads.map(lambda _: post(client), range(40)))
         assert all(b"gout1" in answer for answer in answered)
@@ -174,7 +174,7 @@ def test_an_answer_in_drops_meets_the_deadline() -> None:
         thread = threading.Thread(target=drip, args=(listener, b"x"), daemon=True)
         thread.start()
         client = Client(
-            parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), patience=Patience(0.3, 0, 0.001)
+            parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), policy=RetryPolicy(0.3, 0, 0.001)
         )
         start = time.monotonic()
         with pytest.raises(RequestFailed, match=r"no answer within 0.3 s"):
@@ -186,28 +186,28 @@ def test_an_answer_in_drops_meets_the_deadline() -> None:
 
 def test_a_stop_ends_what_waits_and_what_is_on_the_wire() -> None:
     for script in (Script(latency=30), Script(replies=[(500, {}, b"")])):
-        with serving(script) as server, client_of(server, patience=Patience(60, 3, 60)) as client:
-            stop = Stop()
-            threading.Timer(0.2, stop.set).start()
+        with serving(script) as server, client_of(server, policy=RetryPolicy(60, 3, 60)) as client:
+            cancel = CancelToken()
+            threading.Timer(0.2, cancel.set).start()
             start = time.monotonic()
-            with pytest.raises(Abandoned):
-                post(client, stop)
+            with pytest.raises(Cancelled):
+                post(client, cancel)
             assert time.monotonic() - start < 2
-            with pytest.raises(Abandoned):
-                post(client, stop)
+            with pytest.raises(Cancelled):
+                post(client, cancel)
             assert server.posts == 1
 
 
 def test_a_name_that_no_server_has_is_an_error_that_shows_it() -> None:
     url = "http://no-such-host.invalid"
-    client = Client(parse(url), patience=Patience(2, 0, 0.001))
+    client = Client(parse(url), policy=RetryPolicy(2, 0, 0.001))
     with closing(client), pytest.raises(BackendError, match=rf"{url} does not answer: no connection"):
         post(client)
 
 
 def test_a_server_without_encryption_is_not_spoken_to_as_if_it_had_it() -> None:
     with serving() as server:
-        client = Client(parse(server.url.replace("http:", "https:")), patience=Patience(2, 0, 0.001))
+        client = Client(parse(server.url.replace("http:", "https:")), policy=RetryPolicy(2, 0, 0.001))
         with closing(client), pytest.raises(BackendError, match="does not answer: no connection"):
             post(client)
         assert server.seen == []

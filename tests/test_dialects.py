@@ -8,7 +8,7 @@ import pytest
 from scripted_server import CONTEXT, MODEL, Script, serving
 
 from dirag.backends.http.address import parse
-from dirag.backends.http.client import Client, Patience, RequestFailed
+from dirag.backends.http.client import Client, RequestFailed, RetryPolicy
 from dirag.backends.http.dialects import DIALECTS, Served, look
 from dirag.config import options
 
@@ -16,7 +16,7 @@ from dirag.config import options
 def looked(script: Script) -> Served:
     with (
         serving(script) as server,
-        closing(Client(parse(server.url), patience=Patience(5, 1, 0.001))) as client,
+        closing(Client(parse(server.url), policy=RetryPolicy(5, 1, 0.001))) as client,
     ):
         return look(client)
 

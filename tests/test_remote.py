@@ -14,7 +14,7 @@ import pytest
 from scripted_server import CONTEXT, FAULTS, Script, Server, serving
 
 from dirag import answers
-from dirag.backends.http.client import Patience
+from dirag.backends.http.client import RetryPolicy
 from dirag.backends.http.remote import Remote
 from dirag.backends.llamacpp import server as llamacpp_server
 from dirag.constraint import Constraint
@@ -24,7 +24,7 @@ from dirag.pipeline import tag
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
 
-HASTE = Patience(timeout=0.5, retries=8, backoff=0.01)
+HASTE = RetryPolicy(timeout=0.5, retries=8, backoff=0.01)
 KEY = "key-of-the-tests"
 
 
@@ -38,7 +38,7 @@ def opened(
     key: str | None = None,
     context: int = 2048,
     parallel: int = 8,
-    patience: Patience = HASTE,
+    policy: RetryPolicy = HASTE,
 ) -> Iterator[Remote]:
     backend = Remote(
         server.url,
@@ -48,7 +48,7 @@ def opened(
         key=key,
         context=context,
         parallel=parallel,
-        patience=patience,
+        policy=policy,
         top=2,
     )
     try:
@@ -133,12 +133,12 @@ def test_the_server_tells_its_context_and_refuses_a_wrong_key(url: str) -> None:
 
 def test_a_server_that_fails_every_tenth_call_loses_and_doubles_nothing() -> None:
     """2,000 documents in, 2,000 right records out, in order."""
-    hasty = Patience(timeout=0.2, retries=8, backoff=0.01)
+    hasty = RetryPolicy(timeout=0.2, retries=8, backoff=0.01)
     answer = answers.make("mentions", ("disease",))
     documents = [Document(str(i), f"The patient has gout{i}.") for i in range(2000)]
     with (
         serving(Script(faulty=0.1, stall=0.3, context=4096)) as server,
-        opened(server, parallel=32, patience=hasty) as backend,
+        opened(server, parallel=32, policy=hasty) as backend,
     ):
         builder = PromptBuilder(
             load_template("mentions"), answer, ("disease",), backend.context, backend.count_tokens
@@ -155,8 +155,8 @@ def test_a_server_that_fails_every_tenth_call_loses_and_doubles_nothing() -> Non
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "stall"])
 def test_a_request_that_always_fails_is_a_failed_completion(fault: str) -> None:
-    patience = Patience(timeout=5, retries=1, backoff=0.01)
-    with serving() as server, opened(server, patience=patience) as backend:
+    policy = RetryPolicy(timeout=5, retries=1, backoff=0.01)
+    with serving() as server, opened(server, policy=policy) as backend:
         server.script.faulty, server.script.faults = 1.0, (fault,)
         failed = laws.one(backend, prompt(1))
         server.script.faulty = 0.0
@@ -204,20 +204,20 @@ def test_a_dead_server_is_one_error_after_all_that_was_finished() -> None:
 
 
 def test_a_server_that_only_ever_fails_counts_as_dead() -> None:
-    patience = Patience(timeout=1, retries=1, backoff=0.01)
-    with serving() as server, opened(server, patience=patience) as backend:
+    policy = RetryPolicy(timeout=1, retries=1, backoff=0.01)
+    with serving() as server, opened(server, policy=policy) as backend:
         server.script.faulty, server.script.faults = 1.0, ("500",)
         with pytest.raises(BackendError, match="does not answer: status 500"):
             list(backend.generate(prompt(i) for i in range(100)))
     with pytest.raises(BackendError, match="does not answer: no connection"):
-        Remote(server.url, patience=patience)
+        Remote(server.url, policy=policy)
 
 
 def test_nobody_listening_is_told_when_the_engine_is_opened() -> None:
     with serving() as server:
         pass
     with pytest.raises(BackendError, match=rf"{server.url} does not answer: no connection"):
-        Remote(server.url, patience=HASTE)
+        Remote(server.url, policy=HASTE)
 
 
 # -- what is sent, and where -----------------------------------------------------------------------------
@@ -384,8 +384,8 @@ def test_requests_in_flight_are_bounded_and_kept_up() -> None:
 
 
 def test_abandoned_work_is_cut_off() -> None:
-    patience = Patience(timeout=60, retries=2, backoff=30)
-    with serving(Script(last=None)) as server, opened(server, patience=patience, parallel=3) as backend:
+    policy = RetryPolicy(timeout=60, retries=2, backoff=30)
+    with serving(Script(last=None)) as server, opened(server, policy=policy, parallel=3) as backend:
         server.script.latency = 20
         server.script.replies.append((500, {}, b""))  # one waits for its next try, the others for the server
         completions = backend.generate([prompt(i) for i in range(9)])

@@ -1,6 +1,6 @@
 """vLLM against the engine itself: the laws, an adapter, standard output; needs ``DIRAG_TEST_VLLM_MODEL``.
 
-What it is asked and how its answers are read is tested in ``test_vllm_answer`` and ``test_vllm_start``,
+What it is asked and how its answers are read is tested in ``test_vllm_tokenizer`` and ``test_vllm_start``,
 without it.
 """
 

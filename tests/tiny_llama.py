@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from dirag.backends.gguf_tokens import _bytes_of_signs
+from dirag.backends.gguf_tokenizer import _bytes_of_signs
 
 HEADS, KV_HEADS, WIDTH, LAYERS, CONTEXT = 4, 2, 64, 2, 2048
 CONTROL = "<|endoftext|>"

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dirag.assembly import engines, tagging
-from dirag.backends import gguf_files, gguf_tokens
+from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.config import MODEL, Config, configure
 from dirag.corpora import datasets
 from dirag.data import Prompt
@@ -57,8 +57,8 @@ def by_transformers(path: Path, adapter: Path, prompts: Sequence[Prompt]) -> lis
     end = adapted.config.eos_token_id
     result: list[str] = []
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        gguf_tokens.convert(gguf_files.open(path), path, Path(folder))
-        read = gguf_tokens.load(Path(folder))
+        gguf_tokenizer.convert(gguf_files.open(path), path, Path(folder))
+        read = gguf_tokenizer.load(Path(folder))
         read.tokenizer.decoder = ByteLevel()
         for prompt in prompts:
             step, past = torch.tensor([read.encode(prompt.text)]), None

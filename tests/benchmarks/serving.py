@@ -26,7 +26,7 @@ from threading import Lock, Thread
 from urllib.parse import urlsplit
 
 from dirag.answers.mentions import Mentions
-from dirag.backends.http import wording
+from dirag.backends.http import codec
 from dirag.backends.http.dialects import DIALECTS
 from dirag.backends.http.remote import Remote
 from dirag.data import Document, Prompt
@@ -103,7 +103,7 @@ def measure(args: argparse.Namespace, url: str, key: str | None) -> None:
         prompts = [prompt for prompt in built if prompt is not None]
         bodies = [spelled(engine, prompt) for prompt in prompts]
         tagger = LlmTagger(engine, builder, augmenter=Augmenter(Fixed(examples), SHOTS))
-        path = engine._client.address.api + wording.PATHS["completions"]
+        path = engine._client.address.api + codec.PATHS["completions"]
         runs: dict[str, Callable[[], object]] = {
             "bare client": lambda: bare(url, path, bodies, key=key, parallel=args.parallel),
             "engine": lambda: sum(1 for _ in engine.generate(prompts)),
@@ -117,7 +117,7 @@ def measure(args: argparse.Namespace, url: str, key: str | None) -> None:
 def spelled(engine: Remote, prompt: Prompt) -> bytes:
     dialect = engine._dialect
     assert dialect in DIALECTS.values()
-    return wording.body(prompt, api="completions", model=engine._model, dialect=dialect, top=0)
+    return codec.body(prompt, api="completions", model=engine._model, dialect=dialect, top=0)
 
 
 def report(rounds: Sequence[dict[str, float]], requests: int) -> None:

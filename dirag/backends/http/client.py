@@ -17,7 +17,7 @@ from typing import TypeVar
 import orjson
 
 from dirag.backends.http.address import Address
-from dirag.backends.http.wire import NoConnection, Reply, Stop, Wire
+from dirag.backends.http.wire import CancelToken, NoConnection, Reply, Wire
 from dirag.errors import BackendError
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Seconds for one request, how often it is sent again, and the seconds before the first of these."""
 
     timeout: float = 120.0
@@ -39,64 +39,72 @@ class Patience:
     backoff: float = 0.5
 
 
-STANDARD = Patience()
+STANDARD = RetryPolicy()
 
 
 class RequestFailed(Exception):
     """One request came to nothing; the server may well answer others.
 
-    ``passing``: it may go through later, in ``pause`` seconds at the earliest. ``dead``: nobody listens.
+    ``transient``: it may go through later, in ``pause`` seconds at the earliest. ``dead``: nobody listens.
     """
 
     def __init__(
-        self, detail: str, *, status: int = 0, passing: bool = True, dead: bool = False, pause: float = 0.0
+        self, detail: str, *, status: int = 0, transient: bool = True, dead: bool = False, pause: float = 0.0
     ) -> None:
         super().__init__(detail)
-        self.detail, self.status, self.passing, self.dead, self.pause = detail, status, passing, dead, pause
+        self.detail, self.status, self.transient, self.dead, self.pause = (
+            detail,
+            status,
+            transient,
+            dead,
+            pause,
+        )
 
 
 class Client:
     """Asks one server; any thread may use it. ``requests`` and ``retried`` count what was sent."""
 
-    def __init__(self, address: Address, *, key: str | None = None, patience: Patience = STANDARD) -> None:
-        self.address, self._patience = address, patience
-        self._wire = Wire(address, key=key, timeout=patience.timeout)
+    def __init__(self, address: Address, *, key: str | None = None, policy: RetryPolicy = STANDARD) -> None:
+        self.address, self._policy = address, policy
+        self._wire = Wire(address, key=key, timeout=policy.timeout)
         self._lock = Lock()
         self.requests = self.retried = self._answered = self._lost = 0
 
-    def ask(self, path: str, body: bytes | None, read: Callable[[bytes], T], stop: Stop | None = None) -> T:
+    def ask(
+        self, path: str, body: bytes | None, read: Callable[[bytes], T], cancel: CancelToken | None = None
+    ) -> T:
         """What ``read`` makes of the answer: to a GET, or to a POST where there is a body.
 
         A ValueError, TypeError, LookupError or AttributeError of ``read`` means that the answer is damaged.
-        Raises RequestFailed, Abandoned, and BackendError where no server answers.
+        Raises RequestFailed, Cancelled, and BackendError where no server answers.
         """
-        stop, tries, answered = stop or Stop(), 0, self._answered
+        cancel, tries, answered = cancel or CancelToken(), 0, self._answered
         while True:
             try:
-                return self._once(path, body, read, stop)
+                return self._once(path, body, read, cancel)
             except RequestFailed as trouble:
-                stop.wait(0)
+                cancel.wait(0)
                 # A server that is busy with our other requests is not one that fails this one.
                 before, answered = answered, self._answered
                 crowded = trouble.status in (429, 503) and answered > before
                 tries += not crowded
-                if not trouble.passing or tries > self._patience.retries or trouble.pause > LONGEST_PAUSE:
+                if not trouble.transient or tries > self._policy.retries or trouble.pause > LONGEST_PAUSE:
                     raise self._last(trouble) from None
                 pause = trouble.pause + self._backoff(tries)
             with self._lock:
                 self.retried += 1
-            stop.wait(pause)
+            cancel.wait(pause)
 
     def close(self) -> None:
         self._wire.close()
 
     def _backoff(self, tries: int) -> float:
-        longest = min(LONGEST_BACKOFF, self._patience.backoff * 2 ** max(0, tries - 1))
+        longest = min(LONGEST_BACKOFF, self._policy.backoff * 2 ** max(0, tries - 1))
         return random.uniform(longest / 2, longest)
 
     def _last(self, trouble: RequestFailed) -> Exception:
         """The error of a request that is not sent again."""
-        if trouble.passing:
+        if trouble.transient:
             with self._lock:
                 self._lost += 1
             if trouble.dead or self._lost >= GIVE_UP:
@@ -107,8 +115,8 @@ class Client:
                 )
         return trouble
 
-    def _once(self, path: str, body: bytes | None, read: Callable[[bytes], T], stop: Stop) -> T:
-        reply = self._reply(path, body, stop)
+    def _once(self, path: str, body: bytes | None, read: Callable[[bytes], T], cancel: CancelToken) -> T:
+        reply = self._reply(path, body, cancel)
         if not 200 <= reply.status < 300:
             raise _refusal(reply)
         try:
@@ -121,25 +129,25 @@ class Client:
             self._lost = 0
         return value
 
-    def _reply(self, path: str, body: bytes | None, stop: Stop) -> Reply:
+    def _reply(self, path: str, body: bytes | None, cancel: CancelToken) -> Reply:
         with self._lock:
             self.requests += 1
         try:
-            return self._wire.exchange(path, body, stop)
+            return self._wire.exchange(path, body, cancel)
         except NoConnection as error:
             raise RequestFailed(f"no connection ({error})", dead=True) from None
         except TimeoutError:
-            raise RequestFailed(f"no answer within {self._patience.timeout:g} s") from None
+            raise RequestFailed(f"no answer within {self._policy.timeout:g} s") from None
         except (OSError, HTTPException) as error:
             raise RequestFailed(f"the connection broke ({type(error).__name__})") from None
 
 
 def _refusal(reply: Reply) -> RequestFailed:
     status = reply.status
-    passing = status in (408, 429) or (500 <= status < 600 and status not in (501, 505))
+    transient = status in (408, 429) or (500 <= status < 600 and status not in (501, 505))
     code = _machine_code(reply.content)
     told = f"status {status} ({code})" if code else f"status {status}"
-    return RequestFailed(told, status=status, passing=passing, pause=reply.pause)
+    return RequestFailed(told, status=status, transient=transient, pause=reply.pause)
 
 
 def _machine_code(content: bytes) -> str:

@@ -17,10 +17,10 @@ import orjson
 
 from dirag.backends.admission import EMPTY, UNSPELLABLE, without_room
 from dirag.backends.http import address as addresses
-from dirag.backends.http import wording
-from dirag.backends.http.client import STANDARD, Client, Patience, RequestFailed
+from dirag.backends.http import codec
+from dirag.backends.http.client import STANDARD, Client, RequestFailed, RetryPolicy
 from dirag.backends.http.dialects import DIALECTS, Served, look
-from dirag.backends.http.wire import Abandoned, Stop
+from dirag.backends.http.wire import Cancelled, CancelToken
 from dirag.backends.ordered import in_order
 from dirag.config import Config
 from dirag.data import Completion, Json, Prompt
@@ -63,22 +63,22 @@ class Remote:
         key: str | None = None,
         context: int = CONTEXT,
         parallel: int = 32,
-        patience: Patience = STANDARD,
+        policy: RetryPolicy = STANDARD,
         top: int = 0,
     ) -> None:
         """Asks the server what it is. ``top`` is the number of alternatives that each token tells.
 
         Raises UsageError for what the user wrote amiss, BackendError where no server answers.
         """
-        if api not in wording.PATHS:
-            raise unknown("api", api, wording.PATHS)
+        if api not in codec.PATHS:
+            raise unknown("api", api, codec.PATHS)
         if dialect not in ("auto", *DIALECTS):
             raise unknown("dialect", dialect, ["auto", *DIALECTS])
         if key and not (key.isascii() and key.isprintable()):
             raise UsageError(
                 "the key holds characters that no header can", hint="see the variable of --key-env"
             )
-        self._client = Client(addresses.parse(base_url), key=key, patience=patience)
+        self._client = Client(addresses.parse(base_url), key=key, policy=policy)
         self._origin = self._client.address.origin
         self._models: tuple[str, ...] = ()
         served = self._look(model)
@@ -98,7 +98,7 @@ class Remote:
         self.context = min(context, served.contexts.get(self._model, context))
         self._unsent = False
         self._closed = Event()
-        self._stops: set[Stop] = set()
+        self._cancels: set[CancelToken] = set()
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="dirag-remote")
 
     def count_tokens(self, text: str) -> int:
@@ -116,8 +116,8 @@ class Remote:
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; enough are in work that a slow one does not hold up the rest."""
         self._check_open()
-        stop = Stop()
-        self._stops.add(stop)
+        cancel = CancelToken()
+        self._cancels.add(cancel)
 
         def submit(prompt: Prompt) -> Future[Completion]:
             self._check_open()
@@ -126,14 +126,14 @@ class Remote:
                     f"--samples needs a server that draws by a seed, and {self._origin} is not known to",
                     hint="leave it out, or name a vLLM or llama.cpp server with --dialect",
                 )
-            return self._pool.submit(self._complete, prompt, stop)
+            return self._pool.submit(self._complete, prompt, cancel)
 
         try:
             yield from in_order(prompts, submit, ahead=3 * self._parallel - 1)
         finally:
             # Also where the caller stops early, or presses Ctrl-C: servers end what nobody listens to.
-            stop.set()
-            self._stops.discard(stop)
+            cancel.set()
+            self._cancels.discard(cancel)
 
     def notices(self) -> Sequence[str]:
         """Where text was sent, and what the server was not asked for."""
@@ -147,8 +147,8 @@ class Remote:
     def close(self) -> None:
         """Ends what is in work and closes the connections."""
         self._closed.set()
-        for stop in list(self._stops):
-            stop.set()
+        for cancel in list(self._cancels):
+            cancel.set()
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
 
@@ -169,16 +169,16 @@ class Remote:
             self._client.close()
             raise
 
-    def _complete(self, prompt: Prompt, stop: Stop) -> Completion:
+    def _complete(self, prompt: Prompt, cancel: CancelToken) -> Completion:
         if refused := without_room(prompt):
             return refused
         if not prompt.text:
             return Completion.failed(EMPTY)
         try:
-            return self._checked(prompt, self._ask(prompt, stop))
+            return self._checked(prompt, self._ask(prompt, cancel))
         except UnicodeEncodeError:
             return Completion.failed(UNSPELLABLE)
-        except Abandoned:
+        except Cancelled:
             return Completion.failed("nobody waited for the answer")
         except RequestFailed as trouble:
             if trouble.status in _FATAL:
@@ -187,12 +187,12 @@ class Remote:
                 f"{self._origin}: {trouble.detail}; the context is {self.context} tokens"
             )
 
-    def _ask(self, prompt: Prompt, stop: Stop) -> Completion:
+    def _ask(self, prompt: Prompt, cancel: CancelToken) -> Completion:
         def read(content: bytes) -> Completion:
-            return wording.read(content, prompt, top=self._top)
+            return codec.read(content, prompt, top=self._top)
 
-        body = wording.body(prompt, api=self._api, model=self._model, dialect=self._dialect, top=self._top)
-        return self._client.ask(self._client.address.api + wording.PATHS[self._api], body, read, stop)
+        body = codec.body(prompt, api=self._api, model=self._model, dialect=self._dialect, top=self._top)
+        return self._client.ask(self._client.address.api + codec.PATHS[self._api], body, read, cancel)
 
     def _checked(self, prompt: Prompt, completion: Completion) -> Completion:
         """The completion, held to the context and to the constraint, whatever the server made of them."""
@@ -247,5 +247,5 @@ def open_engine(config: Config) -> Remote:
         key=key or None,
         context=config.context,
         parallel=config.parallel,
-        patience=Patience(timeout=config.timeout, retries=config.retries),
+        policy=RetryPolicy(timeout=config.timeout, retries=config.retries),
     )

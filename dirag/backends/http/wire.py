@@ -2,6 +2,11 @@
 
 Text goes to that address and nowhere else: no redirect is followed, and the proxies that the environment may
 name are not used.
+
+The standard library and not httpx: under httpx2 2.16 two promises failed. Closing its client does not end a
+read in flight (a thread whose answer took 12 s came back 11.5 s later, here at once), and its timeouts hold
+between two packets, not for a request (an answer in drops with a timeout of 0.3 s took 10.4 s). It also takes
+1.2 ms of processor time a request where this takes 0.35, and a quarter of a second to import.
 """
 
 from __future__ import annotations
@@ -29,11 +34,11 @@ class NoConnection(Exception):
     """Nobody listens at the address, or it cannot be reached; the message says why."""
 
 
-class Abandoned(Exception):
+class Cancelled(Exception):
     """Nobody waits for the answer any more."""
 
 
-class Stop:
+class CancelToken:
     """Ends a group of requests at once: those that wait for another try and those that are on the wire."""
 
     def __init__(self) -> None:
@@ -49,15 +54,15 @@ class Stop:
                     socket.socket.shutdown(held, socket.SHUT_RDWR)
 
     def wait(self, seconds: float) -> None:
-        """Sleeps; raises Abandoned as soon as the stop is set."""
+        """Sleeps; raises Cancelled as soon as the token is set."""
         if self._event.wait(seconds):
-            raise Abandoned
+            raise Cancelled
 
     @contextmanager
     def holding(self, held: socket.socket) -> Iterator[None]:
         with self._lock:
             if self._event.is_set():
-                raise Abandoned
+                raise Cancelled
             self._sockets.add(held)
         try:
             yield
@@ -87,18 +92,18 @@ class Wire:
         self._idle: list[HTTPConnection] = []
         self._lock = Lock()
 
-    def exchange(self, path: str, body: bytes | None, stop: Stop) -> Reply:
+    def exchange(self, path: str, body: bytes | None, cancel: CancelToken) -> Reply:
         """The answer to a POST, or to a GET where there is no body.
 
-        Raises NoConnection, Abandoned, OSError, HTTPException; BackendError for a certificate.
+        Raises NoConnection, Cancelled, OSError, HTTPException; BackendError for a certificate.
         """
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         if idle is not None:
             # A server may have closed a connection that lay idle, which only shows when it is used.
             with suppress(ConnectionError):
-                return self._talk(idle, path, body, stop)
-        return self._talk(self._open(), path, body, stop)
+                return self._talk(idle, path, body, cancel)
+        return self._talk(self._open(), path, body, cancel)
 
     def close(self) -> None:
         while self._idle:
@@ -124,12 +129,12 @@ class Wire:
             raise NoConnection(error.strerror or str(error) or type(error).__name__) from None
         return connection
 
-    def _talk(self, connection: HTTPConnection, path: str, body: bytes | None, stop: Stop) -> Reply:
+    def _talk(self, connection: HTTPConnection, path: str, body: bytes | None, cancel: CancelToken) -> Reply:
         deadline = time.monotonic() + self._timeout
         held: socket.socket = connection.sock
         held.settimeout(self._timeout)
         try:
-            with stop.holding(held):
+            with cancel.holding(held):
                 connection.request("GET" if body is None else "POST", path, body, self._headers)
                 response = connection.getresponse()
                 content = _content(response, held, deadline)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dirag.backends.gguf_tokens import Vocabulary
+    from dirag.backends.gguf_tokenizer import GgufTokenizer
 
 _FEW = 64  # of the likeliest tokens, those that are tried first under a constraint
 
@@ -25,7 +25,7 @@ _FEW = 64  # of the likeliest tokens, those that are tried first under a constra
 class Answer:
     """The answer to one prompt, of at most ``most`` tokens; ``finish`` is set when it is over."""
 
-    def __init__(self, prompt: Prompt, vocabulary: Vocabulary, *, most: int, top: int) -> None:
+    def __init__(self, prompt: Prompt, vocabulary: GgufTokenizer, *, most: int, top: int) -> None:
         import numpy as np
 
         self._stop, self._vocabulary, self._top = prompt.stop, vocabulary, top

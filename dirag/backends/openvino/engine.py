@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
 
-from dirag.backends import gguf_tokens
+from dirag.backends import gguf_tokenizer
 from dirag.backends.admission import admit
 from dirag.backends.openvino import model
 from dirag.backends.openvino.blocks import Blocks
@@ -47,7 +47,7 @@ class OpenVino:
         read ``path``, or the adapter is not one of this model.
         """
         folder = model.converted(path, adapter)
-        self._vocabulary = gguf_tokens.load(folder)
+        self._vocabulary = gguf_tokenizer.load(folder)
         self.context = min(context, self._vocabulary.context)
         tokens = max(self.context, parallel * min(self.context, _ROOM))
         self._model: OpenVinoModel | None = OpenVinoModel(folder, threads=threads, tokens=tokens)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag.backends import gguf_files, gguf_tokens
+from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.errors import BackendError
 from dirag.files import fingerprint, paths
 
@@ -148,7 +148,7 @@ def _folder(path: Path, adapter: Path | None) -> Path:
 def _convert(path: Path, adapter: Path | None, folder: Path) -> None:
     openvino_genai = paths.openvino("openvino_genai")
     reader = gguf_files.open(path)
-    gguf_tokens.convert(reader, path, folder)
+    gguf_tokenizer.convert(reader, path, folder)
     source = folder / "weights.gguf"  # OpenVINO writes beside what it reads
     gguf_files.rewrite(reader, source, gguf_files.lora(adapter, reader) if adapter else {})
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dirag.backends.admission import EMPTY, admit
 from dirag.backends.vllm import start
-from dirag.backends.vllm.answer import Reader
+from dirag.backends.vllm.tokenizer import VllmTokenizer
 from dirag.config import Config, adapter_of
 from dirag.constraint import Constraint
 from dirag.data import Completion, Prompt
@@ -61,7 +61,7 @@ class Vllm:
         self._lora = start.lora(adapter) if adapter else None
         self.name = f"vllm:{folder.name}" + (f"+{adapter.name}" if adapter else "")
         self.context: int = self._engine.model_config.max_model_len
-        self._reader = Reader(self._engine.get_tokenizer(), top=top)
+        self._reader = VllmTokenizer(self._engine.get_tokenizer(), top=top)
         self._parallel, self._top = parallel, top
         self._numbers = count()
         self._ended: dict[str, RequestOutput] = {}

@@ -15,8 +15,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dirag.backends import gguf_files, gguf_tokens
-from dirag.backends.vllm.answer import Reader
+from dirag.backends import gguf_files, gguf_tokenizer
+from dirag.backends.vllm.tokenizer import VllmTokenizer
 from dirag.errors import UsageError
 from dirag.files.paths import loading
 from dirag.training.adapter.batches import TokenRow
@@ -59,8 +59,8 @@ def spelling(path: Path) -> TrainingTokenizer:
         return _spelling_of_folder(path)
     gguf_files.check(path, "weights")
     with tempfile.TemporaryDirectory() as folder:
-        gguf_tokens.convert(gguf_files.open(path), path, Path(folder))
-        read = gguf_tokens.load(Path(folder))
+        gguf_tokenizer.convert(gguf_files.open(path), path, Path(folder))
+        read = gguf_tokenizer.load(Path(folder))
     return TrainingTokenizer(
         read.encode, lambda text: read.tokenizer.encode(text, add_special_tokens=False).ids
     )
@@ -76,7 +76,7 @@ def _spelling_of_folder(path: Path) -> TrainingTokenizer:
         tokens: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return tokens
 
-    return TrainingTokenizer(Reader(tokenizer).encode, text)
+    return TrainingTokenizer(VllmTokenizer(tokenizer).encode, text)
 
 
 def load(path: Path, *, precision: str, device: str) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vllm.logprobs import Logprob
 
 
-class Reader:
+class VllmTokenizer:
     """The tokenizer of a model; ``top`` is the number of alternatives that each token tells."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, *, top: int = 0) -> None:

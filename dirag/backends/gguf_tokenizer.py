@@ -39,7 +39,7 @@ _PARTING = {
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class GgufTokenizer:
     """``pieces`` are the bytes of each token, none for a control token; ``first`` begins every prompt.
 
     ``context`` is the length in tokens that the model was trained for.
@@ -88,7 +88,7 @@ def convert(reader: GGUFReader, path: Path, folder: Path) -> None:
     (folder / _NUMBERS).write_text(json.dumps(told), "utf-8")
 
 
-def load(folder: Path) -> Vocabulary:
+def load(folder: Path) -> GgufTokenizer:
     """The tokenizer that ``convert`` wrote."""
     from tokenizers import Tokenizer
 
@@ -102,7 +102,7 @@ def load(folder: Path) -> Vocabulary:
             pieces[number] = b"".join(
                 bytes([signs[sign]]) if sign in signs else sign.encode() for sign in token
             )
-    return Vocabulary(tokenizer, pieces, tuple(told["first"]), told["context"])
+    return GgufTokenizer(tokenizer, pieces, tuple(told["first"]), told["context"])
 
 
 def _begins(fields: Mapping[str, object], parting: object) -> bool:

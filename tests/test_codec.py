@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dirag.backends.http.codec import body, joined, read
 from dirag.backends.http.dialects import DIALECTS
-from dirag.backends.http.wording import body, joined, read
 from dirag.backends.openvino.decoding import before_stop
 from dirag.data import Completion, Json, Prompt, Token
 

@@ -16,8 +16,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from dirag.backends.vllm import start
-from dirag.backends.vllm.answer import Reader
 from dirag.backends.vllm.engine import Vllm
+from dirag.backends.vllm.tokenizer import VllmTokenizer
 from dirag.data import Prompt, Usage
 from dirag.errors import BackendError
 
@@ -52,23 +52,23 @@ def output(
 
 
 def test_control_tokens_in_a_note_are_text(tokenizer: PreTrainedTokenizerFast) -> None:
-    tokens = Reader(tokenizer).encode(f"a {END} β")
+    tokens = VllmTokenizer(tokenizer).encode(f"a {END} β")
     assert tokenizer.eos_token_id not in tokens
     assert len(tokens) == len(f"a {END} β".encode())
     with pytest.raises(UnicodeEncodeError):
-        Reader(tokenizer).encode("a \ud800")
+        VllmTokenizer(tokenizer).encode("a \ud800")
 
 
 def test_a_tokenizer_that_cannot_is_refused() -> None:
     with pytest.raises(BackendError, match="control tokens"):
-        Reader(SimpleNamespace(is_fast=False))
+        VllmTokenizer(SimpleNamespace(is_fast=False))
 
 
 @pytest.mark.parametrize(
     "written, text", [("gout; flu", "gout; flu"), ("β; 漢\n", "β; 漢"), ("gout\nText", "gout"), ("\n", "")]
 )
 def test_tokens_join_to_the_text(tokenizer: PreTrainedTokenizerFast, written: str, text: str) -> None:
-    completion = Reader(tokenizer, top=1).completion([5, 6], output(tokenizer, written, text, "stop"))
+    completion = VllmTokenizer(tokenizer, top=1).completion([5, 6], output(tokenizer, written, text, "stop"))
     assert completion.text == "".join(token.text for token in completion.tokens) == text
     assert completion.usage == Usage(2, len(written.encode()), 16)
     assert {token.logprob for token in completion.tokens} == {-2.0}
@@ -76,7 +76,7 @@ def test_tokens_join_to_the_text(tokenizer: PreTrainedTokenizerFast, written: st
 
 
 def test_a_request_that_vllm_ended_is_failed(tokenizer: PreTrainedTokenizerFast) -> None:
-    completion = Reader(tokenizer).completion([5], output(tokenizer, "gout", "gout", "error"))
+    completion = VllmTokenizer(tokenizer).completion([5], output(tokenizer, "gout", "gout", "error"))
     assert (completion.finish, completion.text) == ("failed", "")
     assert "error" in completion.detail
 
@@ -220,7 +220,7 @@ def test_scores_under_the_mask_are_remarked(engine: Engine, monkeypatch: pytest.
 
 
 def test_slack_is_for_log_probabilities_alone(tokenizer: PreTrainedTokenizerFast) -> None:
-    reader = Reader(tokenizer, top=1)
+    reader = VllmTokenizer(tokenizer, top=1)
     one = reader.completion([5], output(tokenizer, "gout", "gout", "stop"))
     other = reader.completion([5], output(tokenizer, "flu", "flu", "stop"))
     assert laws.alike(one, one, 0.1)
