@@ -6,10 +6,9 @@ Precision differs from recall, A from B, and every interval from every other.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from command import output
 
 #: Texts with the mentions of the gold standard, of A and of B; a mention is type:text[:score]. Three scores
 #: mark a wrong concept.
@@ -37,21 +36,6 @@ def _record(number: int, text: str, mentions: str) -> str:
     return json.dumps({"id": str(number), "text": text, "entities": entities}) + "\n"
 
 
-def dirag(folder: Path, *arguments: str) -> str:
-    """Standard output of ``python -m dirag`` in a folder, with none of the user's settings."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "dirag", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=folder,
-        env=environment | {"DIRAG_HOME": str(folder / "home"), "DIRAG_OFFLINE": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def write(folder: Path) -> None:
     """Writes gold.jsonl, a.jsonl and b.jsonl, and the runs A, A-sure (scores of at least 0.6) and B.
 
@@ -64,7 +48,7 @@ def write(folder: Path) -> None:
     for run, (prompt, completion, seconds, cost) in usage.items():
         sure = ["--min-score", "0.6"] if run == "A-sure" else []
         scored = ["eval", "--dataset", "gold.jsonl", "--predictions", f"{run[0].lower()}.jsonl"]
-        dirag(folder, *scored, *sure, "--out", run)
+        output(folder, *scored, *sure, "--out", run)
         path = folder / run / "report.json"
         report = json.loads(path.read_text(encoding="utf-8"))
         report |= {"tokens": {"prompt": prompt, "completion": completion, "cached": 17}}

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from command import output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Scripted
@@ -132,18 +130,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """``dirag eval`` with none of the user's settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "dirag", "eval", "--dataset", "gold.jsonl", *arguments],
-        capture_output=True,
-        cwd=folder,
-        env=kept | {"DIRAG_HOME": str(folder / "home"), "DIRAG_OFFLINE": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done
+EVAL = ("eval", "--dataset", "gold.jsonl")
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -160,19 +147,19 @@ def test_the_curve_is_what_min_score_gives(
         expected = list(tag(formats.read([str(folder / "gold.jsonl")]), tagger))
     asked = ["--backend", "replay", "--model", "answers.jsonl", "--pool", "pool.jsonl", "--shots", "0"]
     asked += ["--kb", "none", "--samples", str(samples), "--seed", "4"]
-    whole = json.loads(run(folder, *asked, "--out", "run", "--json").stdout)
+    whole = json.loads(output(folder, *EVAL, *asked, "--out", "run", "--json"))
     assert whole["predicted"] == sum(len(result.entities) for result in expected)
     assert whole["issues"]["failed"] == 0
     curve = whole["calibration"]["min_score"]
     assert len({(at["predicted"], at["correct"]) for at in curve}) >= 5
     tried = curve if samples == 1 else curve[3::3]
     for at in tried:
-        given = json.loads(run(folder, *asked, "--min-score", str(at["at"]), "--json").stdout)
+        given = json.loads(output(folder, *EVAL, *asked, "--min-score", str(at["at"]), "--json"))
         assert {key: given[key] for key in at if key != "at"} == {key: at[key] for key in at if key != "at"}
     recorded = ["--predictions", "run/predictions.jsonl"]
-    given = json.loads(run(folder, *recorded, "--min-score", "0.5", "--json").stdout)
+    given = json.loads(output(folder, *EVAL, *recorded, "--min-score", "0.5", "--json"))
     assert (given["predicted"], given["correct"]) == (curve[5]["predicted"], curve[5]["correct"])
-    shown = run(folder, *recorded, "--calibration").stdout.decode()
+    shown = output(folder, *EVAL, *recorded, "--calibration")
     rows = [line.split() for line in shown.splitlines()]
     for at in curve:
         ratios = [f"{at[key]:.3f}" for key in ("precision", "recall", "f1")]

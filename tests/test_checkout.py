@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,14 +26,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
             for entry in folder.iterdir():
                 if not entry.name.startswith("dirag") and not (libraries / entry.name).exists():
                     (libraries / entry.name).symlink_to(entry)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DIRAG_")}
-    environment |= {"PYTHONPATH": str(libraries), "DIRAG_HOME": str(checkout / "home"), "DIRAG_OFFLINE": "1"}
+    variables = environment(checkout / "home") | {"PYTHONPATH": str(libraries)}
 
     def dirag(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "-S", "-m", "dirag", *arguments],  # -S: no site-packages of its own
             cwd=checkout,
-            env=environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

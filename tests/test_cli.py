@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from command import DIRAG, environment
 
 from dirag.cli import COMMANDS, cli
 
@@ -61,8 +62,7 @@ class Command:
 
     def __init__(self, home: Path, folder: Path) -> None:
         self.folder = folder
-        self._environment = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
-        self._environment |= {"DIRAG_HOME": str(home), "DIRAG_OFFLINE": "1"}
+        self._environment = environment(home)
         self._dictionary = ["--tagger", "dictionary", "--kb", str(home / "names.tsv")]
 
     def __call__(
@@ -74,7 +74,7 @@ class Command:
         stdout: int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [sys.executable, "-m", "dirag", *arguments],
+            [*DIRAG, *arguments],
             input=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -90,7 +90,7 @@ class Command:
     def start_tagging(self, *arguments: str) -> subprocess.Popen[bytes]:
         """``dirag tag -`` with its streams held open."""
         return subprocess.Popen(
-            [sys.executable, "-m", "dirag", "tag", "-", *arguments, *self._dictionary],
+            [*DIRAG, "tag", "-", *arguments, *self._dictionary],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -375,7 +375,7 @@ def test_an_output_that_is_also_an_input_is_refused(command: Command, given: str
     before = path.read_bytes()
     with path.open("rb") as stdin:
         done = subprocess.run(
-            [sys.executable, "-m", "dirag", "tag", given, "-o", "in.jsonl", "--tagger", "dictionary"],
+            [*DIRAG, "tag", given, "-o", "in.jsonl", "--tagger", "dictionary"],
             stdin=stdin,
             capture_output=True,
             cwd=command.folder,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
+from command import dirag
 
-Run = Callable[..., subprocess.CompletedProcess[bytes]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 VOCABULARY = (
     "id\tname\tsynonyms\ttypes\txrefs\nMESH:D001249\tasthma\t\tdisease\t\nMESH:D006073\tgout\t\tdisease\t\n"
@@ -36,18 +35,6 @@ def write(path: Path, found: Sequence[Sequence[str]], *, ids: bool = True) -> No
         record(n, text, names, ids=ids) for n, (text, names) in enumerate(zip(TEXTS, found, strict=True))
     ]
     path.write_text("".join(json.dumps(each) + "\n" for each in records), encoding="utf-8")
-
-
-def dirag(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """``python -m dirag`` in a folder, with none of the user's settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
-    return subprocess.run(
-        [sys.executable, "-m", "dirag", *arguments],
-        capture_output=True,
-        cwd=folder,
-        env=kept | {"DIRAG_HOME": str(folder / "home"), "DIRAG_OFFLINE": "1"},
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +64,7 @@ def test_entities_are_linked_where_the_base_has_the_ids_of_the_gold_standard(
     tagged = ["eval", "--dataset", "gold.jsonl", "--tagger", "dictionary", "--kb", "names.tsv"]
     done = run(*tagged, "--scores", "all", "--out", "run")
     assert done.returncode == 0, done.stderr
-    assert b"holds 2 of the 3 ids of the gold standard: entities are linked" in done.stderr
+    assert "holds 2 of the 3 ids of the gold standard: entities are linked" in done.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     scores = report["scores"]
     assert list(scores) == ["strict", "exact", "partial", "type", "token", "concept", "mention", "linking"]
@@ -85,7 +72,7 @@ def test_entities_are_linked_where_the_base_has_the_ids_of_the_gold_standard(
     concept = {key: scores["concept"][key] for key in ("gold", "predicted", "correct", "missed", "spurious")}
     assert concept == {"gold": 5, "predicted": 4, "correct": 4, "missed": 1, "spurious": 0}
     assert scores["linking"]["f1"] == 1.0
-    shown = done.stdout.decode()
+    shown = done.stdout
     assert "concepts: P 1.000 R 0.800 F1 0.889" in shown
     rows = [line.split()[:2] for line in shown.splitlines()]
     assert all([scheme, "all"] in rows for scheme in scores)
@@ -98,7 +85,7 @@ def test_ids_that_the_base_does_not_have_are_not_compared(run: Run, tmp_path: Pa
     (tmp_path / "other.tsv").write_text(other, encoding="utf-8")
     done = run("eval", "--dataset", "gold.jsonl", "--tagger", "dictionary", "--kb", "other.tsv", "--json")
     assert done.returncode == 0, done.stderr
-    assert b"holds 0 of the 3 ids" in done.stderr
+    assert "holds 0 of the 3 ids" in done.stderr
     assert "concept" not in json.loads(done.stdout)["scores"]
 
 
@@ -113,9 +100,9 @@ def test_a_corpus_without_a_telling_suffix_needs_its_format(run: Run, tmp_path: 
 
 def test_run_folders_and_predictions_compare_alike(run: Run, tmp_path: Path) -> None:
     shown = run("compare", "mine", "theirs")
-    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert (shown.returncode, shown.stderr) == (0, "")
     made = json.loads(run("compare", "mine.jsonl", "theirs", "--dataset", "gold.jsonl", "--json").stdout)
-    rows = {line.split()[0]: line for line in shown.stdout.decode().splitlines() if line}
+    rows = {line.split()[0]: line for line in shown.stdout.splitlines() if line}
     for kind, figures in (("all", made), ("disease", made["per_type"]["disease"])):
         for part in (f"{figures['a']['f1']:.3f} (", f"{figures['b']['f1']:.3f} (", f"{figures['p']:.4f}"):
             assert part in rows[kind]
@@ -138,7 +125,7 @@ def test_runs_over_different_gold_are_refused_in_a_sentence(run: Run, tmp_path: 
     assert run(*again).returncode == 0
     done = run("compare", "mine", "again")
     assert done.returncode == 1
-    [line] = done.stderr.decode().splitlines()
+    [line] = done.stderr.splitlines()
     assert "mine and again were scored on different gold: document 2" in line
     assert "asthma" not in line
 
@@ -148,7 +135,7 @@ def test_runs_over_different_types_are_refused(run: Run, tmp_path: Path) -> None
     assert run(*scored, "--types", "disease,gene").returncode == 0
     done = run("compare", "mine", "theirs")
     assert done.returncode == 1
-    assert b"different types: disease, gene; disease" in done.stderr
+    assert "different types: disease, gene; disease" in done.stderr
 
 
 def test_a_run_that_did_not_end_is_refused_with_the_cure(run: Run, tmp_path: Path) -> None:
@@ -156,11 +143,11 @@ def test_a_run_that_did_not_end_is_refused_with_the_cure(run: Run, tmp_path: Pat
         (tmp_path / "theirs.jsonl").read_bytes().replace(b"asthma", b"Asthma")
     )
     failed = run("eval", "--dataset", "gold.jsonl", "--predictions", "theirs.jsonl", "--out", "theirs")
-    assert b"made on another text" in failed.stderr
+    assert "made on another text" in failed.stderr
     done = run("compare", "mine", "theirs")
     assert done.returncode == 1
-    assert b"theirs is no run of dirag eval --out that ended" in done.stderr
-    assert b"--dataset" in done.stderr
+    assert "theirs is no run of dirag eval --out that ended" in done.stderr
+    assert "--dataset" in done.stderr
 
 
 def test_documents_without_predictions_are_told(run: Run, tmp_path: Path) -> None:
@@ -168,5 +155,5 @@ def test_documents_without_predictions_are_told(run: Run, tmp_path: Path) -> Non
     (tmp_path / "mine.jsonl").write_bytes(first)
     done = run("compare", "mine.jsonl", "theirs.jsonl", "--dataset", "gold.jsonl", "--json")
     assert done.returncode == 0
-    assert b"mine.jsonl has no predictions for 2 gold documents" in done.stderr
+    assert "mine.jsonl has no predictions for 2 gold documents" in done.stderr
     assert json.loads(done.stdout)["missing"] == [2, 0]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import dirag
 
 VOCABULARIES = {
     "few.tsv": "id\tname\ttypes\nC:1\tasthma\tdisease\n",
@@ -30,18 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         records.append(json.dumps({"id": str(number), "text": text, "entities": entities}) + "\n")
     (made / "gold.jsonl").write_text("".join(records))
     return made
-
-
-def dirag(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
-    return subprocess.run(
-        [sys.executable, "-m", "dirag", *arguments],
-        capture_output=True,
-        cwd=folder,
-        env=kept | {"DIRAG_HOME": str(folder / "home"), "DIRAG_OFFLINE": "1"},
-        check=False,
-        text=True,
-    )
 
 
 def test_each_row_is_the_run_of_its_values(folder: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import dirag
 
 from dirag.evaluate.robustness.perturb import PHRASES
 
@@ -18,30 +17,12 @@ VOCABULARY = (
 GOLD = ("A heart attack was found. It was not gout.", ["heart attack", "gout"])
 
 
-def dirag(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
+def evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     text, found = GOLD
     spans = [{"start": text.index(m), "end": text.index(m) + len(m), "type": "disease"} for m in found]
     (folder / "gold.jsonl").write_text(json.dumps({"id": "1", "text": text, "entities": spans}))
     (folder / "names.tsv").write_text(VOCABULARY)
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "dirag",
-            "eval",
-            "--dataset",
-            "gold.jsonl",
-            "--tagger",
-            "dictionary",
-            *arguments,
-        ],
-        capture_output=True,
-        cwd=folder,
-        env=environment | {"DIRAG_HOME": str(folder / "home"), "DIRAG_OFFLINE": "1"},
-        timeout=600,
-        check=False,
-    )
+    return dirag(folder, "eval", "--dataset", "gold.jsonl", "--tagger", "dictionary", *arguments)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -49,9 +30,9 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_copies_are_tagged_compared_and_kept(tmp_path: Path) -> None:
-    done = dirag(tmp_path, "--kb", "names.tsv", "--perturb", "all", "--out", "run")
+    done = evaluate(tmp_path, "--kb", "names.tsv", "--perturb", "all", "--out", "run")
     assert done.returncode == 0, done.stderr
-    shown = done.stdout.decode()
+    shown = done.stdout
     for kind in ("case", "whitespace", "synonym", "order", "concept", "non-entity"):
         assert f"\n{kind}" in shown
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -70,13 +51,13 @@ def test_copies_are_tagged_compared_and_kept(tmp_path: Path) -> None:
         assert "".join(new[0] if new else GOLD[0][a:b] for a, b, *new in pieces) == copy["text"]
     assert len(lines(tmp_path / "run" / "predictions.jsonl")) == 1 + len(copies)
     assert lines(tmp_path / "run" / "broken.jsonl") == []
-    assert not any(word in done.stderr.decode() for word in ("gout", "heart"))
+    assert not any(word in done.stderr for word in ("gout", "heart"))
 
 
 def test_what_broke_is_listed_and_not_told(tmp_path: Path) -> None:
     rows = (f"P{number}\t{phrase}\tdisease\n" for number, phrase in enumerate((*PHRASES, "gout")))
     (tmp_path / "odd.tsv").write_text("id\tname\ttypes\n" + "".join(rows))
-    done = dirag(tmp_path, "--kb", "odd.tsv", "--perturb", "non-entity", "--out", "run", "--json")
+    done = evaluate(tmp_path, "--kb", "odd.tsv", "--perturb", "non-entity", "--out", "run", "--json")
     assert done.returncode == 0, done.stderr
     [whole, row] = json.loads(done.stdout)["robustness"]
     assert (whole["kind"], row["kind"]) == ("changed", "non-entity")
@@ -88,20 +69,20 @@ def test_what_broke_is_listed_and_not_told(tmp_path: Path) -> None:
     assert [e["text"] for e in before["found"]] == ["gout"]
     assert len(after["found"]) == 2
     assert after["gold"] == []
-    assert not any(phrase in done.stderr.decode() for phrase in (*PHRASES, "gout"))
+    assert not any(phrase in done.stderr for phrase in (*PHRASES, "gout"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "told", "status"),
     [
-        (["--perturb", "cse"], b"did you mean 'case'?", 2),
-        (["--perturb", "all", "--kb", "none"], b"--perturb concept, synonym needs a knowledge base", 2),
-        (["--perturb", "case", "--shots", "0,1"], b"give each option one value", 2),
-        (["--perturb", "case", "--predictions", "gold.jsonl"], b"leave out --predictions", 2),
+        (["--perturb", "cse"], "did you mean 'case'?", 2),
+        (["--perturb", "all", "--kb", "none"], "--perturb concept, synonym needs a knowledge base", 2),
+        (["--perturb", "case", "--shots", "0,1"], "give each option one value", 2),
+        (["--perturb", "case", "--predictions", "gold.jsonl"], "leave out --predictions", 2),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path: Path, arguments: list[str], told: bytes, status: int) -> None:
-    done = dirag(tmp_path, *arguments)
-    assert (done.returncode, done.stdout) == (status, b"")
+def test_what_cannot_be_is_refused(tmp_path: Path, arguments: list[str], told: str, status: int) -> None:
+    done = evaluate(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (status, "")
     assert told in done.stderr
-    assert b"Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr

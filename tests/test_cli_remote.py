@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from command import DIRAG, environment
 from scripted_server import Script, Server, serving
 
 Run = Callable[..., subprocess.Popen[bytes]]
@@ -23,16 +23,15 @@ def run(tmp_path: Path) -> Run:
     """Starts ``dirag tag`` over 200 documents with none of the user's settings."""
     notes = tmp_path / "notes.jsonl"
     notes.write_text("".join(f'{{"id": "{i}", "text": "The patient has gout{i}."}}\n' for i in range(200)))
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
 
     def start(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         fixed = ["--shots", "0", "--no-lexicon", "--types", "disease", "--kb", "none", "--backend", "openai"]
         return subprocess.Popen(
-            [sys.executable, "-m", "dirag", "tag", str(notes), *fixed, *arguments],
+            [*DIRAG, "tag", str(notes), *fixed, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=tmp_path,
-            env={**kept, "DIRAG_HOME": str(tmp_path / "home"), **(env or {})},
+            env=environment(tmp_path / "home") | dict(env or {}),
         )
 
     return start

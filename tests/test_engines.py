@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import get_type_hints
 
 import pytest
+from command import DIRAG, environment
 
 from dirag.assembly import engines
 from dirag.config import ENGINES, Config, adapter_of, engine_kind
@@ -59,10 +58,9 @@ def test_an_engine_is_added_by_a_file_and_a_row(tmp_path: Path) -> None:
 
     def dirag(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "dirag", "tag", *arguments],
+            [*DIRAG, "tag", *arguments],
             cwd=checkout,
-            env={n: v for n, v in os.environ.items() if not n.startswith("DIRAG_")}
-            | {"DIRAG_HOME": str(tmp_path / "home"), "DIRAG_OFFLINE": "1"},
+            env=environment(tmp_path / "home"),
             input="Has asthma.",
             capture_output=True,
             encoding="utf-8",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import DIRAG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,7 +85,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(tmp_path: Path) -> None:
         for n in range(400):
             text = f"Case {n}: gout and asthma. " * 40
             stream.write(json.dumps({"id": str(n), "text": text}) + "\n")
-    command = [sys.executable, "-m", "dirag", "tag", str(notes), "--tagger", "dictionary", "-q"]
+    command = [*DIRAG, "tag", str(notes), "--tagger", "dictionary", "-q"]
     command += ["--types", "disease", "--kb", str(vocabulary), "-o"]
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     subprocess.run([*command, str(whole)], check=True)

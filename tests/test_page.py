@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from command import dirag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,18 +180,6 @@ def test_ticks_enclose_what_is_drawn_and_are_few(ratios: list[float]) -> None:
 # -- the command -----------------------------------------------------------------------------------------
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DIRAG_")}
-    return subprocess.run(
-        [sys.executable, "-m", "dirag", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=folder,
-        env=kept | {"DIRAG_HOME": str(folder / "home"), "DIRAG_OFFLINE": "1"},
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gold standard of two texts, a vocabulary that names one of its mentions, and a run."""
@@ -203,7 +189,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "gold.jsonl").write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
     (folder / "names.tsv").write_text("id\tname\tsynonyms\ttypes\nX:1\tasthma\t\tdisease\n", encoding="utf-8")
     asked = ["--dataset", "gold.jsonl", "--tagger", "dictionary", "--kb", "names.tsv"]
-    assert run(folder, "eval", *asked, "--types", "disease", "--out", "run").returncode == 0
+    assert dirag(folder, "eval", *asked, "--types", "disease", "--out", "run").returncode == 0
     return folder
 
 
@@ -213,7 +199,7 @@ def folder(ready: Path, tmp_path: Path) -> Path:
 
 
 def test_a_run_becomes_a_page(folder: Path) -> None:
-    done = run(folder, "report", "run", "-o", "page.html")
+    done = dirag(folder, "report", "run", "-o", "page.html")
     assert done.returncode == 0, done.stderr
     assert "page.html: 2 texts" in done.stderr
     parsed = Parsed((folder / "page.html").read_text(encoding="utf-8"))
@@ -230,7 +216,7 @@ def test_a_grid_becomes_a_page_of_its_runs_in_order(folder: Path) -> None:
         report = orjson.loads((at / "report.json").read_bytes())
         report["config"]["shots"] = shots
         (at / "report.json").write_bytes(orjson.dumps(report))
-    done = run(folder, "report", "grid", "-o", "page.html")
+    done = dirag(folder, "report", "grid", "-o", "page.html")
     assert done.returncode == 0, done.stderr
     parsed = Parsed((folder / "page.html").read_text(encoding="utf-8"))
     assert [shown["name"] for shown in parsed.data()["runs"]] == ["shots=0", "shots=4", "shots=16"]
@@ -239,7 +225,7 @@ def test_a_grid_becomes_a_page_of_its_runs_in_order(folder: Path) -> None:
 
 def test_what_cannot_be_opened_is_told_and_the_rest_is_shown(folder: Path) -> None:
     (folder / "names.tsv").unlink()
-    done = run(folder, "report", "run", "-o", "page.html")
+    done = dirag(folder, "report", "run", "-o", "page.html")
     assert done.returncode == 0, done.stderr
     assert "what was seen in the knowledge base is not told" in done.stderr
     assert "what was seen in the knowledge base is not told" in (folder / "page.html").read_text("utf-8")
@@ -248,7 +234,7 @@ def test_what_cannot_be_opened_is_told_and_the_rest_is_shown(folder: Path) -> No
 @pytest.mark.parametrize("lost", ["report.json", "gold.jsonl", "predictions.jsonl"])
 def test_a_folder_that_is_no_whole_run_is_refused(folder: Path, lost: str) -> None:
     (folder / "run" / lost).unlink()
-    done = run(folder, "report", "run", "-o", "page.html")
+    done = dirag(folder, "report", "run", "-o", "page.html")
     assert done.returncode != 0
     assert "run is no run of dirag eval --out that ended" in done.stderr
     assert "Traceback" not in done.stderr
@@ -256,14 +242,16 @@ def test_a_folder_that_is_no_whole_run_is_refused(folder: Path, lost: str) -> No
 
 
 def test_a_place_that_cannot_be_written_is_told(folder: Path) -> None:
-    done = run(folder, "report", "run", "-o", "absent/page.html")
+    done = dirag(folder, "report", "run", "-o", "absent/page.html")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "dirag: cannot write absent/page.html: No such file or directory"
 
 
 def test_runs_over_other_gold_are_refused(folder: Path) -> None:
     asked = ["--dataset", "gold.jsonl", "--tagger", "dictionary", "--kb", "names.tsv"]
-    assert run(folder, "eval", *asked, "--types", "disease", "--limit", "1", "--out", "less").returncode == 0
-    done = run(folder, "report", "run", "less", "-o", "page.html")
+    assert (
+        dirag(folder, "eval", *asked, "--types", "disease", "--limit", "1", "--out", "less").returncode == 0
+    )
+    done = dirag(folder, "report", "run", "less", "-o", "page.html")
     assert done.returncode != 0
     assert "run and less were scored on different gold" in done.stderr

@@ -18,9 +18,9 @@ from xml.etree.ElementTree import Element
 import browser
 import pytest
 import scored_runs
+from command import output
 from hypothesis import given
 from hypothesis import strategies as st
-from scored_runs import dirag
 
 from dirag.evaluate.kinds import KINDS
 from dirag.evaluate.page.charts import RATIO, Axis, Series, lines
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     scored_runs.write(folder)
     for page, runs in PAGES.items():
-        dirag(folder, "report", *runs, "-o", page)
+        output(folder, "report", *runs, "-o", page)
     return folder
 
 
@@ -175,7 +175,7 @@ def test_types_have_the_figures_of_the_report(page: tuple[Element, Sequence[str]
     ]
     for row in rows:
         run = row.get("run", runs[0])
-        compared = json.loads(dirag(folder, "compare", run, run, "--json"))  # has intervals by type
+        compared = json.loads(output(folder, "compare", run, run, "--json"))  # has intervals by type
         told = compared if row["type"] == "all" else compared["per_type"][row["type"]]
         agree(row, figures(told["a"], told["a"]["ci95"]))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import DIRAG
 
 from dirag import answers
 from dirag.config import ANSWERS
@@ -157,7 +157,7 @@ def test_the_sources_of_a_prompt_are_its_file_and_those_of_the_types(tmp_path: P
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dirag", "prompt", "He has gout.", "--types", "disease", *arguments]
+    command = [*DIRAG, "prompt", "He has gout.", "--types", "disease", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

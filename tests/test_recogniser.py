@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import DIRAG
 
 import dirag
 from dirag import config
@@ -32,7 +32,7 @@ def test_records_are_those_of_the_command_line(vocabulary: Path) -> None:
     notes = "".join(json.dumps({"id": str(n), "text": text}) + "\n" for n, text in enumerate(TEXTS, start=1))
     options = ("--tagger", "dictionary", "--types", "disease", "--kb", str(vocabulary))
     shown = subprocess.run(
-        [sys.executable, "-m", "dirag", "tag", "-", "-q", "--input-format", "jsonl", *options],
+        [*DIRAG, "tag", "-", "-q", "--input-format", "jsonl", *options],
         input=notes.encode(),
         stdout=subprocess.PIPE,
         env=os.environ,

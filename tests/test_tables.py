@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import scored_runs
-from scored_runs import dirag
+from command import output
 
 GOLDEN = Path(__file__).parent / "golden"
 EVAL = ("eval", "--dataset", "gold.jsonl", "--predictions")
@@ -26,13 +26,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
     scored_runs.write(folder)
     (folder / "names.tsv").write_text(VOCABULARY, encoding="utf-8")
-    dirag(folder, "kb", "build", "names.tsv", "-o", "base", "--encoder", "hash")
+    output(folder, "kb", "build", "names.tsv", "-o", "base", "--encoder", "hash")
     return folder
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_is_the_golden_text(folder: Path, name: str) -> None:
-    shown = dirag(folder, *TABLES[name])
+    shown = output(folder, *TABLES[name])
     shown = re.sub(r"(?m)^\d+\.\d s; ", "0.0 s; ", shown)  # how long it took differs from run to run
     shown = re.sub(r"(?m)^(bytes +)[\d,]+|dirag \d\S*", r"\1-", shown)  # of the version and its length
     assert shown == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")

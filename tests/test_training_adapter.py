@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command import DIRAG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,7 +166,7 @@ def test_a_process_that_is_killed_goes_on(
     corpus: Path, tiny: tuple[Path, Path], reference: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "adapter"
-    command = [sys.executable, "-m", "dirag", "train", "adapter", "--dataset", str(corpus), "-o", str(output)]
+    command = [*DIRAG, "train", "adapter", "--dataset", str(corpus), "-o", str(output)]
     command += ["--model", str(tiny[1]), "--kb", "none", "--selector", "random", "--shots", "2", "--resume"]
     command += [
         "--backend",
@@ -387,7 +388,7 @@ def test_a_folder_is_an_adapter_for_every_engine(
 
 def test_its_settings_stand_where_nothing_is_said(reference: Path, tmp_path: Path) -> None:
     def told(*options: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "dirag", "config", *options]
+        command = [*DIRAG, "config", *options]
         run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
         return tomllib.loads(run.stdout)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
+from command import DIRAG
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,7 +117,7 @@ def test_the_command_makes_a_corpus_of_what_tag_wrote(tmp_path: Path) -> None:
     documents = [tagged(seed) for seed in range(20)]
     tags.write_bytes(b"".join(jsonl.dumps(Result(d, d.entities, d.issues)) for d in documents) + b"{broken\n")
     target = tmp_path / "silver.jsonl"
-    command = [sys.executable, "-m", "dirag", "train", "silver", str(tags), "-o", str(target)]
+    command = [*DIRAG, "train", "silver", str(tags), "-o", str(target)]
     run = subprocess.run([*command, "--min-score", "0.3"], capture_output=True, text=True, check=True)
     left_out: Counter[str] = Counter()
     wanted = list(sentences(formats.read([str(tags)]), left_out, min_score=0.3))
@@ -137,7 +137,7 @@ def test_a_gold_corpus_is_completed(tmp_path: Path) -> None:
     entities = (Entity(0, 4, "symptom", "Gout", 0.9), Entity(11, 18, "chemical", "aspirin", 0.9))
     tags, target = tmp_path / "tagged.jsonl", tmp_path / "silver.jsonl"
     tags.write_bytes(jsonl.dumps(Result(Document("1", "Gout after aspirin"), entities)))
-    command = [sys.executable, "-m", "dirag", "train", "silver", str(tags), "--gold", str(gold)]
+    command = [*DIRAG, "train", "silver", str(tags), "--gold", str(gold)]
     run = subprocess.run([*command, "-o", str(target)], capture_output=True, text=True, check=True)
     assert run.stderr == "dirag: 1 sentences with 2 mentions\n"
     (made,) = formats.read([str(target)])

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import backend_laws as laws
 import pytest
+from command import DIRAG
 
 from dirag.backends.vllm.engine import Vllm, parameters
 from dirag.errors import BackendError, UsageError
@@ -167,7 +167,7 @@ def test_an_adapter_changes_the_answers(engine: Vllm, adapter: Path) -> None:
 
 
 def test_standard_output_is_records_and_ctrl_c_ends_all(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dirag", "tag", "-", "--backend", "vllm", "--model", str(FOLDER)]
+    command = [*DIRAG, "tag", "-", "--backend", "vllm", "--model", str(FOLDER)]
     command += [
         "--input-format",
         "jsonl",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from command import environment
 
 from dirag.files import known
 
@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def run(*command: str | Path, cwd: Path) -> str:
     """What a command prints; no setting of this process or of the user reaches it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DIRAG_", "PYTHON"))}
+    variables = environment(cwd / "home")
     done = subprocess.run(
         [*map(str, command)],
         cwd=cwd,
-        env={**kept, "DIRAG_HOME": str(cwd / "home"), "DIRAG_OFFLINE": "1"},
+        env={name: value for name, value in variables.items() if not name.startswith("PYTHON")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",

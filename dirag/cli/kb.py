@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from dirag.data import Hit
     from dirag.knowledge.base import KnowledgeBase, VocabularySource
     from dirag.knowledge.store.store import BaseManifest
-    from dirag.training.sentence_encoder.fitting import Precision
 
 _BATCH = 256
 _HOW = ("exact", "fuzzy", "dense", "all")
@@ -56,8 +55,8 @@ def kb(ctx: click.Context) -> None:
 @click.option(
     "--languages", type=Names(), default="en", show_default=True, help="Languages of names, the best first."
 )
-@click.option("--vocabularies", type=Names(), help="Only these parts of the UMLS, such as MSH.")
-@click.option("--semantic-types", type=Names(), help="Only concepts of these semantic types.")
+@click.option("--vocabularies", type=Names(), default="", help="Only these parts of the UMLS, such as MSH.")
+@click.option("--semantic-types", type=Names(), default="", help="Only concepts of these semantic types.")
 @click.option("--suppressed", is_flag=True, help="With names that their source suppresses.")
 @click.option(
     "--type-map",
@@ -69,16 +68,14 @@ def kb(ctx: click.Context) -> None:
 def build(
     sources: tuple[str, ...],
     output: Path,
+    *,
     encoder: str,
     dense: bool,
-    budget: int,
-    merge: bool,
-    languages: tuple[str, ...],
-    vocabularies: tuple[str, ...] | None,
-    semantic_types: tuple[str, ...] | None,
-    suppressed: bool,
     type_map: Path | None,
     offline: bool,
+    budget: int,
+    merge: bool,
+    **choice: Any,
 ) -> None:
     """Make a knowledge base of each SOURCE: a vocabulary's file or folder, or a name of `dirag models list`.
 
@@ -94,17 +91,11 @@ def build(
     from dirag.knowledge.semantics import load_types
     from dirag.knowledge.sources.reading import Choice
 
-    choice = Choice(
-        languages=languages,
-        vocabularies=vocabularies or (),
-        semantic_types=semantic_types or (),
-        suppressed=suppressed,
-    )
-    made = base.build(
+    manifest = base.build(
         [_vocabulary(source, offline) for source in sources],
         output,
         types=load_types(type_map),
-        choice=choice,
+        choice=Choice(**choice),
         merge=merge,
         encoder=encoder if dense else None,
         budget=budget << 20,
@@ -112,8 +103,8 @@ def build(
         command=shlex.join(["dirag", *sys.argv[1:]]),
         progress=True,
     )
-    click.echo(f"{output}: {made.names:,} names of {made.concepts:,} concepts", err=True)
-    for source in made.sources:
+    click.echo(f"{output}: {manifest.names:,} names of {manifest.concepts:,} concepts", err=True)
+    for source in manifest.sources:
         for line in source.losses():
             click.echo(line, err=True)
 
@@ -176,8 +167,8 @@ def search(
         raise UsageError(f"{folder} was built without vectors", hint="build it with --dense")
     kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)
     index = opened.index_for(types, sources=sources, under=under or (), matches=kinds)
-    asked: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
-    while batch := list(islice(asked, _BATCH)):
+    lines: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
+    while batch := list(islice(lines, _BATCH)):
         for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):
             click.echo(_json(query, hits, opened) if as_json else _shown(query, hits))
 
@@ -199,22 +190,12 @@ def search(
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 @_offline
-def tune(
-    folder: Path,
-    output: Path,
-    encoder: str,
-    epochs: float,
-    steps: int | None,
-    hold_out: float,
-    precision: Precision,
-    seed: int,
-    as_json: bool,
-    offline: bool,
-) -> None:
+def tune(folder: Path, output: Path, *, encoder: str, as_json: bool, offline: bool, **options: Any) -> None:
     """Fit a sentence encoder to the names of a knowledge base that was built with vectors.
 
-    The folder made is an encoder for `dirag kb build --encoder`. Told is how many of the synonyms held out
-    are found by meaning alone, before and after. A run that is killed goes on there when it is repeated.
+    The output folder is an encoder for `dirag kb build --encoder`. The report gives the share of held-out
+    synonyms that are found by meaning alone, before and after. A run that is killed goes on there when it is
+    repeated.
 
     \b
     Example:
@@ -226,7 +207,7 @@ def tune(
         folder,
         output,
         encoder=encoder,
-        options=tuning.Options(epochs=epochs, steps=steps, hold_out=hold_out, precision=precision, seed=seed),
+        options=tuning.Options(**options),
         offline=offline,
         command=shlex.join(["dirag", *sys.argv[1:]]),
         progress=True,
@@ -235,9 +216,9 @@ def tune(
         click.echo(orjson.dumps(asdict(report)))
         return
     click.echo(f"{output}: {report.steps} steps in {report.seconds:.0f} s")
-    for name, found in (("before", report.before), ("after", report.after)):
-        if found is not None:
-            click.echo(f"{name:<7} recall@1 {found.at1:.3f}, recall@5 {found.at5:.3f}")
+    for name, recall in (("before", report.before), ("after", report.after)):
+        if recall is not None:
+            click.echo(f"{name:<7} recall@1 {recall.at1:.3f}, recall@5 {recall.at5:.3f}")
 
 
 def _vocabulary(source: str, offline: bool) -> VocabularySource:
@@ -266,7 +247,7 @@ def _described(manifest: BaseManifest) -> Iterator[str]:
 
 
 def _json(query: str, hits: Iterable[Hit], base: KnowledgeBase) -> bytes:
-    found = [
+    records = [
         {
             "id": hit.concept.id,
             "name": hit.concept.name,
@@ -279,7 +260,7 @@ def _json(query: str, hits: Iterable[Hit], base: KnowledgeBase) -> bytes:
         }
         for hit in hits
     ]
-    return orjson.dumps({"query": query, "hits": found})
+    return orjson.dumps({"query": query, "hits": records})
 
 
 def _shown(query: str, hits: Iterable[Hit]) -> str:
