@@ -69,12 +69,12 @@ def build(
     sources: tuple[str, ...],
     output: Path,
     *,
-    encoder: str,
     dense: bool,
+    encoder: str,
     type_map: Path | None,
-    offline: bool,
     budget: int,
     merge: bool,
+    offline: bool,
     **choice: Any,
 ) -> None:
     """Make a knowledge base of each SOURCE: a vocabulary's file or folder, or a name of `dirag models list`.
@@ -103,10 +103,8 @@ def build(
         command=shlex.join(["dirag", *sys.argv[1:]]),
         progress=True,
     )
-    click.echo(f"{output}: {manifest.names:,} names of {manifest.concepts:,} concepts", err=True)
-    for source in manifest.sources:
-        for line in source.losses():
-            click.echo(line, err=True)
+    for line in (f"{output}: {manifest.names:,} names of {manifest.concepts:,} concepts", *_losses(manifest)):
+        click.echo(line, err=True)
 
 
 @kb.command()
@@ -240,10 +238,15 @@ def _described(manifest: BaseManifest) -> Iterator[str]:
     for source in manifest.sources:
         yield f"vocabulary  {source.name}: {source.concepts:,} concepts, sha256 {source.sha256[:16]}"
         yield f"            licence: {source.licence or 'not known'}"
-    yield from (f"left out    {line}" for source in manifest.sources for line in source.losses())
+    yield from (f"left out    {line}" for line in _losses(manifest))
     yield f"encoder     {manifest.encoder or 'none'}"
     yield f"bytes       {sum(file.size for file in manifest.files.values()):,}"
     yield f"made by     dirag {manifest.version}, schema {manifest.schema}: {manifest.command or 'itself'}"
+
+
+def _losses(manifest: BaseManifest) -> Iterator[str]:
+    for source in manifest.sources:
+        yield from source.losses()
 
 
 def _json(query: str, hits: Iterable[Hit], base: KnowledgeBase) -> bytes:

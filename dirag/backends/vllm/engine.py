@@ -74,7 +74,7 @@ class Vllm:
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; prompts are read ahead to keep the engine full."""
         source, more = iter(prompts), True
-        waiting: deque[_Request | Completion] = deque()  # in the order of their prompts, done or not
+        waiting: deque[_EngineRequest | Completion] = deque()  # in the order of their prompts, done or not
         flying: set[str] = set()
         try:
             while more or waiting:
@@ -83,10 +83,10 @@ class Vllm:
                     more = prompt is not None
                     if prompt is not None:
                         waiting.append(request := self._submit(prompt))
-                        flying.update([request.id] if isinstance(request, _Request) else ())
+                        flying.update([request.id] if isinstance(request, _EngineRequest) else ())
                 while waiting and (completion := self._completion(waiting[0])):
                     done = waiting.popleft()
-                    if isinstance(done, _Request):
+                    if isinstance(done, _EngineRequest):
                         flying.discard(done.id)  # another stream of this engine may have seen it end
                     yield completion
                 if waiting:
@@ -116,7 +116,7 @@ class Vllm:
             raise BackendError(f"{self.name} is closed", hint="open it again")
         return self._engine
 
-    def _submit(self, prompt: Prompt) -> _Request | Completion:
+    def _submit(self, prompt: Prompt) -> _EngineRequest | Completion:
         """Hands a prompt to vLLM; a completion is the answer to one that it cannot take."""
         from vllm.exceptions import VLLMValidationError
         from vllm.inputs import tokens_input
@@ -128,7 +128,7 @@ class Vllm:
         if not prompt.text:  # but for the token that begins every prompt
             return Completion.failed(EMPTY)
         tokens, most = admitted
-        request = _Request(str(next(self._numbers)), tokens)
+        request = _EngineRequest(str(next(self._numbers)), tokens)
         try:
             params = parameters(prompt, most=most, top=self._top)
             engine.add_request(request.id, tokens_input(tokens), params, lora_request=self._lora)
@@ -149,17 +149,17 @@ class Vllm:
             ) from error
         self._ended.update((output.request_id, output) for output in outputs if output.finished)
 
-    def _completion(self, request: _Request | Completion) -> Completion | None:
+    def _completion(self, request: _EngineRequest | Completion) -> Completion | None:
         """The completion of a request that is over."""
         if isinstance(request, Completion):
             return request
         output = self._ended.pop(request.id, None)
         return self._reader.completion(request.tokens, output) if output else None
 
-    def _abandon(self, waiting: Iterable[_Request | Completion]) -> None:
+    def _abandon(self, waiting: Iterable[_EngineRequest | Completion]) -> None:
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        requests = [request.id for request in waiting if isinstance(request, _Request)]
+        requests = [request.id for request in waiting if isinstance(request, _EngineRequest)]
         if self._engine is not None and requests:
             with suppress(EngineDeadError):
                 self._engine.abort_request([name for name in requests if name not in self._ended])
@@ -168,7 +168,7 @@ class Vllm:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _EngineRequest:
     """A prompt in vLLM's hands."""
 
     id: str

@@ -76,7 +76,7 @@ def train(
         _write(output, course.adapted, made)
         _describe(output, made, course)
 
-    course.run(following, validate if made.held else None, improved, report=_Report(course, tell))
+    course.run(following, validate if made.held else None, improved, report=_TrainingReport(course, tell))
     _describe(output, made, course)
     (output / CHECKPOINT).unlink()
     return course.progress
@@ -169,7 +169,7 @@ def _describe(folder: Path, made: PreparedTraining, course: Trainer) -> None:
     part.replace(folder / CARD)
 
 
-class _Report:
+class _TrainingReport:
     """The share done, the loss, the speed and the time left, validations included."""
 
     def __init__(self, course: Trainer, tell: Callable[[str], None]) -> None:

@@ -70,7 +70,7 @@ def fit(
     trained = _trained(model)
     optimizer = torch.optim.AdamW(trained.values(), lr=hyperparameters.rate, weight_decay=0.01)
     losses = _restore(checkpoint, trained, optimizer)
-    report, saved = _Report(hyperparameters.steps, len(losses), progress), time.monotonic()
+    report, saved = _FittingReport(hyperparameters.steps, len(losses), progress), time.monotonic()
     for step, batch in zip(range(len(losses), hyperparameters.steps), batches(len(losses)), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = hyperparameters.rate * _schedule(step, hyperparameters.steps)
@@ -211,7 +211,7 @@ def _restore(path: Path, trained: dict[str, Parameter], optimizer: Optimizer) ->
     return losses
 
 
-class _Report:
+class _FittingReport:
     """The share done, the loss and the time left, on standard error."""
 
     def __init__(self, steps: int, done: int, wanted: bool | None) -> None:
