@@ -139,4 +139,4 @@ def test_a_cache_that_fails_costs_no_answer(tmp_path: Path) -> None:
         assert store._db is not None
         store._db.execute("DROP TABLE answers")
         assert [c.text for c in backend.generate(PROMPTS[:2])] == [" gout0", " gout1"]
-        assert backend.notices() == [f"the cache {tmp_path} was given up: no such table: answers"]
+        assert backend.notices() == [f"the cache {tmp_path} is no longer used: no such table: answers"]

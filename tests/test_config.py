@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,21 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_every_field_is_an_option_with_help() -> None:
-    assert list(options()) == list(asdict(Config()))
+def test_every_option_takes_its_default_and_nothing_outside_its_domain() -> None:
     for name, shown in options().items():
         assert shown.help, name
         default = getattr(Config(), name)
-        chosen = default if isinstance(default, tuple) else (default,)
-        assert not shown.choices or set(chosen) <= set(shown.choices)
-        assert shown.minimum is None or default >= shown.minimum
+        assert config.checked_value(name, default) == default
+        outside: list[Any] = [None]
+        if shown.choices:
+            outside.append(("no choice",) if isinstance(default, tuple) else "no choice")
+        if shown.minimum is not None:
+            outside.append(type(default)(shown.minimum - 1))
+        if shown.maximum is not None:
+            outside.append(type(default)(shown.maximum + 1))
+        for value in outside:
+            with pytest.raises(UsageError, match=repr(name)):
+                config.checked_value(name, value)
 
 
 def test_a_config_is_frozen_and_comparable() -> None:
@@ -72,11 +79,12 @@ def test_thresholds_are_those_of_the_tagger() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.text("abc -", min_size=1)))
-def test_names_of_a_list(names: list[str]) -> None:
-    split = split_names(",".join(names))
-    assert list(split) == list(dict.fromkeys(name.strip() for name in names if name.strip()))
-    assert split_names(",".join(split)) == split
+@given(st.lists(st.text("abc-", min_size=1), unique=True), st.data())
+def test_blanks_repeats_and_empty_names_of_a_list_do_not_count(names: list[str], data: st.DataObject) -> None:
+    repeats = data.draw(st.lists(st.sampled_from([*names, ""])))
+    blanks = data.draw(st.lists(st.sampled_from(["", " ", "\t "]), min_size=1))
+    padded = [f"{blanks[n % len(blanks)]}{name}{blanks[0]}" for n, name in enumerate([*names, *repeats])]
+    assert split_names(",".join(padded)) == tuple(names)
 
 
 def test_the_nearest_file_upward_is_found(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_documents_are_read_anew_and_what_is_passed_over_is_told_once(
     assert len(dataset.documents) == len(first) > 0
     assert all(document in dataset.documents for document in first)
     assert len(caplog.messages) == 1
-    assert load(str(tmp_path / "corpus"), kept=True).documents == tuple(first)
+    assert load(str(tmp_path / "corpus"), in_memory=True).documents == tuple(first)
 
 
 # Samples

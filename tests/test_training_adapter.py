@@ -506,7 +506,7 @@ def test_wrong_use_is_told(corpus: Path, tiny: tuple[Path, Path], tmp_path: Path
         (recipe(corpus, tiny, backend="openai"), "--backend openai takes no adapter; these do"),
         (recipe(corpus, tiny, replace(SMALL, targets=("z_proj",))), "no adapter on z_proj"),
         (replace(made, base=str(corpus)), "could not be loaded as a causal language model"),
-        (replace(made, base=str(corpus / "train.jsonl")), "are no GGUF file"),
+        (replace(made, base=str(corpus / "train.jsonl")), "is not in GGUF format"),
     ):
         with pytest.raises(DiragError, match=told):
             training.train(wrong, tmp_path / "adapter")

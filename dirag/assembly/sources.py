@@ -79,7 +79,7 @@ def corpus(
     name_or_path: str, *, data_dir: str | None = None, offline: bool = False
 ) -> tuple[datasets.Dataset, bool]:
     """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
-    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline, kept=True)
+    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline, in_memory=True)
     known = catalogue.known().get(name_or_path)
     if known is not None:
         return dataset, known.format == "conll"

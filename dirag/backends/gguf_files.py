@@ -36,7 +36,7 @@ def check(path: Path, what: str) -> None:
         ) from error
     if magic != MAGIC:
         raise BackendError(
-            f"the {what} {path} are no GGUF file: they begin with {magic!r}",
+            f"the file {path} ({what}) is not in GGUF format: it begins with {magic!r}",
             hint="fetch the file again, or convert it with llama.cpp's convert_hf_to_gguf.py",
         )
 

@@ -61,9 +61,9 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
 
 
-def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+def _version(ctx: click.Context, option: click.Parameter, requested: bool) -> None:
     # click.version_option ends in a traceback in a checkout that is not installed.
-    if asked and not ctx.resilient_parsing:
+    if requested and not ctx.resilient_parsing:
         from dirag.files import fingerprint
 
         click.echo(f"dirag, version {fingerprint.version()}")

@@ -46,7 +46,7 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
             format=values["input_format"],
             data_dir=values["data_dir"],
             offline=values["offline"],
-            kept=True,
+            in_memory=True,
         )
         gold, types = tuple(dataset.documents), dataset.types
     else:

@@ -26,7 +26,7 @@ def config(**values: Any) -> None:
     """
     ctx = click.get_current_context()
     chosen = config_of(dict(values))
-    made, adapter = asdict(chosen), adapter_of(chosen)
+    settings, adapter = asdict(chosen), adapter_of(chosen)
     origins: dict[ParameterSource | None, str] = {
         ParameterSource.COMMANDLINE: "command line",
         ParameterSource.DEFAULT_MAP: str(ctx.obj),
@@ -35,9 +35,9 @@ def config(**values: Any) -> None:
     for name in options():
         source = ctx.get_parameter_source(name)
         origin = variable(name) if source is ParameterSource.ENVIRONMENT else origins.get(source, "default")
-        if made[name] != values[name]:
+        if settings[name] != values[name]:
             origin = f"{adapter}/{ADAPTER_SETTINGS_FILE}"
-        click.echo(f"{flag(name)[2:]} = {_toml(made[name])}  # {origin}")
+        click.echo(f"{flag(name)[2:]} = {_toml(settings[name])}  # {origin}")
 
 
 def _toml(value: object) -> str:

@@ -66,7 +66,7 @@ def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) 
     dataset, as_sentences = sources.corpus(corpus, offline=offline)
     for note in dataset.notes:
         click.echo(f"dirag: {note}", err=True)
-    made = pools.build(
+    pool = pools.build(
         dataset.documents,
         output,
         embedder=open_encoder(encoder, offline=offline, pooling=pooling),
@@ -74,9 +74,9 @@ def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) 
         licence=dataset.licence or None,
         as_sentences=as_sentences,
     )
-    types = ", ".join(f"{count} {type_}" for type_, count in made.manifest.types.items())
-    click.echo(f"{output}: {made.manifest.examples} examples, {types or 'no entities'}", err=True)
-    for reason, count in made.manifest.left_out.items():
+    types = ", ".join(f"{count} {type_}" for type_, count in pool.manifest.types.items())
+    click.echo(f"{output}: {pool.manifest.examples} examples, {types or 'no entities'}", err=True)
+    for reason, count in pool.manifest.left_out.items():
         click.echo(f"left out: {count} {reason}", err=True)
 
 
@@ -124,13 +124,13 @@ def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Itera
     """Each query with its hits, in order; a blank one has none."""
     rest = iter(queries)
     while batch := list(islice(rest, _BATCH)):
-        found = iter(selector.search([query for query in batch if query.strip()], k=k))
+        hits = iter(selector.search([query for query in batch if query.strip()], k=k))
         for query in batch:
-            yield query, next(found) if query.strip() else []
+            yield query, next(hits) if query.strip() else []
 
 
 def _json(query: str, hits: Hits) -> str:
-    found = [
+    records = [
         {
             "id": example.id,
             "text": example.text,
@@ -141,7 +141,7 @@ def _json(query: str, hits: Hits) -> str:
         }
         for example, score in hits
     ]
-    return orjson.dumps({"query": query, "hits": found}).decode()
+    return orjson.dumps({"query": query, "hits": records}).decode()
 
 
 def _shown(query: str, hits: Hits) -> str:

@@ -85,10 +85,10 @@ def path(name: str) -> None:
     Example:
       ls -l "$(dirag models path smollm2-135m-instruct)"
     """
-    found = artifacts.find(name)
-    if found is None:
+    location = artifacts.find(name)
+    if location is None:
         raise ArtifactError(f"{name!r} is not in the store", hint=f"run `dirag models pull {name}`")
-    click.echo(str(found))
+    click.echo(str(location))
 
 
 @models.command()

@@ -52,14 +52,14 @@ class Known:
 
 @functools.cache
 def known() -> Mapping[str, Known]:
-    """Every corpus on record, by name."""
+    """Returns every corpus on record, by name."""
     table = tomllib.loads(paths.path("kb", "datasets.toml").read_text("utf-8"))
-    made = {}
+    entries = {}
     for name, entry in table.items():
         whole = {**table[entry.pop("of")], **entry} if "of" in entry else entry
         splits = {split: Split(**record) for split, record in whole["splits"].items()}
-        made[name] = Known(**{**whole, "name": name, "splits": splits})
-    return MappingProxyType(made)
+        entries[name] = Known(**{**whole, "name": name, "splits": splits})
+    return MappingProxyType(entries)
 
 
 def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
@@ -79,7 +79,7 @@ def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
 
 
 def fetch(corpus: Known, record: Split, offline: bool) -> Path:
-    """The file of a split, fetched into the cache; it becomes visible only after its sha256 was compared."""
+    """Fetches the file of a split into the cache; it becomes visible only after its sha256 was compared."""
     address = f"{corpus.url}/{PurePosixPath(record.under, record.file)}"
     target = paths.home() / "datasets" / corpus.folder / record.file
     cure = (
@@ -94,8 +94,8 @@ def fetch(corpus: Known, record: Split, offline: bool) -> Path:
             part = Path(work) / record.file
             with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
                 part.write_bytes(answer.read(_LARGEST))
-            if (found := sha256(part)) != record.sha256:
-                raise DatasetError(f"{address} has sha256 {found}, expected {record.sha256}", hint=cure)
+            if (digest := sha256(part)) != record.sha256:
+                raise DatasetError(f"{address} has sha256 {digest}, expected {record.sha256}", hint=cure)
             part.replace(target)
     except (OSError, http.client.HTTPException) as error:
         raise DatasetError(

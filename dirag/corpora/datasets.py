@@ -71,9 +71,9 @@ def load(
     format: str | None = None,
     data_dir: str | None = None,
     offline: bool = False,
-    kept: bool = False,
+    in_memory: bool = False,
 ) -> Dataset:
-    """A split of a corpus, whose documents are read once and ``kept``, or whenever they are gone through.
+    """Returns a split of a corpus; its documents are read at each iteration, or once and held ``in_memory``.
 
     A name is looked for in ``data_dir``, ``$DIRAG_DATA`` and the cache, else fetched unless ``offline``.
     Of a path to a folder with entries named after splits, the split's are read; of any other path, all;
@@ -81,10 +81,10 @@ def load(
     """
     wanted = split_name(split)
     if name_or_path in known():
-        return _load_known(known()[name_or_path], wanted, data_dir, offline, kept=kept)
+        return _load_known(known()[name_or_path], wanted, data_dir, offline, in_memory=in_memory)
     path = Path(name_or_path).expanduser()
     if path.exists():
-        return _load_path(path, wanted, format, kept=kept)
+        return _load_path(path, wanted, format, in_memory=in_memory)
     if path.suffix or len(path.parts) > 1:
         raise DatasetError(
             f"no file or folder {name_or_path!r}", hint=f"known datasets: {', '.join(sorted(known()))}"
@@ -110,7 +110,9 @@ def sample(documents: Collection[Document], limit: int, *, seed: int = 0) -> tup
     return tuple(document for i, document in enumerate(documents) if i in drawn)
 
 
-def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool, *, kept: bool) -> Dataset:
+def _load_known(
+    corpus: Known, split: str, data_dir: str | None, offline: bool, *, in_memory: bool
+) -> Dataset:
     if split not in corpus.splits:
         raise DatasetError(
             f"no split {split!r} of {corpus.name} is on record, only {', '.join(corpus.splits)}",
@@ -122,7 +124,7 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool, 
         path = fetch(corpus, record, offline)
         notes.append(f"{corpus.name}: fetched {path.name} from {corpus.url}, licence: {corpus.licence}")
     digest = sha256(path)
-    documents, seen = _surveyed(partial(_relabelled, path, corpus), kept=kept)
+    documents, seen = _surveyed(partial(_relabelled, path, corpus), in_memory=in_memory)
     notes += [*_deviations(corpus, record, path, digest, seen), *seen.losses()]
     return Dataset(
         name=corpus.name,
@@ -137,10 +139,10 @@ def _load_known(corpus: Known, split: str, data_dir: str | None, offline: bool, 
     )
 
 
-def _load_path(path: Path, split: str, format: str | None, *, kept: bool) -> Dataset:
-    paths, found = _entries(path, split)
+def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -> Dataset:
+    paths, present = _entries(path, split)
     files = formats.files([str(entry) for entry in paths], format=format)
-    documents, seen = _surveyed(partial(formats.read, files, format=format), kept=kept)
+    documents, seen = _surveyed(partial(formats.read, files, format=format), in_memory=in_memory)
     if not seen.entities:
         raise DatasetError(
             f"{str(path)!r} holds no annotated entities in its {seen.documents} documents",
@@ -150,11 +152,11 @@ def _load_path(path: Path, split: str, format: str | None, *, kept: bool) -> Dat
     base = path if path.is_dir() else path.parent
     digests = {str(file.relative_to(base)): sha256(file) for file in whole}
     notes = list(seen.losses())
-    if path.is_dir() and found is None:
+    if path.is_dir() and present is None:
         notes.append(f"{str(path)!r} has no files named after splits, all of it was read")
     return Dataset(
         name=str(path),
-        split=found,
+        split=present,
         documents=documents,
         types=tuple(sorted(seen.entities)),
         sha256=digests,
@@ -176,11 +178,11 @@ def _entries(path: Path, split: str) -> tuple[list[Path], str | None]:
 
 
 def _relabelled(path: Path, corpus: Known) -> Iterator[Document]:
-    """The documents with our type names; entities of other labels are left out."""
+    """Yields the documents with our type names; entities of other labels are left out."""
     types = corpus.types
     for document in formats.read([str(path)], format=corpus.format):
-        kept = (replace(e, type=types[e.type]) for e in document.entities if e.type in types)
-        yield replace(document, entities=tuple(kept))
+        entities = (replace(e, type=types[e.type]) for e in document.entities if e.type in types)
+        yield replace(document, entities=tuple(entities))
 
 
 @dataclass(slots=True)
@@ -198,9 +200,11 @@ class _Seen:
             yield f"{self.issues} issues in reading the gold standard, {where}"
 
 
-def _surveyed(read: Callable[[], Iterator[Document]], *, kept: bool) -> tuple[Collection[Document], _Seen]:
-    """The documents, and what there is in them."""
-    if kept:
+def _surveyed(
+    read: Callable[[], Iterator[Document]], *, in_memory: bool
+) -> tuple[Collection[Document], _Seen]:
+    """Returns the documents, and the counts of a first pass over them."""
+    if in_memory:
         documents = tuple(read())
         return documents, _gone_through(documents)
     seen = _gone_through(read())
@@ -218,15 +222,15 @@ def _gone_through(documents: Iterable[Document]) -> _Seen:
 
 
 def _deviations(corpus: Known, record: Split, path: Path, digest: str, seen: _Seen) -> Iterator[str]:
-    """A note for each figure that is not the one on record; far ones raise DatasetError."""
+    """Yields a note for each figure that differs from the record; a far one raises DatasetError."""
     if digest != record.sha256:
         yield f"{path} is another copy of {corpus.name} than the one on record (sha256 {digest})"
     figures = [("documents", seen.documents, record.documents)]
     kinds = dict.fromkeys(corpus.types.values())
     figures += [(f"{kind} entities", seen.entities[kind], record.entities[kind]) for kind in kinds]
     for what, number, expected in figures:
-        told = f"{path} has {number:,} {what}, not {expected:,} as on record for {corpus.name}"
+        deviation = f"{path} has {number:,} {what}, not {expected:,} as on record for {corpus.name}"
         if abs(number - expected) > _FAR * expected:
-            raise DatasetError(told, hint=f"the corpus on record is {corpus.url}/{record.file}")
+            raise DatasetError(deviation, hint=f"get the corpus on record from {corpus.url}/{record.file}")
         if number != expected:
-            yield told
+            yield deviation

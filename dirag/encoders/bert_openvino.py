@@ -222,7 +222,7 @@ def _weights(path: Path) -> dict[str, NDArray[np.float32]] | None:
             return {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise ArtifactError(
-            f"cannot read the weights {str(path)!r}: {error}", hint="the file is damaged: fetch it again"
+            f"cannot read the weights {str(path)!r}: {error}", hint="fetch the file again"
         ) from error
 
 

@@ -135,7 +135,7 @@ def open_encoder(
     """The encoder by name (``hash``, or a known artifact) or by the path of its folder."""
     if name_or_path == "hash":
         if pooling != "auto":
-            raise UsageError(f"the encoder hash takes no --pooling {pooling}", hint="it pools no tokens")
+            raise UsageError(f"the encoder hash takes no --pooling {pooling}", hint="leave out --pooling")
         return HashEmbedder()
     from dirag.files.artifacts import locate
 

@@ -41,6 +41,6 @@ def parse(line: str, *, name: str) -> Document:
     text += line[end:]
     if set(text) & set("[]|"):
         raise ExamplesError(
-            f"{name}: a bracket that is not of a [mention|type]", hint="close the bracket or leave it out"
+            f"{name}: a bracket that belongs to no [mention|type]", hint="close the bracket or leave it out"
         )
     return Document(name, text, tuple(entities))

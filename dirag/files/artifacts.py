@@ -71,21 +71,21 @@ def find(name: str) -> Path | None:
 def pull(
     name: str, *, source: Path | None = None, offline: bool = False, progress: bool | None = None
 ) -> Path:
-    """Fetch an artifact unless the store has it.
+    """Fetches an artifact unless the store has it.
 
     ``source`` is a wheel, file or folder on this machine to take it from.
     """
     artifact = known.get(name)
-    if found := find(name):
-        return found
+    if location := find(name):
+        return location
     if source is None and is_offline(offline):
         raise ArtifactError(
             f"{name!r} is not in the store and fetching is switched off", hint=_cure(artifact)
         )
     store = private_folder("artifacts")
     with _locked(store / f".{name}.lock"):
-        if found := find(name):
-            return found
+        if location := find(name):
+            return location
         for leftover in store.glob(f".{name}.part-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=f".{name}.part-", dir=store))
@@ -94,10 +94,10 @@ def pull(
             _place(part, store / name)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    found = find(name)
-    if found is None:
+    location = find(name)
+    if location is None:
         raise ArtifactError(f"{name!r} was changed in {store} while it was being placed", hint="try again")
-    return found
+    return location
 
 
 def verify(name: str) -> list[str]:
@@ -170,8 +170,8 @@ def _check(folder: Path, file: File) -> str:
     if (size := path.stat().st_size) != file.size:
         return f"{size:,} bytes, expected {file.size:,}"
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    return "" if found == file.sha256 else f"sha256 {found}, expected {file.sha256}"
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "" if digest == file.sha256 else f"sha256 {digest}, expected {file.sha256}"
 
 
 def _receipt(artifact: Artifact, folder: Path) -> dict[str, list[str | int]]:

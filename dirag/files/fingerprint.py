@@ -52,13 +52,13 @@ def versions(*libraries: str) -> dict[str, str]:
 
 
 def processor() -> str:
-    """The instructions that this processor has: engines choose their kernels by it, and so their rounding."""
+    """Returns the instruction sets of this processor: engines choose kernels, and so rounding, by them."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         lines = []
-    told = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return f"{platform.machine()} {told.partition(':')[2].strip() or platform.processor()}"
+    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return f"{platform.machine()} {flags.partition(':')[2].strip() or platform.processor()}"
 
 
 def _digest(file: Path) -> str:
@@ -68,13 +68,13 @@ def _digest(file: Path) -> str:
     seen = (file.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     folder = private_folder("digests")
     note = folder / of(*(str(value).encode("utf-8", "surrogateescape") for value in seen))
-    if note.is_file() and len(kept := note.read_text("ascii")) == 64:
-        return kept
-    found = _read(file)
+    if note.is_file() and len(known_digest := note.read_text("ascii")) == 64:
+        return known_digest
+    digest = _read(file)
     with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, delete=False) as part:
-        part.write(found)
+        part.write(digest)
     Path(part.name).replace(note)
-    return found
+    return digest
 
 
 def _read(file: Path) -> str:

@@ -80,14 +80,14 @@ def compare(before: Mapping[str, str], made_of: Mapping[str, str], output: Path,
 
 
 def _whole(output: Path) -> int:
-    """The bytes up to the last line end."""
+    """Returns the number of bytes up to the last line end."""
     with output.open("rb") as stream:
         end = stream.seek(0, os.SEEK_END)
         while end > 0:
             start = max(0, end - _BLOCK)
             stream.seek(start)
-            found = stream.read(end - start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
+            newline = stream.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
             end = start
     return 0

@@ -24,16 +24,16 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def path(*parts: str) -> Path:
-    """The data file or folder of the package, such as ``path("kb", "artifacts.toml")``."""
+    """Returns a data file or folder of the package, such as ``path("kb", "artifacts.toml")``."""
     installed = _PACKAGE / "_data"
     root = installed if installed.is_dir() else _PACKAGE.parent
-    found = root.joinpath(*parts)
-    if not found.exists():
+    data = root.joinpath(*parts)
+    if not data.exists():
         raise ArtifactError(
             f"the package has no data file {'/'.join(parts)!r} under {root}",
             hint="install dirag anew, or run it from a complete source checkout",
         )
-    return found
+    return data
 
 
 def adapter(model: str) -> Path:

@@ -132,17 +132,17 @@ def _sniff(lines: Iterable[bytes]) -> tuple[str, Iterable[bytes]]:
 
 
 def _expand(path: str, format: str | None) -> list[str]:
-    """The files that a path stands for."""
+    """Returns the files of a path: itself, those of a folder, or those that match a pattern."""
     if path == "-":
         return [path]
-    found = [path] if os.path.lexists(path) else []
-    if not found and glob.has_magic(path):
-        found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - a pattern may be absolute
-    if not found:
+    matches = [path] if os.path.lexists(path) else []
+    if not matches and glob.has_magic(path):
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+    if not matches:
         what = "no file matches" if glob.has_magic(path) else "no such file or folder:"
         raise InputError(f"{what} {path}", hint="check the path; - reads standard input")
     files: list[str] = []
-    for file in found:
+    for file in matches:
         files += _walk(file, format) if Path(file).is_dir() else [file]
     # "notes/**" finds a folder and the files in it.
     return list(dict.fromkeys(files))

@@ -21,9 +21,9 @@ _PLACES = (".", "../txt", "../../test_data")
 
 
 def text_of(labels: Path) -> Path | None:
-    """The ``.txt`` of a ``.con``, if it is there."""
-    found = (labels.parent / place / f"{labels.stem}.txt" for place in _PLACES)
-    return next((path for path in found if path.is_file()), None)
+    """Returns the ``.txt`` of a ``.con``, if there is one."""
+    candidates = (labels.parent / place / f"{labels.stem}.txt" for place in _PLACES)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def read_pair(path: Path, *, name: str, stem: str) -> Document:

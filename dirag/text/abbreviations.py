@@ -33,16 +33,16 @@ class Abbreviation:
 
 
 def find(text: str) -> list[Abbreviation]:
-    """The definitions of a text in its order; a short form may be defined more than once."""
-    return [found for match in _BRACKETS.finditer(text) if (found := _definition(text, match))]
+    """Returns the definitions of a text in its order; a short form may be defined more than once."""
+    return [pair for match in _BRACKETS.finditer(text) if (pair := _definition(text, match))]
 
 
 def definitions(text: str) -> dict[str, str]:
-    """Short form to long form; the first definition holds."""
-    found: dict[str, str] = {}
+    """Returns long forms by their short form; the first definition holds."""
+    long_forms: dict[str, str] = {}
     for pair in find(text):
-        found.setdefault(pair.short, pair.long)
-    return found
+        long_forms.setdefault(pair.short, pair.long)
+    return long_forms
 
 
 def expand(mention: str, defined: Mapping[str, str]) -> str:

@@ -31,7 +31,7 @@ S = TypeVar("S", bound=Spanning)
 
 
 def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Issue]]:
-    """Find the mentions in the text; entities come in text order and do not overlap.
+    """Finds the mentions in the text; entities come in text order and do not overlap.
 
     A mention with a ``start`` is taken at its word if it stands there. One with an ``occurrence`` is that
     one of :func:`occurrences`. Any other means every place where it stands between token boundaries, exactly
@@ -42,14 +42,14 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
     nest; one that only repeats what others name is none. Time is linear in the text, the mentions and their
     occurrences.
     """
-    found = _Found(text, mentions)
+    places = _Found(text, mentions)
     free = _Free(text)
     issues: list[Issue] = []
     entities: list[Entity] = []
     seen: set[tuple[str, str]] = set()
     placed: set[tuple[Span, str]] = set()
-    for mention in sorted(mentions, key=found.rank):
-        spans = found.spans(mention)
+    for mention in sorted(mentions, key=places.rank):
+        spans = places.spans(mention)
         plain = mention.start is None and mention.occurrence is None
         key = (_key(mention.text), mention.type)
         if plain and key in seen:
@@ -67,18 +67,20 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
 
 
 def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
-    """Where each name stands, blanks aside: between token boundaries first, then inside words, in text order.
+    """Returns where each name stands, blanks aside: those between token boundaries first, then inside words.
+
+    Each part is in text order.
 
     The ordinal of an answer that says which one it means counts along this list.
     """
     view = flat_view(text)
     result: dict[str, list[Span]] = {}
     flat = {name: _key(name) for name in names}
-    found = search(view.text, flat.values())
+    starts = search(view.text, flat.values())
     for name, key in flat.items():
         whole: list[Span] = []
         inside: list[Span] = []
-        for start in found.get(key, ()):
+        for start in starts.get(key, ()):
             end = start + len(key)
             (whole if is_bounded(view.text, start, end) else inside).append(view.span(start, end))
         result[name] = whole + inside
@@ -90,15 +92,15 @@ def _key(name: str) -> str:
 
 
 def longest(spans: Iterable[S]) -> list[S]:
-    """Those that stay where they overlap, in text order: the longest, the first of equals."""
-    kept: list[S] = []
+    """Returns the spans that stay where some overlap, in text order: the longest, the first of equals."""
+    winners: list[S] = []
     ordered = sorted(spans, key=lambda span: span.start - span.end)
     free = bytearray(b"\1") * max((span.end for span in ordered), default=0)
     for span in ordered:
         if 0 not in free[span.start : span.end]:
             free[span.start : span.end] = bytes(span.end - span.start)
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.start)
+            winners.append(span)
+    return sorted(winners, key=lambda span: span.start)
 
 
 class _Found:
@@ -117,8 +119,8 @@ class _Found:
             return {}
         view = folded_view(self._text)
         forms = {name: fold(name) for name in names}
-        found = search(view.text, forms.values())
-        spans = {form: [view.span(s, s + len(form)) for s in starts] for form, starts in found.items()}
+        hits = search(view.text, forms.values())
+        spans = {form: [view.span(s, s + len(form)) for s in starts] for form, starts in hits.items()}
         return {
             name: [s for s in spans.get(form, ()) if is_bounded(self._text, *s)]
             for name, form in forms.items()
@@ -168,7 +170,7 @@ def to_result(document: Document, segments: Sequence[Segment], taggings: Sequenc
 
 
 def merge(segments: Sequence[Segment], entities: Sequence[Sequence[Entity]]) -> list[Entity]:
-    """The entities of segments that may overlap, moved to document offsets, sorted.
+    """Returns the entities of segments that may overlap, moved to document offsets, sorted.
 
     The same span and type found by several windows is one entity with the best score. Where different
     entities of different windows overlap, the longest stays (a window's edge cuts mentions short), then
@@ -176,15 +178,15 @@ def merge(segments: Sequence[Segment], entities: Sequence[Sequence[Entity]]) -> 
     """
     moved = [
         (index, replace(entity, start=segment.start + entity.start, end=segment.start + entity.end))
-        for index, (segment, found) in enumerate(zip(segments, entities, strict=True))
-        for entity in found
+        for index, (segment, tagged) in enumerate(zip(segments, entities, strict=True))
+        for entity in tagged
     ]
     moved.sort(key=lambda item: (item[1].start - item[1].end, -(item[1].score or 0.0), item[0]))
-    kept = _Kept()
+    winners = _Kept()
     for index, entity in moved:
-        if all(index == other for other, _ in kept.overlapping(entity)):
-            kept.add(index, entity)
-    return [entity for _, entity in kept]
+        if all(index == other for other, _ in winners.overlapping(entity)):
+            winners.add(index, entity)
+    return [entity for _, entity in winners]
 
 
 class _Kept:

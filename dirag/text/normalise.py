@@ -71,9 +71,9 @@ def words(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def key(name: str) -> tuple[str, ...]:
-    """The words under which a name is filed; a name without any word is filed by its signs."""
-    found = tuple(normal_form(match[1]) for match in _WORD.finditer(name) if match[1])
-    return found or tuple(name.casefold().split()) or ("",)
+    """Returns the words under which a name is filed; a name without any word is filed by its signs."""
+    words = tuple(normal_form(match[1]) for match in _WORD.finditer(name) if match[1])
+    return words or tuple(name.casefold().split()) or ("",)
 
 
 def cased_key(words: Sequence[str], name: str) -> tuple[str, ...]:

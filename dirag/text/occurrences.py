@@ -120,16 +120,16 @@ def is_bounded(text: str, start: int, end: int) -> bool:
 
 
 def search(text: str, patterns: Iterable[str]) -> dict[str, list[int]]:
-    """Every start of every pattern, in text order, overlapping ones too; empty patterns are left out.
+    """Returns every start of every pattern, in text order, overlapping ones too; empty patterns are left out.
 
     Aho-Corasick: linear in the text, the patterns and what is found, however many patterns there are.
     """
-    found: dict[str, list[int]] = {pattern: [] for pattern in patterns if pattern}
-    if not found:
-        return found
+    starts: dict[str, list[int]] = {pattern: [] for pattern in patterns if pattern}
+    if not starts:
+        return starts
     step: list[dict[str, int]] = [{}]
     whole: list[str] = [""]
-    for pattern in found:
+    for pattern in starts:
         node = 0
         for char in pattern:
             if char not in step[node]:
@@ -146,9 +146,9 @@ def search(text: str, patterns: Iterable[str]) -> dict[str, list[int]]:
         node = step[node].get(char, 0)
         hit = node if whole[node] else shorter[node]
         while hit:
-            found[whole[hit]].append(i - len(whole[hit]))
+            starts[whole[hit]].append(i - len(whole[hit]))
             hit = shorter[hit]
-    return found
+    return starts
 
 
 def _fallbacks(step: list[dict[str, int]], whole: list[str]) -> tuple[list[int], list[int]]:

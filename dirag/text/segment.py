@@ -71,7 +71,7 @@ def segments(text: str, *, max_chars: int = 800, overlap: int = 100) -> list[Seg
     if not 0 <= overlap <= max_chars // 8 or max_chars < 1:
         raise UsageError(
             f"segments of {max_chars} characters cannot overlap by {overlap}",
-            hint="the overlap is at most an eighth of the length",
+            hint="give an overlap of at most an eighth of the length",
         )
     return [
         Segment(start, text[start:end])

@@ -73,7 +73,7 @@ class Cached:
         if self._store.damaged:
             told.append(f"{self._store.damaged:,} answers in the cache were damaged and asked for again")
         if self._store.trouble:
-            told.append(f"the cache {self._store.folder} was given up: {self._store.trouble}")
+            told.append(f"the cache {self._store.folder} is no longer used: {self._store.trouble}")
         return told
 
     def close(self) -> None:

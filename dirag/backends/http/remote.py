@@ -76,7 +76,8 @@ class Remote:
             raise unknown("dialect", dialect, ["auto", *DIALECTS])
         if key and not (key.isascii() and key.isprintable()):
             raise UsageError(
-                "the key holds characters that no header can", hint="see the variable of --key-env"
+                "the key holds characters that no HTTP header can hold",
+                hint="correct the variable that --key-env names",
             )
         self._client = Client(addresses.parse(base_url), key=key, policy=policy)
         self._origin = self._client.address.origin

@@ -144,9 +144,7 @@ class Vllm:
         try:
             outputs = self._opened().step()
         except EngineDeadError as error:
-            raise BackendError(
-                f"{self.name} has died", hint="what it wrote on standard error says why"
-            ) from error
+            raise BackendError(f"{self.name} has died", hint="read its messages on standard error") from error
         self._ended.update((output.request_id, output) for output in outputs if output.finished)
 
     def _completion(self, request: _EngineRequest | Completion) -> Completion | None:

@@ -125,7 +125,7 @@ def _rank(adapter: Path) -> int:
         rank = int(json.loads((adapter / "adapter_config.json").read_bytes())["r"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackendError(
-            f"{adapter / 'adapter_config.json'} tells no LoRA rank", hint="give the folder that PEFT saved"
+            f"{adapter / 'adapter_config.json'} has no LoRA rank", hint="give the folder that PEFT saved"
         ) from error
     return next((known for known in RANKS if known >= rank), rank)
 

@@ -197,7 +197,7 @@ def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list
             raise InputError(
                 f"the predictions for document {id!r} were made on another text than the gold standard's "
                 f"({lengths[id]} characters, not {len(text)})",
-                hint="offsets compare on one text only; predict on the text of the dataset as it is loaded",
+                hint="predict on the text of the dataset as dirag reads it",
             )
         yield from ((place, document, None) for place, document in left)
     extra += [id for (id, _), left in waiting.items() for _ in left]

@@ -35,5 +35,5 @@ def _number(store: Store, identifier: str) -> int:
             return number
     raise KnowledgeError(
         f"{store.folder} has no concept {identifier!r}",
-        hint="ids are written as `dirag kb search` shows them",
+        hint="write ids as `dirag kb search` shows them",
     )

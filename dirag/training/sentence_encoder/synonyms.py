@@ -96,7 +96,8 @@ def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> Syno
     split = SynonymSplit(kept, asked, _filed(store, chain.from_iterable(kept.values())))
     if not split.seeds:
         raise KnowledgeError(
-            f"no concept of {store.folder} has two names", hint="an encoder is tuned to synonyms"
+            f"no concept of {store.folder} has two names",
+            hint="name a knowledge base whose concepts have synonyms",
         )
     return split
 

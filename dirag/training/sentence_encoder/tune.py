@@ -45,8 +45,8 @@ class Options:
     """``steps`` of about ``batch`` names each, or else ``epochs`` over the names; ``rate`` is the highest.
 
     ``hold_out`` is the share of the synonyms that are asked for at the end, ``names`` restricts everything
-    to so many names, and ``length`` is where these are cut while training, in tokens. Processors of late
-    compute twice as fast in the ``precision`` "bfloat16".
+    to so many names, and ``length`` is where these are cut while training, in tokens. Recent
+    processors compute twice as fast in the ``precision`` "bfloat16".
     """
 
     steps: int | None = None
