@@ -26,7 +26,7 @@ COMMANDS = {
 
 
 class ReaderGone(Exception):
-    """Whoever read the output does so no more, as in ``| head -1``."""
+    """The reader of the output has closed its pipe, as in ``| head -1``."""
 
 
 class LazyGroup(click.Group):
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """As any group does, but that click takes a closed pipe for a failure."""
+        """Runs the command; a closed pipe raises ReaderGone, where click would report a failure."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:

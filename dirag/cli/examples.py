@@ -121,7 +121,7 @@ def _own_encoder(pool: Pool) -> str:
 
 
 def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Iterator[tuple[str, Hits]]:
-    """Each query with its hits, in order; a blank one has none."""
+    """Yields each query with its hits, in order; a blank query has none."""
     rest = iter(queries)
     while batch := list(islice(rest, _BATCH)):
         hits = iter(selector.search([query for query in batch if query.strip()], k=k))

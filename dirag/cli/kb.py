@@ -220,7 +220,7 @@ def tune(folder: Path, output: Path, *, encoder: str, as_json: bool, offline: bo
 
 
 def _vocabulary(source: str, offline: bool) -> VocabularySource:
-    """The vocabulary of an argument: a known name, a path, or a path with the name that it shall have."""
+    """Returns the vocabulary of an argument: a known name, PATH, or NAME=PATH."""
     from dirag.knowledge.base import VocabularySource
 
     name, given, rest = source.partition("=")

@@ -64,7 +64,7 @@ class Several(click.ParamType[Any]):
 
 
 def kind(default: object, shown: Option) -> click.ParamType[Any]:
-    """The click type of a field with this default."""
+    """Returns the click type of a field with this default."""
     if isinstance(default, tuple):
         return Names(shown.choices)
     if shown.choices:
@@ -77,7 +77,7 @@ def kind(default: object, shown: Option) -> click.ParamType[Any]:
 
 
 def encoder_option(help: str) -> Callable[[F], F]:
-    """The flag ``--encoder`` of the commands that make something with one."""
+    """Adds the flag ``--encoder`` to a command that encodes."""
     return click.option(
         "--encoder",
         default=DEFAULT_ENCODER,
@@ -89,7 +89,7 @@ def encoder_option(help: str) -> Callable[[F], F]:
 
 
 def dataset_options(*, required: bool) -> Callable[[F], F]:
-    """The flags that name a gold standard, and where it lies."""
+    """Adds the flags that name a gold standard and its folder."""
     added = (
         click.option(
             "--dataset", required=required, metavar="NAME|PATH", help="Known corpus, or any annotated file."
@@ -110,7 +110,7 @@ def dataset_options(*, required: bool) -> Callable[[F], F]:
 
 
 def pooling_option() -> Callable[[F], F]:
-    """The flag ``--pooling`` beside ``--encoder``."""
+    """Adds the flag ``--pooling``, which goes with ``--encoder``."""
     shown = options()["pooling"]
     return click.option(
         "--pooling",
@@ -123,7 +123,7 @@ def pooling_option() -> Callable[[F], F]:
 
 
 def folder_option(metavar: str) -> Callable[[F], F]:
-    """The flag ``--output`` of the commands that make a folder."""
+    """Adds the flag ``--output`` to a command that writes a folder."""
     return click.option(
         "-o",
         "--output",
@@ -146,13 +146,13 @@ def config_options(command: F) -> F:
 
 
 def training_options(command: F) -> F:
-    """Adds the options of ``Config`` that say something about training; the others keep their defaults."""
+    """Adds the options of ``Config`` that bear on training; the others keep their defaults."""
     others = [name for name, shown in options().items() if not shown.training]
     return _with_options(command, lambda plain: plain, others)
 
 
 def several_config_options(command: F) -> F:
-    """The same where most options may have several values."""
+    """Adds every option of ``Config``; all but lists of names may have several values, for a grid."""
     return _with_options(command, lambda plain: plain if isinstance(plain, Names) else Several(plain))
 
 
@@ -185,7 +185,7 @@ def _with_options(
 
 
 def standard_lines() -> Iterator[str]:
-    """Standard input by lines; bytes that are not UTF-8 are replaced, and told."""
+    """Yields the lines of standard input; bytes that are not UTF-8 are replaced, with a warning."""
     for number, line in enumerate(sys.stdin.buffer, start=1):
         text = line.decode("utf-8", errors="replace").rstrip("\r\n")
         if "\ufffd" in text:
@@ -200,6 +200,6 @@ def config_of(values: dict[str, Any]) -> Config:
 
 
 def explicitly_set() -> set[str]:
-    """The options of the command in work that the command line, the environment or a file sets."""
+    """Returns the options of the running command that the command line, the environment or a file sets."""
     source = click.get_current_context().get_parameter_source
     return {name for name in options() if source(name) not in (None, ParameterSource.DEFAULT)}

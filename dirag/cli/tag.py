@@ -67,7 +67,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
 
 
 def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:
-    """Begins the journal of an output file, or goes on with it; the bytes that are done."""
+    """Begins or resumes the journal of an output file; returns the number of bytes that are complete."""
     from dirag.assembly.provenance import provenance
     from dirag.files import journal
 
@@ -75,5 +75,5 @@ def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | No
     if resume and (output is None or values["form"] == "terminal"):
         raise click.UsageError("--resume needs -o FILE, in the format jsonl")
     if output is None or (output.exists() and not output.is_file()):
-        return 0  # nothing to go on with: standard output, a pipe, a device
+        return 0  # standard output, a pipe or a device cannot be resumed
     return journal.begin(output, provenance(config, base), resume=resume)

@@ -69,9 +69,7 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
 def occurrences(text: str, names: Sequence[str]) -> dict[str, list[Span]]:
     """Returns where each name stands, blanks aside: those between token boundaries first, then inside words.
 
-    Each part is in text order.
-
-    The ordinal of an answer that says which one it means counts along this list.
+    Each part is in text order; the ordinal in an answer counts along this list.
     """
     view = flat_view(text)
     result: dict[str, list[Span]] = {}
