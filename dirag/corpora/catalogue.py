@@ -63,7 +63,7 @@ def known() -> Mapping[str, Known]:
 
 
 def find(corpus: Known, record: Split, data_dir: str | None) -> Path | None:
-    """The file of a split in the first place that has it."""
+    """Returns the file of a split in the first place that has it."""
     roots = []
     for origin, place in (("--data-dir", data_dir), ("DIRAG_DATA", os.environ.get("DIRAG_DATA"))):
         if place:

@@ -93,7 +93,7 @@ def load(
 
 
 def split_name(name: str) -> str:
-    """Our name of a split: ``devel`` for ``dev`` and ``validation``, and so on."""
+    """Returns our name of a split: ``devel`` for ``dev`` and ``validation``, and so on."""
     for split, names in SPLITS.items():
         if name.lower() in names:
             return split
@@ -101,7 +101,7 @@ def split_name(name: str) -> str:
 
 
 def sample(documents: Collection[Document], limit: int, *, seed: int = 0) -> tuple[Document, ...]:
-    """A seeded sample of documents, in corpus order; a larger one of the same seed holds the smaller."""
+    """Draws a seeded sample, in corpus order; a larger one of the same seed holds the smaller."""
     if limit < 1:
         raise UsageError(f"--limit {limit} leaves nothing to score", hint="give at least 1")
     order = list(range(len(documents)))
@@ -168,7 +168,7 @@ def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -
 
 
 def _entries(path: Path, split: str) -> tuple[list[Path], str | None]:
-    """What to read of a path, and which split that is."""
+    """Returns what to read of a path, and which split that is."""
     entries = sorted(path.iterdir()) if path.is_dir() else []
     named = {name: [e for e in entries if e.name.lower().split(".")[0] in SPLITS[name]] for name in SPLITS}
     there = [name for name in SPLITS if named[name]]

@@ -35,17 +35,17 @@ class Status:
 
 
 def folder_of(name: str) -> Path:
-    """Where the store keeps an artifact, whether it is there or not."""
+    """Returns where the store keeps an artifact, whether it is there or not."""
     return home() / "artifacts" / known.get(name).name
 
 
 def is_offline(offline: bool = False) -> bool:
-    """Whether fetching is switched off, by the argument or by ``DIRAG_OFFLINE``."""
+    """Tells whether fetching is switched off, by the argument or by ``DIRAG_OFFLINE``."""
     return offline or os.environ.get("DIRAG_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
 
 
 def locate(name_or_path: str, *, offline: bool = False, progress: bool | None = None) -> Path:
-    """The file or folder of a known name, fetched if it is absent, or the existing path that was given.
+    """Returns the file or folder of a known name, fetched if it is absent, or the path that was given.
 
     ``progress``: None shows a bar on a terminal and tells the licence; False says nothing.
     """
@@ -60,7 +60,7 @@ def locate(name_or_path: str, *, offline: bool = False, progress: bool | None = 
 
 
 def find(name: str) -> Path | None:
-    """The artifact in the store if it is there whole and unchanged since its check, else None."""
+    """Returns the artifact in the store if it is there whole and unchanged since its check, else None."""
     artifact = known.get(name)
     folder = folder_of(name)
     if not folder.is_dir() or not (_receipt_holds(artifact, folder) or _adopt(artifact, folder)):
@@ -101,7 +101,7 @@ def pull(
 
 
 def verify(name: str) -> list[str]:
-    """Hash every file of an artifact in the store again: what is wrong, in words."""
+    """Hashes every file of an artifact in the store again and returns what is wrong, in words."""
     artifact, folder = known.get(name), folder_of(name)
     problems = [f"{file.path}: {problem}" for file in artifact.files if (problem := _check(folder, file))]
     if problems:  # so that it counts as absent from now on, and a pull mends it
@@ -110,7 +110,7 @@ def verify(name: str) -> list[str]:
 
 
 def status() -> list[Status]:
-    """Every known artifact with its place in the store."""
+    """Returns every known artifact with its place in the store."""
     return [Status(artifact, find(name)) for name, artifact in sorted(known.every().items())]
 
 
@@ -150,7 +150,7 @@ def _fill(artifact: Artifact, part: Path, *, source: Path | None, progress: bool
 
 
 def _place(part: Path, target: Path) -> None:
-    """One rename makes the artifact visible; what stood there (damaged, or of another release) goes."""
+    """Makes the artifact visible by one rename; what stood there (damaged, or of another release) goes."""
     for path in (*part.rglob("*"), part):
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)
@@ -191,7 +191,7 @@ def _write_receipt(artifact: Artifact, folder: Path) -> None:
 
 
 def _adopt(artifact: Artifact, folder: Path) -> bool:
-    """Take over files that were put or copied there by hand, if every one is right."""
+    """Takes over files that were put or copied there by hand, if every one is right."""
     if any(_check(folder, file) for file in artifact.files):
         return False
     with contextlib.suppress(OSError):  # a read-only store is fine: it is hashed at each use
@@ -201,7 +201,7 @@ def _adopt(artifact: Artifact, folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep a second process waiting, so that it finds the artifact there; a kill frees the lock.
+    """Keeps a second process waiting, so that it finds the artifact there; a kill frees the lock.
 
     Where the platform has no ``fcntl`` both fetch, and the rename decides.
     """

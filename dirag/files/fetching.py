@@ -32,7 +32,7 @@ _TIMEOUT = 30.0  # seconds without a byte
 def origins(
     artifact: Artifact, *, source: Path | None, bar: bool
 ) -> Iterator[tuple[str, Callable[[Path], None]]]:
-    """The places to try, best first; a ``source`` given by the user is the only one."""
+    """Yields the places to try, best first; a ``source`` given by the user is the only one."""
     if source is not None:
         yield str(source), partial(_from_path, artifact, source)
         return
@@ -69,7 +69,7 @@ def _from_addresses(artifact: Artifact, bar: bool, folder: Path) -> None:
 
 
 def _copy(source: IO[bytes], target: IO[bytes], *, limit: int, show: _Progress) -> None:
-    """Copy at most one byte more than expected, so that a wrong address cannot fill the disk."""
+    """Copies at most one byte more than expected, so that a wrong address cannot fill the disk."""
     left = limit + 1
     while left and (chunk := source.read(min(1 << 18, left))):
         target.write(chunk)
@@ -111,7 +111,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _size(folder: Path) -> int:
-    """The bytes of the files in a folder from which pip moves and removes files meanwhile."""
+    """Returns the bytes of the files in a folder from which pip moves and removes files meanwhile."""
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:

@@ -19,7 +19,7 @@ _LARGE = 64 << 20  # bytes that take longer to read than a clock needs to move o
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file, or of the names and digests of all files below a folder but hidden ones.
+    """Returns the sha256 of a file, or of the names and digests of all files below a folder but hidden ones.
 
     Raises ArtifactError where one cannot be read.
     """
@@ -34,7 +34,7 @@ def digest(path: Path) -> str:
 
 
 def of(*parts: bytes) -> str:
-    """The sha256 of several values; no two lists of values without line ends have the same."""
+    """Returns the sha256 of several values; no two lists of values without line ends have the same."""
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 

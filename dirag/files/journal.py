@@ -22,7 +22,7 @@ _BLOCK = 1 << 16
 
 
 def begin(output: Path, made_of: Mapping[str, str], *, resume: bool) -> int:
-    """Make the output ready to be appended to; the number of bytes of whole records that stay in it.
+    """Makes the output ready to be appended to; returns the number of bytes of whole records in it.
 
     ``made_of`` is what decides the records, by the name under which a user knows it.
     """
@@ -40,7 +40,7 @@ def begin(output: Path, made_of: Mapping[str, str], *, resume: bool) -> int:
 
 
 def remaining(documents: Iterable[Document], output: Path, whole: int) -> Iterator[Document]:
-    """The documents behind those of the first ``whole`` bytes of the output, which must be the same."""
+    """Yields the documents behind those of the first ``whole`` bytes of the output, which must agree."""
     source = iter(documents)
     with output.open("rb") as stream:
         number = 0
@@ -54,7 +54,7 @@ def remaining(documents: Iterable[Document], output: Path, whole: int) -> Iterat
 
 
 def _told(document: Document) -> dict[str, Json]:
-    """What a record tells of its document, after its way through JSON."""
+    """Returns the fields of a record that its document fixes, as they are after JSON."""
     meta: Json = orjson.loads(orjson.dumps(dict(document.meta)))
     return {"id": document.id, "text": document.text, "meta": meta}
 

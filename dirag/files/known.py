@@ -44,7 +44,7 @@ class Artifact:
 
 @functools.cache
 def every() -> Mapping[str, Artifact]:
-    """Every artifact of the manifest, by name."""
+    """Returns every artifact of the manifest, by name."""
     table = tomllib.loads(paths.path("kb", "artifacts.toml").read_text("utf-8"))
     return MappingProxyType(
         {
@@ -55,7 +55,7 @@ def every() -> Mapping[str, Artifact]:
 
 
 def get(name: str) -> Artifact:
-    """The artifact of this name; an unknown name is refused with the nearest known one."""
+    """Returns the artifact of this name; an unknown name is refused with the nearest known one."""
     if name not in every():
         raise unknown("model or vocabulary", name, every())
     return every()[name]

@@ -37,19 +37,19 @@ def path(*parts: str) -> Path:
 
 
 def adapter(model: str) -> Path:
-    """The folder of the adapter that the package has for a model, named after the model."""
+    """Returns the folder of the adapter that the package has for a model, named after the model."""
     return _PACKAGE / "adapters" / model
 
 
 @cache
 def words(file: str) -> frozenset[str]:
-    """A word list of ``kb/``."""
+    """Returns a word list of ``kb/``."""
     lines = path("kb", file).read_text("utf-8").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
 def home() -> Path:
-    """The folder of everything fetched or built: ``$DIRAG_HOME``, else the user's cache folder."""
+    """Returns the folder of everything fetched or built: ``$DIRAG_HOME``, else the user's cache folder."""
     if given := os.environ.get("DIRAG_HOME"):
         return Path(given).expanduser().absolute()
     cache = os.environ.get("XDG_CACHE_HOME")
@@ -57,7 +57,7 @@ def home() -> Path:
 
 
 def private_folder(*parts: str) -> Path:
-    """The folder of these names under ``home()``, made if it is absent, for the owner only."""
+    """Returns the folder of these names under ``home()``, made if it is absent, for the owner only."""
     folder = home()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def private_folder(*parts: str) -> Path:
 
 
 def samples(file: Path) -> Iterator[bytes]:
-    """Blocks from all over a file: enough to tell weights apart, at a constant cost, whatever their size."""
+    """Reads blocks from all over a file: enough to tell weights apart, at a cost that no size raises."""
     with file.open("rb") as stream:
         size = file.stat().st_size
         for start in range(0, size, max(_BLOCK, size // _SAMPLES)):
@@ -82,14 +82,14 @@ def samples(file: Path) -> Iterator[bytes]:
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """Returns the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def openvino(name: str = "openvino") -> ModuleType:
-    """A library of OpenVINO, without what it tells about its use to a server: a stub of its own steps in."""
+    """Imports a library of OpenVINO with a stub in place of its telemetry, which reports to a server."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         return import_module(name)

@@ -62,7 +62,7 @@ def read(
     text_field: str = "text",
     stdin: BinaryIO | None = None,
 ) -> Iterator[Document]:
-    """The documents of all paths, in order, each as soon as it is read; ``-`` is standard input.
+    """Returns the documents of all paths, in order, each as soon as it is read; ``-`` is standard input.
 
     An id that the source does not give is the file's stem, or its path where stems are not unique.
     Raises InputError, before anything is read, for a path or a pattern that leads to no file.
@@ -80,7 +80,7 @@ def read(
 
 
 def files(paths: Sequence[str], *, format: str | None = None) -> list[str]:
-    """The files of all paths that ``read`` would read, one of each pair; what is passed over is warned of."""
+    """Returns the files that ``read`` would read, one of each pair; warns of those passed over."""
     return _without_covered([file for path in paths for file in _expand(path, format)], format)
 
 
@@ -121,7 +121,7 @@ def _read_stream(
 
 
 def _sniff(lines: Iterable[bytes]) -> tuple[str, Iterable[bytes]]:
-    """The format by the first byte that is not white space, and all the lines, of which no more is read."""
+    """Returns the format by the first byte that is not white space, and all lines; reads no further."""
     rest = iter(lines)
     head: list[bytes] = []
     for line in rest:
@@ -149,7 +149,7 @@ def _expand(path: str, format: str | None) -> list[str]:
 
 
 def _walk(folder: str, format: str | None) -> list[str]:
-    """The files of a folder that are of the format, or of any format, in sorted order."""
+    """Returns the files of a folder that are of the format, or of any format, in sorted order."""
     files: list[str] = []
     passed_over: Counter[str] = Counter()
 
@@ -207,5 +207,5 @@ def _without_covered(files: list[str], format: str | None) -> list[str]:
 
 
 def _shown(path: str) -> str:
-    """A path as it is written into records: file names need not be UTF-8, records must."""
+    """Returns a path as it is written into records: file names need not be UTF-8, records must."""
     return os.fsencode(path).decode("utf-8", errors="replace")

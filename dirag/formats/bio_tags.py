@@ -14,7 +14,7 @@ from dirag.data import Entity, Issue
 
 
 def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str], list[Entity]]:
-    """The whitespace tokens of a text, their IOB2 tags, and the entities that these tags cannot say.
+    """Returns the whitespace tokens of a text, their IOB2 tags, and the entities that these tags cannot say.
 
     Those are the entities that begin or end inside a token, and those that overlap one that starts earlier
     (of two that start together, the longer has the place).
@@ -35,7 +35,7 @@ def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str],
 
 
 def from_bio(tokens: Sequence[str], tags: Sequence[str]) -> tuple[str, tuple[Entity, ...], tuple[Issue, ...]]:
-    """The tokens joined by single spaces, the entities that the tags say, and an issue for each tag refused.
+    """Returns the tokens joined by spaces, the entities of the tags, and an issue for each tag refused.
 
     Strict as in seqeval's mode of that name: an entity is a ``B-`` with the ``I-`` of the same type right
     after it. An ``I-`` that continues nothing is refused, for it does not say where its entity begins: the
@@ -62,7 +62,7 @@ def from_bio(tokens: Sequence[str], tags: Sequence[str]) -> tuple[str, tuple[Ent
 
 
 def _refusal(token: str, prefix: str, kind: str) -> str:
-    """Why a tag is refused; the tag itself is not repeated, in a broken file it may be document text."""
+    """Tells why a tag is refused; never repeats the tag, which in a broken file may be document text."""
     if not kind or prefix not in {"B", "I"}:
         return "the tag is not O, B-type or I-type"
     return "an I- tag that continues no entity of its type" if token else "a tag on an empty token"

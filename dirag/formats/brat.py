@@ -18,12 +18,12 @@ _SPAN = re.compile(r"(\S+) ([0-9]{1,9}) ([0-9]{1,9})")
 
 
 def text_of(labels: Path) -> Path:
-    """The ``.txt`` of an ``.ann``."""
+    """Returns the ``.txt`` of an ``.ann``."""
     return labels.with_suffix(".txt")
 
 
 def read_pair(path: Path, *, name: str, stem: str) -> Document:
-    """The document of a pair, of which ``path`` names either file. Raises OSError."""
+    """Returns the document of a pair, of which ``path`` names either file. Raises OSError."""
     source = text_of(path)
     if not source.exists():
         return plain.unreadable(stem, where=name, detail="no .txt file beside the .ann file")
@@ -42,7 +42,7 @@ def read_pair(path: Path, *, name: str, stem: str) -> Document:
 
 
 def _label(line: str, text: str) -> Entity | str:
-    """The entity of a text-bound line, or what is wrong with it."""
+    """Returns the entity of a text-bound line, or what is wrong with it."""
     columns = line.split("\t", 2)
     if len(columns) < 3:
         return f"{len(columns)} columns in place of 3"

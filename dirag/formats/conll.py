@@ -19,7 +19,7 @@ _Line = tuple[int, bytes]
 
 
 def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
-    """The sentences of a source, ``<stem>:1`` onwards."""
+    """Yields the sentences of a source, ``<stem>:1`` onwards."""
     for ordinal, block in enumerate(_blocks(lines), start=1):
         yield _sentence(block, name=name, id=f"{stem}:{ordinal}")
 

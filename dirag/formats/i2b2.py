@@ -27,7 +27,7 @@ def text_of(labels: Path) -> Path | None:
 
 
 def read_pair(path: Path, *, name: str, stem: str) -> Document:
-    """The document of a ``.con``, or of a ``.txt`` by itself. Raises OSError."""
+    """Returns the document of a ``.con``, or of a ``.txt`` by itself. Raises OSError."""
     has_labels = path.suffix.lower() == ".con"
     source = text_of(path) if has_labels else path
     if source is None:
@@ -48,7 +48,7 @@ def read_pair(path: Path, *, name: str, stem: str) -> Document:
 
 
 def _tokens(text: str) -> list[list[tuple[int, int]]]:
-    """Start and end of each token, by line; the first is line 1."""
+    """Returns start and end of each token, by line; the first is line 1."""
     at = 0
     lines: list[list[tuple[int, int]]] = [[]]
     for line in text.split("\n"):
@@ -58,7 +58,7 @@ def _tokens(text: str) -> list[list[tuple[int, int]]]:
 
 
 def _label(line: str, text: str, tokens: list[list[tuple[int, int]]]) -> Entity | str:
-    """The entity of a line, or what is wrong with it."""
+    """Returns the entity of a line, or what is wrong with it."""
     label = _LABEL.fullmatch(line)
     if not label:
         return "it is not text, first and last token, and type"

@@ -30,7 +30,7 @@ class _BadRecordError(Exception):
 
 
 def read(lines: Iterable[bytes], *, name: str, stem: str, text_field: str = "text") -> Iterator[Document]:
-    """The records of a source, each as soon as its line is there."""
+    """Yields the records of a source, each as soon as its line is there."""
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(_BOM) if number == 1 else line
         if not content.strip():
@@ -43,7 +43,7 @@ def read(lines: Iterable[bytes], *, name: str, stem: str, text_field: str = "tex
 
 
 def dumps(result: Result) -> bytes:
-    """One output record and its line end; the same result gives the same bytes."""
+    """Returns one output record and its line end; the same result gives the same bytes."""
     document = result.document
     record = {
         "id": document.id,
@@ -119,7 +119,7 @@ def _id(value: Json, fallback: str) -> str:
 
 
 def _meta(record: dict[str, Json], text_field: str) -> dict[str, Json]:
-    """Keys that are not ours, beside those of ``meta``, which stays one key where they clash."""
+    """Returns keys that are not ours, beside those of ``meta``, which stays one key where they clash."""
     known = {*_OWN_KEYS, text_field}
     if _own_issues(record.get("issues")) is None:
         known.discard("issues")
@@ -141,7 +141,7 @@ def _issues(value: Json) -> tuple[Issue, ...]:
 
 
 def _own_issues(value: Json) -> list[dict[str, str]] | None:
-    """A list of issues as ``dumps`` writes them; None where the key is some other thing of the user's."""
+    """Returns issues as ``dumps`` writes them; None where the key is some other thing of the user's."""
     if value is None:
         return []
     if isinstance(value, list) and all(_is_issue(item) for item in value):

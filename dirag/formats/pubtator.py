@@ -20,7 +20,7 @@ _NO_CONCEPT = frozenset({"", "-", "-1"})
 
 
 def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
-    """The documents of a source, each when the next one begins; ids are as the file has them."""
+    """Yields the documents of a source, each when the next one begins; ids are as the file has them."""
     block: list[tuple[int, bytes]] = []
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
@@ -68,7 +68,7 @@ def _document(block: list[tuple[int, bytes]], *, name: str, stem: str) -> Docume
 
 
 def _label(columns: list[str], text: str) -> Entity | str:
-    """The entity of a label line, or what is wrong with it."""
+    """Returns the entity of a label line, or what is wrong with it."""
     if len(columns) < 5:
         return f"{len(columns)} columns in place of at least 5"
     first, last, mention, type_ = columns[1:5]
@@ -88,7 +88,7 @@ def _label(columns: list[str], text: str) -> Entity | str:
 
 
 def _gold_hit(concept: str, mention: str, start: int, end: int) -> Hit | None:
-    """The gold concept, its id as annotated: alternatives and composites stay joined."""
+    """Returns the gold concept, its id as annotated: alternatives and composites stay joined."""
     if concept in _NO_CONCEPT:
         return None
     return Hit(Concept(concept, name=""), mention, "exact", 1.0, start, end)

@@ -17,7 +17,7 @@ def labelled(
     is_label: Callable[[bytes], bool],
     read: Callable[[str], Entity | str],
 ) -> Document:
-    """The document with the entities of a file of labels, which is called ``name`` in issues. Raises OSError.
+    """Returns the document with the entities of a file of labels, called ``name`` in issues. Raises OSError.
 
     ``read`` gives the entity of a line, or what is wrong with it, which is an issue. An unreadable document
     stays as it is.

@@ -21,7 +21,7 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def render(result: Result, *, colour: bool, width: int) -> str:
-    """The view of one result, ending in a line feed. Without colour, mentions stand in brackets."""
+    """Returns the view of one result, ending in a line feed. Without colour, mentions stand in brackets."""
     parts = [_bold(_safe(result.document.id), colour=colour)]
     if result.document.text.strip():
         parts.append(_marked_text(result.document.text, result.entities, colour=colour, width=width))
@@ -33,7 +33,7 @@ def render(result: Result, *, colour: bool, width: int) -> str:
 
 
 def _safe(text: str, *, keep: str = "") -> str:
-    """The text with every character that a terminal could act upon made visible."""
+    """Returns the text with every character that a terminal could act upon made visible."""
     return "".join(
         c if c in keep or c in _JOINERS or unicodedata.category(c) not in _UNSAFE else _sign(c) for c in text
     )
@@ -64,7 +64,7 @@ def _body(text: str) -> str:
 
 
 def _outermost(entities: Sequence[Entity]) -> Iterator[Entity]:
-    """Mentions that can be marked side by side: where they overlap, the first and longest."""
+    """Yields mentions that can be marked side by side: where they overlap, the first and longest."""
     end = 0
     for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
         if entity.start >= end:

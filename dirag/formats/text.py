@@ -12,7 +12,7 @@ from dirag.data import Document, Issue
 
 
 def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
-    """The one document of a source, whose lines are given with their line ends."""
+    """Yields the one document of a source, whose lines are given with their line ends."""
     data = b"".join(lines)
     try:
         text = data.decode("utf-8")
@@ -26,7 +26,7 @@ def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
 
 
 def unreadable(id: str, *, where: str, detail: str, line: int | None = None) -> Document:
-    """What stands in for a record that could not be read; ``line`` is counted from 1."""
+    """Returns what stands in for a record that could not be read; ``line`` is counted from 1."""
     return Document(
         id, "", meta={} if line is None else {"line": line}, issues=(Issue("unreadable", where, detail),)
     )

@@ -46,7 +46,7 @@ def definitions(text: str) -> dict[str, str]:
 
 
 def expand(mention: str, defined: Mapping[str, str]) -> str:
-    """The mention with its short forms written out, whole ("AT") or within ("AT patients", "ATs")."""
+    """Returns the mention with its short forms written out, whole ("AT") or within ("AT patients", "ATs")."""
     if not defined:
         return mention
     if mention in defined:
@@ -55,7 +55,7 @@ def expand(mention: str, defined: Mapping[str, str]) -> str:
 
 
 def _written_out(token: str, defined: Mapping[str, str]) -> Iterable[str]:
-    """A word as it is, or the long form of the short form that it is, in the singular if need be."""
+    """Returns a word as it is, or the long form of the short form that it is, in the singular if need be."""
     for form in (token, token.removesuffix("s")):
         if form in defined:
             return (defined[form],)
@@ -86,7 +86,7 @@ def _definition(text: str, match: re.Match[str]) -> Abbreviation | None:
 
 
 def _initials(short: str, text: str) -> int | None:
-    """Where the last words start whose initials are the short form, in its order or another."""
+    """Returns where the last words start whose initials are the short form, in its order or another."""
     words = list(_PART.finditer(text))[-len(short) :]
     if not short.isupper() or len(words) < max(len(short), 2):
         return None
@@ -97,7 +97,7 @@ def _initials(short: str, text: str) -> int | None:
 
 
 def _window(text: str, end: int, size: int) -> str:
-    """The words before a bracket that may be a long form: at most size + 5, and at most twice size."""
+    """Returns the words before a bracket that may be a long form: at most size + 5 and twice size."""
     piece = text[max(end - _INSIDE, 0) : end]
     words = list(_WORD.finditer(piece))
     return piece[words[-min(size + 5, 2 * size)].start() :] if len(words) > min(size + 5, 2 * size) else piece

@@ -154,7 +154,7 @@ class _Free:
 
 
 def to_result(document: Document, segments: Sequence[Segment], taggings: Sequence[Tagging]) -> Result:
-    """What was found in the segments of a document, with offsets into the document, merged and in text order.
+    """Merges the entities and issues of segments, in text order, with offsets into the document.
 
     Issues that say no place get the segment's offsets as theirs; the document's own issues come first.
     """

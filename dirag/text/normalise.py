@@ -39,7 +39,7 @@ _BRACKETS = re.compile(r"(?<!\s)\s*+(?:\([^()]*\)|\[[^\[\]]*\])")
 
 @lru_cache(maxsize=1 << 13)
 def normal_form(word: str) -> str:
-    """The form in which one word is compared, never empty."""
+    """Returns the form in which one word is compared, never empty."""
     # Marks go before NFKD, too, which sorts those of one letter in time squared.
     plain = _DROPPED.sub("", unicodedata.normalize("NFKD", _DROPPED.sub("", word))).casefold()
     plain = _DROPPED.sub("", plain) or word
@@ -51,7 +51,7 @@ def normal_form(word: str) -> str:
 
 
 def _stem(word: str) -> str:
-    """Plural and spelling variants to one form: diseases and disease, metastases and metastasis, oedema."""
+    """Brings plural and spelling variants to one form: diseases and disease, metastases, oedema."""
     word = word.replace("ae", "e").replace("oe", "e").replace("our", "or")
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
@@ -63,7 +63,7 @@ def _stem(word: str) -> str:
 
 
 def words(text: str) -> Iterator[tuple[str, int, int]]:
-    """The words of a text in order: normal form, start, end."""
+    """Yields the words of a text in order: normal form, start, end."""
     for match in _WORD.finditer(text):
         if match[1]:  # else a possessive: Crohn's disease is Crohn disease
             start, end = match.span()
@@ -82,7 +82,7 @@ def cased_key(words: Sequence[str], name: str) -> tuple[str, ...]:
 
 
 def variants(name: str) -> Iterator[str]:
-    """Other ways to write a name: without "NOS" or brackets, and "Neoplasm, Breast" turned round."""
+    """Yields other ways to write a name: without "NOS" or brackets, and "Neoplasm, Breast" turned round."""
     plain = _UNSPECIFIED.sub("", name)
     bare = _BRACKETS.sub("", plain).strip(" ,")
     for variant in (plain.strip(" ,"), bare):
@@ -94,5 +94,5 @@ def variants(name: str) -> Iterator[str]:
 
 
 def is_acronym(name: str) -> bool:
-    """Whether the case of a short name tells it from a common word: "ALL" and "WAS", but not "Gout"."""
+    """Tells whether the case of a short name tells it from a common word: "ALL" and "WAS", but not "Gout"."""
     return len(name) <= SHORT and not (name[1:].isalpha() and name[1:].islower())

@@ -29,17 +29,17 @@ class View:
     ends: Sequence[int]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The original offsets of a part that is not empty."""
+        """Returns the original offsets of a part that is not empty."""
         return self.starts[start], self.ends[end - 1]
 
 
 def flatten(text: str) -> str:
-    """The text on one line: each run of blanks and control characters is one space. Prompts show it so."""
+    """Returns the text on one line, as in prompts: runs of blanks and control characters are one space."""
     return _BLANK.sub(" ", text)
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without the blanks and control characters at its ends; empty if it has nothing else."""
+    """Returns the span without blanks and control characters at its ends; empty if it has no others."""
     while start < end and _BLANK.match(text[start]):
         start += 1
     while start < end and _BLANK.match(text[end - 1]):
@@ -48,12 +48,12 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def may_begin_name(word: str) -> bool:
-    """Whether a name may begin with this word; function words do not, nor at the beginning of a sentence."""
+    """Tells whether a name may begin with this word: function words do not, capitalised or not."""
     return word[:1].lower() + word[1:] not in paths.words("function-words.txt")
 
 
 def may_end_name(word: str) -> bool:
-    """Whether a name may end with this word, in its own case: the A of hepatitis A is no function word."""
+    """Tells whether a name may end with this word, in its case: the A of hepatitis A is no function word."""
     return word not in paths.words("function-words.txt")
 
 
@@ -76,7 +76,7 @@ def flat_view(text: str) -> View:
 
 
 def fold(text: str) -> str:
-    """The text without case, accents, spaces, hyphens and quotes: equal for spellings of one mention."""
+    """Returns the text without case, accents, spaces, hyphens and quotes: equal for all spellings."""
     return "".join(map(_folded, text))
 
 
@@ -103,7 +103,7 @@ def _kind(char: str) -> int:
 
 
 def is_boundary(text: str, i: int) -> bool:
-    """Whether a token may begin or end at ``i``: everywhere but between two letters or two digits.
+    """Tells whether a token may begin or end at ``i``: everywhere but between two letters or two digits.
 
     Of 96,000 gold mentions of NCBI-disease, BC5CDR and BC2GM three have an end that is no such place
     (``tests/benchmarks/repeats.py``).
@@ -115,7 +115,7 @@ def is_boundary(text: str, i: int) -> bool:
 
 
 def is_bounded(text: str, start: int, end: int) -> bool:
-    """Whether both ends of a span are token boundaries."""
+    """Tells whether both ends of a span are token boundaries."""
     return is_boundary(text, start) and is_boundary(text, end)
 
 

@@ -63,7 +63,7 @@ _OPENERS = _words(
 
 
 def segments(text: str, *, max_chars: int = 800, overlap: int = 100) -> list[Segment]:
-    """The segments of a text, in order; together they hold every character that is not white space.
+    """Returns the segments of a text, in order; together they hold every character that is not white space.
 
     A piece without a boundary is cut at white space if there is any, into windows of at most
     ``max_chars``; whatever is at most ``overlap`` characters long lies whole in one of them.
@@ -82,7 +82,7 @@ def segments(text: str, *, max_chars: int = 800, overlap: int = 100) -> list[Seg
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    """Headings, list items and paragraphs, each with the lines that it was wrapped into."""
+    """Yields headings, list items and paragraphs, each with the lines that it was wrapped into."""
     for lines in _paragraphs(text):
         width = max(end - start for start, end in lines)
         block_start, block_end = lines[0]
@@ -102,13 +102,13 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _item_number(line: str) -> int:
-    """The number of a list item ("2. Foreign body"), 0 for any other line."""
+    """Returns the number of a list item ("2. Foreign body"), 0 for any other line."""
     match = _NUMBERED.match(line)
     return int(match[1]) if match else 0
 
 
 def _paragraphs(text: str) -> Iterator[list[tuple[int, int]]]:
-    """Runs of lines without a blank one between them, each line without the white space at its end."""
+    """Yields runs of lines without a blank one between them, each line without the white space at its end."""
     lines: list[tuple[int, int]] = []
     start = 0
     for line in text.splitlines(keepends=True):
@@ -123,7 +123,7 @@ def _paragraphs(text: str) -> Iterator[list[tuple[int, int]]]:
 
 
 def _continues(line: str, following: str, width: int) -> bool:
-    """Whether ``following`` goes on with the sentence of ``line``: the break is only a wrap."""
+    """Tells whether ``following`` goes on with the sentence of ``line``: the break is only a wrap."""
     if _BULLET.match(following) or _LABEL.match(following) or line.endswith(":"):
         return False
     if line.isupper() and not following.isupper():
@@ -167,7 +167,7 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
 
 
 def _is_decimal(word: str, following: str) -> bool:
-    """Whether a full stop and a space are a decimal point, as tokenised corpora write it: 7. 5 and . 03."""
+    """Tells whether a full stop and a space are a decimal point, as in tokenised corpora: 7. 5 and . 03."""
     return word[-1:].isdigit() or following[0] == "0"
 
 
@@ -177,7 +177,7 @@ def _last_word(text: str, start: int, end: int) -> str:
 
 
 def _windows(text: str, start: int, end: int, *, max_chars: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """The span without white space at its ends, in overlapping windows where it is too long."""
+    """Yields the span without white space at its ends, in overlapping windows where it is too long."""
     piece = text[start:end]
     end = start + len(piece.rstrip())
     start += len(piece) - len(piece.lstrip())
@@ -198,7 +198,7 @@ def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _token_boundary(text: str, low: int, high: int) -> int:
-    """The last place after ``low``, up to ``high``, before white space, else before a mark, else ``high``."""
+    """Returns the last place in (``low``, ``high``] before white space, else before a mark, else ``high``."""
     for ends_token in (str.isspace, _is_mark):
         for place in range(high, low, -1):
             if ends_token(text[place]):
