@@ -11,7 +11,7 @@ import backend_laws as laws
 import numpy as np
 import pytest
 
-from dirag.backends.openvino.decoding import Answer
+from dirag.backends.openvino.decoding import Decoder
 from dirag.constraint import Constraint
 from dirag.data import Prompt
 
@@ -21,10 +21,10 @@ DRAWS = 4000
 
 
 def first(prompt: Prompt) -> int:
-    """The first token of an answer over a vocabulary of five."""
+    """The first token of an answer over a tokenizer of five."""
     firsts = np.array([piece[0] if piece else 256 for piece in PIECES], np.int16)
-    vocabulary = SimpleNamespace(pieces=PIECES, first_bytes=firsts)
-    return Answer(prompt, vocabulary, most=9, top=0).extend(LOGITS)  # type: ignore[arg-type]
+    tokenizer = SimpleNamespace(pieces=PIECES, first_bytes=firsts)
+    return Decoder(prompt, tokenizer, most=9, top=0).extend(LOGITS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])

@@ -104,7 +104,7 @@ def test_tokens_are_those_of_llama_cpp(engine: OpenVino, path: Path, shared_data
         "  ",
     ]
     assert len(texts) > 100
-    assert [engine._vocabulary.encode(text) for text in texts] == [other._tokenize(text) for text in texts]
+    assert [engine._tokenizer.encode(text) for text in texts] == [other._tokenize(text) for text in texts]
     other.close()
 
 

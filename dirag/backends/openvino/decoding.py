@@ -10,7 +10,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from dirag.backends.openvino.walker import Walker
+from dirag.backends.openvino.constraint_automaton import ConstraintAutomaton
 from dirag.data import Completion, Prompt, Token, Usage
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 _FEW = 64  # of the likeliest tokens, those that are tried first under a constraint
 
 
-class Answer:
+class Decoder:
     """The answer to one prompt, of at most ``most`` tokens; ``finish`` is set when it is over."""
 
-    def __init__(self, prompt: Prompt, vocabulary: GgufTokenizer, *, most: int, top: int) -> None:
+    def __init__(self, prompt: Prompt, tokenizer: GgufTokenizer, *, most: int, top: int) -> None:
         import numpy as np
 
-        self._stop, self._vocabulary, self._top = prompt.stop, vocabulary, top
+        self._stop, self._tokenizer, self._top = prompt.stop, tokenizer, top
         self._temperature = prompt.temperature
         self._random = np.random.default_rng(prompt.seed)
-        self._walker = Walker.of(prompt.constraint) if prompt.constraint else None
-        self._states = self._walker.start if self._walker else frozenset()
+        self._automaton = ConstraintAutomaton.of(prompt.constraint) if prompt.constraint else None
+        self._states = self._automaton.start if self._automaton else frozenset()
         self._most = most
-        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._utf8 = getincrementaldecoder("utf-8")("replace")
         self._told: list[Token] = []
         self._text = ""
         self.finish: Literal["stop", "length"] | None = None
@@ -51,9 +51,9 @@ class Answer:
         total = top + float(np.log(np.exp(logits - top, dtype=np.float64).sum()))
         chosen = self._chosen(logits)
         best = np.argsort(-logits, kind="stable")[: self._top].tolist() if self._top else []
-        piece = self._vocabulary.pieces[chosen]
+        piece = self._tokenizer.pieces[chosen]
         before = self._text
-        self._text += self._decoder.decode(piece)  # a character may take several tokens
+        self._text += self._utf8.decode(piece)  # a character may take several tokens
         if not piece:
             self.finish = "stop"
         elif (cut := before_stop(self._text, self._stop)) != self._text:
@@ -72,21 +72,21 @@ class Answer:
             token = self._told[place]
             before = before[: len(before) - len(token.text)]
             self._told[place] = Token(self._text[len(before) :], token.logprob, token.top)
-        names = tuple((self._vocabulary.pieces[n].decode(errors="replace"), p) for n, p in best)
+        names = tuple((self._tokenizer.pieces[n].decode(errors="replace"), p) for n, p in best)
         self._told.append(Token(self._text[len(before) :], logprob, names))
 
     def _chosen(self, logits: NDArray[np.float32]) -> int:
         import numpy as np
 
-        if self._walker is None:
+        if self._automaton is None:
             return int(self._drawn(logits).argmax())
         open_ = np.zeros(257, np.bool_)
-        open_[list(self._walker.next_bytes(self._states))] = True
-        open_[256] = self._walker.may_end(self._states)
-        allowed = np.flatnonzero(open_[self._vocabulary.first_bytes])
+        open_[list(self._automaton.next_bytes(self._states))] = True
+        open_[256] = self._automaton.may_end(self._states)
+        allowed = np.flatnonzero(open_[self._tokenizer.first_bytes])
         for place in _falling(self._drawn(logits[allowed])):
             token = int(allowed[place])
-            states = self._walker.advance(self._states, self._vocabulary.pieces[token])
+            states = self._automaton.advance(self._states, self._tokenizer.pieces[token])
             if states:
                 self._states = states
                 return token

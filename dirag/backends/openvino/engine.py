@@ -17,9 +17,9 @@ from typing import TypeGuard
 from dirag.backends import gguf_tokenizer
 from dirag.backends.admission import admit
 from dirag.backends.openvino import model
-from dirag.backends.openvino.blocks import Blocks
-from dirag.backends.openvino.decoding import Answer
-from dirag.backends.openvino.model import OpenVinoModel, Piece
+from dirag.backends.openvino.decoding import Decoder
+from dirag.backends.openvino.kv_blocks import KvBlocks
+from dirag.backends.openvino.model import OpenVinoModel, PromptPiece
 from dirag.config import Config, adapter_of
 from dirag.data import Completion, Prompt, Usage
 from dirag.errors import BackendError
@@ -47,18 +47,18 @@ class OpenVino:
         read ``path``, or the adapter is not one of this model.
         """
         folder = model.converted(path, adapter)
-        self._vocabulary = gguf_tokenizer.load(folder)
-        self.context = min(context, self._vocabulary.context)
+        self._tokenizer = gguf_tokenizer.load(folder)
+        self.context = min(context, self._tokenizer.context)
         tokens = max(self.context, parallel * min(self.context, _ROOM))
         self._model: OpenVinoModel | None = OpenVinoModel(folder, threads=threads, tokens=tokens)
         self._room = self._model.step
-        self._blocks = Blocks(self._model.blocks, self._model.block_size)
+        self._blocks = KvBlocks(self._model.blocks, self._model.block_size)
         self._parallel, self._top = parallel, top
         self.name = f"openvino:{path.name}" + (f"+{adapter.name}" if adapter else "")
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a prompt, the one that begins it included."""
-        return len(self._vocabulary.encode(text.encode(errors="replace").decode()))
+        return len(self._tokenizer.encode(text.encode(errors="replace").decode()))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; prompts are read ahead only to keep the engine busy."""
@@ -91,11 +91,11 @@ class OpenVino:
     def _request(self, prompt: Prompt) -> _Request | Completion:
         if self._model is None:
             raise BackendError(f"{self.name} is closed", hint="open it again")
-        admitted = admit(prompt, self._vocabulary.encode, context=self.context)
+        admitted = admit(prompt, self._tokenizer.encode, context=self.context)
         if isinstance(admitted, Completion):
             return admitted
         tokens, most = admitted
-        return _Request(tokens, Answer(prompt, self._vocabulary, most=most, top=self._top), most)
+        return _Request(tokens, Decoder(prompt, self._tokenizer, most=most, top=self._top), most)
 
     def _step(self, busy: Sequence[_Request]) -> None:
         """Compute one call: a token of each answer, and prompts as far as there is room for them."""
@@ -116,8 +116,8 @@ class OpenVino:
             if piece.wanted:
                 if not request.written:
                     self._blocks.computed(request.prompt, request.blocks)
-                request.written.append(request.answer.extend(next(logits)))
-                if request.answer.finish:
+                request.written.append(request.decoder.extend(next(logits)))
+                if request.decoder.finish:
                     self._blocks.give_back(request.blocks)
 
     def _start(self, request: _Request) -> bool:
@@ -135,17 +135,17 @@ class _Request:
     """A prompt in work: the first ``past`` tokens of prompt and answer are computed."""
 
     prompt: list[int]
-    answer: Answer
+    decoder: Decoder
     most: int
     blocks: list[int] = field(default_factory=list)
     past: int = 0
     cached: int = 0
     written: list[int] = field(default_factory=list)
 
-    def next_piece(self, room: int) -> Piece | None:
+    def next_piece(self, room: int) -> PromptPiece | None:
         """What to compute next; of a prompt never a single token, which another kernel would compute."""
         if self.written:
-            return Piece(self.written[-1:], self.past, self.blocks, wanted=True)
+            return PromptPiece(self.written[-1:], self.past, self.blocks, wanted=True)
         left = len(self.prompt) - self.past
         size = min(left, room)
         if left - size == 1:
@@ -153,12 +153,12 @@ class _Request:
         if size < min(left, _LEAST):
             return None
         tokens = self.prompt[self.past : self.past + size]
-        return Piece(tokens, self.past, self.blocks, wanted=size == left)
+        return PromptPiece(tokens, self.past, self.blocks, wanted=size == left)
 
 
 def _is_busy(request: _Request | Completion) -> TypeGuard[_Request]:
     """Whether a request is in work; one that is over has given its blocks back."""
-    return isinstance(request, _Request) and request.answer.finish is None
+    return isinstance(request, _Request) and request.decoder.finish is None
 
 
 def _completion(request: _Request | Completion) -> Completion | None:
@@ -166,7 +166,7 @@ def _completion(request: _Request | Completion) -> Completion | None:
     if isinstance(request, Completion):
         return request
     usage = Usage(len(request.prompt), len(request.written), request.cached)
-    return request.answer.completion(usage) if request.answer.finish else None
+    return request.decoder.completion(usage) if request.decoder.finish else None
 
 
 def open_engine(config: Config) -> OpenVino:

@@ -38,7 +38,7 @@ _MODEL = "openvino_model.xml"
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PromptPiece:
     """Tokens of one prompt, behind ``past`` others in the same blocks; the logits of the last are wanted or
     not.
     """
@@ -81,13 +81,13 @@ class OpenVinoModel:
                 shape = openvino.Shape([self.blocks + 1, heads, self.block_size, width])
                 self._request.set_tensor(name, openvino.Tensor(port.get_element_type(), shape))
 
-    def infer(self, pieces: Sequence[Piece]) -> NDArray[np.float32]:
+    def infer(self, pieces: Sequence[PromptPiece]) -> NDArray[np.float32]:
         """The logits behind each wanted piece, float32 of shape (wanted, vocabulary)."""
         import numpy as np
 
         pieces = list(pieces)
         if sum(len(piece.tokens) for piece in pieces) == 1:
-            pieces.append(Piece((0,), 0, (self.blocks,), wanted=False))
+            pieces.append(PromptPiece((0,), 0, (self.blocks,), wanted=False))
         ends = np.cumsum([len(piece.tokens) for piece in pieces])
         wanted = [int(end) - 1 for end, piece in zip(ends, pieces, strict=True) if piece.wanted]
         numbers = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dirag.backends.openvino.blocks import Blocks
+from dirag.backends.openvino.kv_blocks import KvBlocks
 
 SIZE, COUNT = 4, 12
 prompts = st.lists(st.integers(0, 1), min_size=1, max_size=24)
 
 
 def test_a_known_beginning_is_not_computed_again() -> None:
-    blocks = Blocks(COUNT, SIZE)
+    blocks = KvBlocks(COUNT, SIZE)
     prompt = list(range(11))
     first = blocks.take(prompt, 13)
     assert first is not None
@@ -26,7 +26,7 @@ def test_a_known_beginning_is_not_computed_again() -> None:
 
 
 def test_two_tokens_are_always_left_to_compute() -> None:
-    blocks = Blocks(COUNT, SIZE)
+    blocks = KvBlocks(COUNT, SIZE)
     for length in (8, 9, 10):
         prompt = [7] * length
         for _ in range(2):
@@ -42,7 +42,7 @@ def test_two_tokens_are_always_left_to_compute() -> None:
 def test_blocks_in_use_are_private_or_hold_the_same_beginning(
     work: list[tuple[list[int], int, bool]],
 ) -> None:
-    blocks = Blocks(COUNT, SIZE)
+    blocks = KvBlocks(COUNT, SIZE)
     held: dict[int, tuple[int, ...]] = {}  # block -> the tokens up to its end, as its user believes
     running: list[tuple[list[int], list[int]]] = []
     for prompt, more, ends in work:

@@ -15,7 +15,7 @@ States = frozenset[int]
 
 
 @dataclass(slots=True)
-class Walker:
+class ConstraintAutomaton:
     """``steps`` leads from a state by a byte; states past those of the constraint lie inside its literals."""
 
     steps: list[dict[int, list[int]]]
@@ -28,7 +28,7 @@ class Walker:
         self.start = self._closed([START])
 
     @classmethod
-    def of(cls, constraint: Constraint) -> Walker:
+    def of(cls, constraint: Constraint) -> ConstraintAutomaton:
         size = len(constraint.edges)
         steps: list[dict[int, list[int]]] = [{} for _ in range(size + 1)]
         free: list[list[int]] = [[] for _ in range(size + 1)]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 
-class Blocks:
+class KvBlocks:
     """``count`` blocks of ``size`` tokens each."""
 
     def __init__(self, count: int, size: int) -> None:
