@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 from command import DIRAG
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killing import killed_at
 
 from dirag.assembly import engines
 from dirag.backends import gguf_files
@@ -30,7 +32,7 @@ from dirag.config import Config, adapter_of, configured
 from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
 from dirag.training.adapter import adapter as training
-from dirag.training.adapter import conversion, model, trainer, validation
+from dirag.training.adapter import conversion, model, validation
 from dirag.training.adapter.batches import Position, TokenRow
 from dirag.training.adapter.spec import TrainingSpec
 from dirag.training.adapter.trainer import Progress, Settings, Trainer, Validation
@@ -110,23 +112,22 @@ def test_one_seed_gives_one_adapter(
     assert content(tmp_path / "other")["adapter.gguf"] != content(reference)["adapter.gguf"]
 
 
-class Killed(BaseException):
-    """What nothing catches."""
-
-
+#: The file at whose rename a run is killed, and at which of them: those of validations come before the first
+#: one in the folder itself.
 KILLS = [
-    (Trainer, "_step", 1),
-    (Trainer, "_step", 4),
-    (Trainer, "save", 2),
-    (Trainer, "save", 5),
-    (validation, "f1", 1),
-    (validation, "f1", 3),
-    (training, "_write", 2),
-    (training, "_describe", 1),
+    (".checkpoint.safetensors", 1),
+    (".checkpoint.safetensors", 2),
+    (".checkpoint.safetensors", 5),
+    ("adapter_config.json", 1),
+    ("adapter.gguf", 1),
+    ("adapter_model.safetensors", 2),
+    ("settings.toml", 2),
+    ("README.md", 1),
+    ("README.md", 2),
 ]
 
 
-@pytest.mark.parametrize("place, name, time_", KILLS)
+@pytest.mark.parametrize("name, number", KILLS)
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_anywhere_it_goes_on_to_the_same_adapter(
     corpus: Path,
@@ -134,30 +135,17 @@ def test_killed_anywhere_it_goes_on_to_the_same_adapter(
     reference: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    place: object,
     name: str,
-    time_: int,
+    number: int,
     after: bool,
 ) -> None:
-    """Killed before or after some call; every other step has a checkpoint."""
-    clock = iter(range(0, 10**6, 40))
+    """Killed before or after some file is in its place; every other step has a checkpoint."""
+    clock = count(0, 15)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
-    output, whole, calls = tmp_path / "adapter", getattr(place, name), 0
-
-    def killed(*args: object, **options: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == time_ and not after:
-            raise Killed
-        result = whole(*args, **options)
-        if calls == time_:
-            raise Killed
-        return result
-
-    with monkeypatch.context() as patch:
-        patch.setattr(place, name, killed)
-        with pytest.raises(Killed):
-            trained(corpus, tiny, output)
+    output = tmp_path / "adapter"
+    with killed_at(name, number, after=after):
+        trained(corpus, tiny, output)
+    (output / ".trial-dead").mkdir()  # what a validation leaves where no exception cleans up
     trained(corpus, tiny, output, resume=True)
     assert content(output) == content(reference)
 
@@ -192,13 +180,11 @@ def test_a_process_that_is_killed_goes_on(
 
 
 def test_other_settings_are_refused(
-    corpus: Path, tiny: tuple[Path, Path], reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tiny: tuple[Path, Path], reference: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "adapter"
-    with monkeypatch.context() as patch:
-        patch.setattr(validation, "f1", lambda *_: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            trained(corpus, tiny, output)
+    with killed_at("adapter.gguf", 1):
+        trained(corpus, tiny, output)
     for changed, told in (
         (recipe(corpus, tiny, replace(SMALL, rate=5e-4)), r"made with --rate '0\.001', not '0\.0005'"),
         (recipe(corpus, tiny, shots=1), "made with --shots '2', not '1'"),
@@ -267,10 +253,10 @@ def test_the_loss_is_that_of_transformers(adapted: model.AdaptedModel) -> None:
 
 def test_only_the_adapter_learns(adapted: model.AdaptedModel) -> None:
     frozen = {n: p.clone() for n, p in adapted.model.named_parameters() if not p.requires_grad}
-    progress = Trainer(adapted, SMALL, total=10, checkpoint=Path("none"), made_of={})
+    progress = Trainer(adapted, SMALL, total=10, checkpoint=Path("none"), provenance={})
     rows, before = [TokenRow([5, 6, 7], [8, 9])], adapted.loss([TokenRow([5, 6, 7], [8, 9])]).item()
     for seen in range(1, 9):
-        progress._step(rows, replace(progress.progress.position, seen=seen))
+        progress.step(rows, replace(progress.progress.position, seen=seen))
     assert adapted.loss(rows).item() < before
     assert all(torch.equal(p, frozen[n]) for n, p in adapted.model.named_parameters() if n in frozen)
 
@@ -448,10 +434,26 @@ def test_engines_and_transformers_say_the_same_of_real_weights(
     agree(adapted, path, written(adapted, tmp_path), LlamaCpp)
 
 
+class FakeModel:
+    """A vector whose gradient is always the same."""
+
+    def __init__(self) -> None:
+        self.vector = torch.nn.Parameter(torch.zeros(2))
+
+    def loss(self, rows: list[TokenRow]) -> torch.Tensor:
+        return self.vector.sum()
+
+    def collect_gradients(self) -> None:
+        """``loss`` has its gradient at the vector already."""
+
+    def write_back(self) -> None:
+        """There is nothing but the vector."""
+
+
 def run(adapted: model.AdaptedModel, folder: Path, figures: Iterator[float]) -> tuple[Progress, int]:
     """A course of 40 lessons whose validations find these figures; how often an adapter was kept."""
     made, kept = replace(SMALL, epochs=10.0, every=1.0, patience=2), []
-    running = Trainer(adapted, made, total=40, checkpoint=folder / "checkpoint", made_of={})
+    running = Trainer(adapted, made, total=40, checkpoint=folder / "checkpoint", provenance={})
 
     def batches(start: object) -> Iterator[tuple[list[TokenRow], Position]]:
         for seen in range(1, 41):
@@ -468,36 +470,32 @@ def test_it_ends_when_nothing_better_comes(
 ) -> None:
     records = [n for n, value in enumerate(figures) if value > max([-1.0, *figures[:n]])]
     ends = next((n for n in range(10) if n - max(r for r in records if r <= n) == 2), 9)
-    adapted = FakeAdapted()
+    adapted = FakeModel()
     progress, kept = run(adapted, tmp_path_factory.mktemp("run"), iter(figures))  # type: ignore[arg-type]
     assert [v.f1["made"] for v in progress.validations] == figures[: ends + 1]
     assert progress.position.seen == 4 * (ends + 1)
     assert kept == len([n for n in records if n <= ends])
 
 
-class FakeAdapted:
-    """A vector that learns nothing."""
-
-    def __init__(self) -> None:
-        self.vector = torch.nn.Parameter(torch.zeros(2))
-
-    def loss(self, rows: list[TokenRow]) -> torch.Tensor:
-        return self.vector.sum()
-
-    def collect_gradients(self) -> None:
-        pass
-
-    def write_back(self) -> None:
-        pass
+def test_the_best_validation_is_the_first_of_the_best() -> None:
+    figures = [{"a": 0.1, "b": 0.3}, {"a": 0.2, "b": 0.4}, {"a": 0.5, "b": 0.1}]
+    progress = Progress(validations=[Validation(n, 0.5, f1) for n, f1 in enumerate(figures)])
+    assert progress.best == progress.validations[1]
+    assert progress.best.mean == pytest.approx(0.3)
+    assert progress.without_gain == 1
 
 
-def test_progress_survives_its_checkpoint() -> None:
-    from dataclasses import asdict
+def test_progress_survives_its_checkpoint(tmp_path: Path) -> None:
+    def trainer(model: FakeModel) -> Trainer:
+        return Trainer(model, SMALL, total=9, checkpoint=tmp_path / "saved", provenance={})  # type: ignore[arg-type]
 
-    made = Progress(Position(1, 2, 3), 4, 5, 6.5, [0.25], [Validation(3, 0.5, {"a": 0.1, "b": 0.3})])
-    assert trainer._progress(json.loads(json.dumps(asdict(made)))) == made
-    assert made.best is not None
-    assert made.best.mean == pytest.approx(0.2)
+    saved, restored = trainer(FakeModel()), trainer(FakeModel())
+    saved.step([TokenRow([5, 6], [7, 8])], Position(1, 2, 3))
+    saved.progress.validations.append(Validation(3, 0.5, {"a": 0.1, "b": 0.3}))
+    saved.save()
+    restored.restore()
+    assert restored.progress == saved.progress
+    assert torch.equal(restored.adapted.vector, saved.adapted.vector)
 
 
 def test_wrong_use_is_told(corpus: Path, tiny: tuple[Path, Path], tmp_path: Path) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killing import killed_at
 
 from dirag.data import Concept
 from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
@@ -24,10 +26,8 @@ from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
 from dirag.text import normalise
 from dirag.training.sentence_encoder import fitting, recall, synonyms
+from dirag.training.sentence_encoder.recall import Recall
 from dirag.training.sentence_encoder.tune import CARD, Options, TuningReport, tune
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 torch = pytest.importorskip("torch")
 
@@ -347,42 +347,30 @@ def tensors(folder: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.f
     return load_file(folder / "model.safetensors")
 
 
-class Killed(Exception):
-    """Stands for whatever ends a process."""
+CHECKPOINT = ".tuned.tuning-*"
 
 
-def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Let the loss of a step end the run; the function tells how many losses there were."""
-    real, calls = fitting.batch_loss, 0
-
-    def loss(vectors: Tensor, steps: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        if calls > step:
-            raise Killed
-        return real(vectors, steps)
-
-    monkeypatch.setattr(fitting, "batch_loss", loss)
-    return lambda: calls
+def every_step_saves(patch: pytest.MonkeyPatch) -> None:
+    clock = count(0, 100)
+    patch.setattr(time, "monotonic", lambda: float(next(clock)))
 
 
 def test_a_killed_run_goes_on_and_ends_like_another(
-    base: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def run(name: str) -> TuningReport:
-        return tune(base, tmp_path / name / "tuned", encoder=str(tiny), options=QUICK, progress=False)
+        return tune(base, tmp_path / name / "tuned", encoder=str(tiny), options=QUICK, progress=True)
 
     whole = run("one")
-    monkeypatch.setattr(fitting, "_PAUSE", -1.0)
-    with monkeypatch.context() as patched:
-        killed_at(4, patched)
-        with pytest.raises(Killed):
+    assert "tuning goes on" not in capfd.readouterr().err
+    with monkeypatch.context() as patch:
+        every_step_saves(patch)
+        with killed_at(CHECKPOINT, 5):
             run("other")
     assert all(path.name.startswith(".tuned.tuning-") for path in (tmp_path / "other").iterdir())
-    with monkeypatch.context() as patched:
-        calls = killed_at(99, patched)
-        resumed = run("other")
-        assert calls() == 2
+    capfd.readouterr()
+    resumed = run("other")
+    assert "tuning goes on at step 4 of 6" in capfd.readouterr().err
     assert replace(resumed, seconds=whole.seconds) == whole
     one, other = (tensors(tmp_path / name / "tuned") for name in ("one", "other"))
     assert all(np.array_equal(one[name], other[name]) for name in one)
@@ -390,17 +378,24 @@ def test_a_killed_run_goes_on_and_ends_like_another(
 
 
 def test_another_option_does_not_go_on_from_the_same_checkpoint(
-    base: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(fitting, "_PAUSE", -1.0)
-    with monkeypatch.context() as patched:
-        killed_at(4, patched)
-        with pytest.raises(Killed):
+    with monkeypatch.context() as patch:
+        every_step_saves(patch)
+        with killed_at(CHECKPOINT, 5):
             tune(base, tmp_path / "tuned", encoder=str(tiny), options=QUICK, progress=False)
-    calls = killed_at(99, monkeypatch)
-    tune(base, tmp_path / "tuned", encoder=str(tiny), options=replace(QUICK, seed=1), progress=False)
-    assert calls() == QUICK.steps
+    tune(base, tmp_path / "tuned", encoder=str(tiny), options=replace(QUICK, seed=1), progress=True)
+    assert "tuning goes on" not in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
+
+
+def test_a_checkpoint_that_cannot_be_read_is_refused(base: Path, tiny: Path, tmp_path: Path) -> None:
+    with killed_at(CHECKPOINT, 1, after=True):
+        tune(base, tmp_path / "tuned", encoder=str(tiny), options=QUICK, progress=False)
+    [checkpoint] = tmp_path.iterdir()
+    checkpoint.write_bytes(b"nothing")
+    with pytest.raises(DiragError, match=r"cannot read the checkpoint .*; delete it to begin anew"):
+        tune(base, tmp_path / "tuned", encoder=str(tiny), options=QUICK, progress=False)
 
 
 def test_what_fails_late_leaves_the_former_encoder(
@@ -409,13 +404,16 @@ def test_what_fails_late_leaves_the_former_encoder(
     output = tmp_path / "tuned"
     tune(base, output, encoder=str(tiny), options=QUICK, progress=False)
     before = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
-    with monkeypatch.context() as patched:
+    real, calls = recall.measure, count(1)
 
-        def fails(*_: object, **__: object) -> None:
-            raise Killed
+    def fails_the_second_time(*args: Any, **options: Any) -> Recall | None:
+        if next(calls) == 2:
+            raise RuntimeError
+        return real(*args, **options)
 
-        patched.setattr("dirag.training.sentence_encoder.tune._card", fails)
-        with pytest.raises(Killed):
+    with monkeypatch.context() as patch:
+        patch.setattr(recall, "measure", fails_the_second_time)
+        with pytest.raises(RuntimeError):
             tune(base, output, encoder=str(tiny), options=replace(QUICK, seed=2), progress=False)
     assert before == {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
     assert not list(tmp_path.glob(".tuned.part-*"))

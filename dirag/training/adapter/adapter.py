@@ -100,19 +100,24 @@ def _course(made: PreparedTraining, checkpoint: Path) -> Trainer:
         adapted.fill(conversion.read(made.start, shapes, adapted.base_config, alpha=settings.alpha))
     total = max(1, round(settings.epochs * len(made.lessons)))
     return Trainer(
-        adapted, settings, total=total, checkpoint=checkpoint, made_of=made_of(made, device=device)
+        adapted, settings, total=total, checkpoint=checkpoint, provenance=made_of(made, device=device)
     )
 
 
 def _is_done(output: Path, *, resume: bool) -> bool:
     """Whether training has ended there; raises UsageError where it must not begin there."""
-    if not output.exists() or not any(output.iterdir()):
+    if not output.exists() or all(_is_leftover(path) for path in output.iterdir()):
         return False
     begun, ended = (output / CHECKPOINT).exists(), (output / _WEIGHTS).exists()
     if resume and (begun or ended):
         return not begun
     hint = "--resume goes on with it" if begun else "name a new folder"
     raise UsageError(f"{output} exists and is not empty", hint=hint)
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether a run that was killed has left it, beside which there may be no checkpoint yet."""
+    return path.name.startswith((CHECKPOINT, _TRIAL)) and path.name != CHECKPOINT
 
 
 def _begin(course: Trainer, output: Path, tell: Callable[[str], None]) -> None:

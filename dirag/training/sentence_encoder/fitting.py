@@ -8,23 +8,24 @@ depend on the batches only, and training that was killed ends as if it had not b
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from dirag.errors import KnowledgeError
+from dirag.training import loop
+from dirag.training.loop import Checkpoint, Optimizer, Schedule
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
     from torch.nn import Parameter
-    from torch.optim import Optimizer
 
     from dirag.training.sentence_encoder.synonyms import Batch
 
@@ -36,8 +37,6 @@ _ALPHA, _BETA, _MARGIN = 2.0, 50.0, 0.1
 _TEMPERATURE = 0.05
 _WARM = 0.1  # of the steps, in which the rate rises; then it falls
 _PASS = 32  # names that are encoded at once, so that short ones are not padded like the longest
-_PAUSE = 60.0  # seconds between two checkpoints
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,27 +66,29 @@ def fit(
     import torch
 
     model.float().eval()
-    trained = _trained(model)
-    optimizer = torch.optim.AdamW(trained.values(), lr=hyperparameters.rate, weight_decay=0.01)
-    losses = _restore(checkpoint, trained, optimizer)
-    report, saved = _FittingReport(hyperparameters.steps, len(losses), progress), time.monotonic()
-    for step, batch in zip(range(len(losses), hyperparameters.steps), batches(len(losses)), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = hyperparameters.rate * _schedule(step, hyperparameters.steps)
+    optimizer = Optimizer(_trainable(model), weight_decay=0.01)
+    file, losses = Checkpoint(checkpoint, "losses"), list[float]()
+    if checkpoint.is_file():
+        tensors, losses = file.load(hint="delete it to begin anew")
+        optimizer.restore(tensors, steps=len(losses))
+    schedule, report = (
+        _schedule(hyperparameters),
+        _FittingReport(hyperparameters.steps, len(losses), progress),
+    )
+
+    def step(batch: Batch) -> None:
         with torch.autocast(
             model.device.type, torch.bfloat16, enabled=hyperparameters.precision == "bfloat16"
         ):
             vectors = _encode(model, batch.names, hyperparameters.length)
         loss = batch_loss(vectors.float(), torch.from_numpy(batch.steps))
-        optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
-        optimizer.step()
+        optimizer.step(schedule.at(len(losses), len(losses) + 1))
         losses.append(loss.item())
         report.at(losses)
-        if time.monotonic() - saved > _PAUSE or step + 1 == hyperparameters.steps:
-            _save(checkpoint, trained, optimizer, losses)
-            saved = time.monotonic()
+
+    remaining = islice(batches(len(losses)), hyperparameters.steps - len(losses))
+    loop.run(remaining, step, lambda: file.save(optimizer.tensors(), losses))
     return losses
 
 
@@ -162,53 +163,20 @@ def _encode(model: SentenceTransformer, names: Sequence[str], length: int) -> Te
     return vectors[torch.argsort(torch.tensor(order))]
 
 
-def _trained(model: SentenceTransformer) -> dict[str, Parameter]:
-    """The weights that are to change, by name; the embeddings are frozen."""
+def _trainable(model: SentenceTransformer) -> dict[str, Parameter]:
+    """Freezes the word embeddings and returns the other weights by name."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("embeddings" not in name)
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    if not trained:
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not trainable:
         raise KnowledgeError("the encoder has no weights but those of its words, so there is nothing to tune")
-    return trained
+    return trainable
 
 
-def _schedule(step: int, steps: int) -> float:
-    """The share of the highest rate: a linear rise, then a linear fall."""
-    warm = max(1, round(_WARM * steps))
-    return (step + 1) / warm if step < warm else (steps - step) / max(1, steps - warm)
-
-
-def _save(path: Path, trained: dict[str, Parameter], optimizer: Optimizer, losses: Sequence[float]) -> None:
-    """Written beside its place, then renamed: what is there is whole."""
-    from safetensors.torch import save_file
-
-    tensors = {}
-    for name, parameter in trained.items():
-        if parameter in optimizer.state:  # else it has no part in the vectors, as BERT's pooler
-            tensors[f"weight {name}"] = parameter.detach()
-            tensors |= {f"{moment} {name}": optimizer.state[parameter][moment] for moment in _MOMENTS}
-    part = path.with_name(f"{path.name}.part")
-    save_file(tensors, part, metadata={"losses": json.dumps(losses)})
-    part.replace(path)
-
-
-def _restore(path: Path, trained: dict[str, Parameter], optimizer: Optimizer) -> list[float]:
-    """Put the weights and moments of a checkpoint in place; the losses so far, none without a checkpoint."""
-    import torch
-    from safetensors import safe_open
-
-    if not path.is_file():
-        return []
-    with safe_open(path, framework="pt") as file, torch.no_grad():
-        losses: list[float] = json.loads(file.metadata()["losses"])
-        saved = {key.partition(" ")[2] for key in file.keys()}  # noqa: SIM118 - it is no mapping
-        for name in saved:
-            parameter = trained[name]
-            parameter.copy_(file.get_tensor(f"weight {name}"))
-            moments = {moment: file.get_tensor(f"{moment} {name}") for moment in _MOMENTS}
-            state = {"step": torch.tensor(float(len(losses)))}
-            optimizer.state[parameter] = state | {k: v.to(parameter.device) for k, v in moments.items()}
-    return losses
+def _schedule(hyperparameters: Hyperparameters) -> Schedule:
+    rise = max(1, round(_WARM * hyperparameters.steps))
+    fall = max(1, hyperparameters.steps - rise)
+    return Schedule(hyperparameters.rate, hyperparameters.steps, rise=rise, fall=fall)
 
 
 class _FittingReport:
