@@ -47,13 +47,13 @@ def test_a_large_file_is_read_once_as_long_as_it_stays(
 ) -> None:
     monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(fingerprint, "_LARGE", 4)
-    read, honest = [], fingerprint._read
+    read, honest = [], fingerprint.sha256
 
     def counting(file: Path) -> str:
         read.append(file)
         return honest(file)
 
-    monkeypatch.setattr(fingerprint, "_read", counting)
+    monkeypatch.setattr(fingerprint, "sha256", counting)
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"weights 1")
     for _ in range(3):

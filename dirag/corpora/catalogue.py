@@ -7,10 +7,8 @@ official address into the cache; a fetched one with another sha256 than that on 
 from __future__ import annotations
 
 import functools
-import hashlib
 import http.client
 import os
-import tempfile
 import tomllib
 import urllib.request
 from collections.abc import Mapping
@@ -19,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from dirag.errors import DatasetError, UsageError
-from dirag.files import artifacts, paths
+from dirag.files import artifacts, atomic, fingerprint, paths
 
 _TIMEOUT = 10.0  # seconds without a byte
 _LARGEST = 1 << 26  # bytes; the largest file on record has 5 MB
@@ -90,20 +88,13 @@ def fetch(corpus: Known, record: Split, offline: bool) -> Path:
         raise DatasetError(f"{corpus.name} is not on this machine and fetching is switched off", hint=cure)
     folder = paths.private_folder("datasets", corpus.folder)
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as work:
-            part = Path(work) / record.file
+        with atomic.new_file(folder / record.file) as part:
             with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
                 part.write_bytes(answer.read(_LARGEST))
-            if (digest := sha256(part)) != record.sha256:
+            if (digest := fingerprint.sha256(part)) != record.sha256:
                 raise DatasetError(f"{address} has sha256 {digest}, expected {record.sha256}", hint=cure)
-            part.replace(target)
     except (OSError, http.client.HTTPException) as error:
         raise DatasetError(
             f"{corpus.name} is not on this machine and cannot be fetched from {address} ({error})", hint=cure
         ) from error
     return target
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

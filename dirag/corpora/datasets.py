@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from dirag import formats
-from dirag.corpora.catalogue import Known, Split, fetch, find, known, sha256
+from dirag.corpora.catalogue import Known, Split, fetch, find, known
 from dirag.data import Document, Issue
 from dirag.errors import DatasetError, UsageError, unknown
+from dirag.files import fingerprint
 
 #: The split names that are taken, with what other sources call them.
 SPLITS = {
@@ -123,7 +124,7 @@ def _load_known(
     if path is None:
         path = fetch(corpus, record, offline)
         notes.append(f"{corpus.name}: fetched {path.name} from {corpus.url}, licence: {corpus.licence}")
-    digest = sha256(path)
+    digest = fingerprint.sha256(path)
     documents, seen = _surveyed(partial(_relabelled, path, corpus), in_memory=in_memory)
     notes += [*_deviations(corpus, record, path, digest, seen), *seen.losses()]
     return Dataset(
@@ -150,7 +151,7 @@ def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -
         )
     whole = [file for entry in paths for file in (entry, *sorted(entry.rglob("*"))) if file.is_file()]
     base = path if path.is_dir() else path.parent
-    digests = {str(file.relative_to(base)): sha256(file) for file in whole}
+    digests = {str(file.relative_to(base)): fingerprint.sha256(file) for file in whole}
     notes = list(seen.losses())
     if path.is_dir() and present is None:
         notes.append(f"{str(path)!r} has no files named after splits, all of it was read")

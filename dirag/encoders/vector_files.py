@@ -6,13 +6,12 @@ The cache holds those of any corpus by a digest of its texts and the identity of
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.encoders.sentence import identity
+from dirag.files import atomic
 from dirag.files.paths import private_folder
 
 if TYPE_CHECKING:
@@ -49,13 +48,7 @@ def load(path: Path) -> NDArray[np.float32] | None:
 
 
 def _save(path: Path, vectors: NDArray[np.float32]) -> None:
-    """Written beside its place, then renamed: a run that is stopped leaves no half file under the name."""
     import numpy as np
 
-    descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.save(file, vectors, allow_pickle=False)
-        Path(part).replace(path)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    with atomic.new_file(path, private=True) as part, part.open("wb") as file:
+        np.save(file, vectors, allow_pickle=False)

@@ -7,7 +7,6 @@ A pool directory holds ``manifest.json``, ``examples.jsonl`` and, if it was buil
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from dirag.data import Document, Result, Segment
 from dirag.encoders import vector_files as stored
 from dirag.encoders.sentence import identity
 from dirag.errors import ExamplesError
-from dirag.files import fingerprint
+from dirag.files import atomic, fingerprint
 from dirag.formats import jsonl
 
 if TYPE_CHECKING:
@@ -128,13 +127,8 @@ def build(
         pool = pool.embedded(embedder, cache=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-            part, old = Path(scratch, "new"), Path(scratch, "old")
-            part.mkdir(mode=0o700)
+        with atomic.new_folder(path, private=True) as part:
             _write(pool, part)
-            if path.exists():
-                path.rename(old)
-            part.rename(path)
     except OSError as error:
         raise ExamplesError(f"cannot write the pool {str(path)!r}: {error.strerror}") from error
     return open(path)

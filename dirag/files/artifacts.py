@@ -8,10 +8,8 @@ used; a receipt keeps size and time, so that later uses need not hash again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dirag.errors import ArtifactError
-from dirag.files import known
+from dirag.files import atomic, fingerprint, known
 from dirag.files.known import Artifact, File
 from dirag.files.paths import home, private_folder
 
@@ -86,14 +84,9 @@ def pull(
     with _locked(store / f".{name}.lock"):
         if location := find(name):
             return location
-        for leftover in store.glob(f".{name}.part-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{name}.part-", dir=store))
-        try:
+        atomic.sweep(store / name, age=0.0)
+        with atomic.new_folder(store / name, private=True) as part:
             _fill(artifact, part, source=source, progress=progress)
-            _place(part, store / name)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     location = find(name)
     if location is None:
         raise ArtifactError(f"{name!r} was changed in {store} while it was being placed", hint="try again")
@@ -149,28 +142,13 @@ def _fill(artifact: Artifact, part: Path, *, source: Path | None, progress: bool
     raise ArtifactError(f"cannot fetch {artifact.name!r} ({'; '.join(failures)})", hint=_cure(artifact))
 
 
-def _place(part: Path, target: Path) -> None:
-    """Makes the artifact visible by one rename; what stood there (damaged, or of another release) goes."""
-    for path in (*part.rglob("*"), part):
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
-    if target.exists():
-        trash = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
-        target.replace(trash / "old")
-        shutil.rmtree(trash, ignore_errors=True)
-    with contextlib.suppress(FileExistsError):
-        part.rename(target)
-
-
 def _check(folder: Path, file: File) -> str:
     path = folder / file.path
     if not path.is_file():
         return "missing"
     if (size := path.stat().st_size) != file.size:
         return f"{size:,} bytes, expected {file.size:,}"
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = fingerprint.sha256(path)
     return "" if digest == file.sha256 else f"sha256 {digest}, expected {file.sha256}"
 
 

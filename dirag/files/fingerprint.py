@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
 from dirag.errors import ArtifactError
+from dirag.files import atomic
 from dirag.files.paths import private_folder
 
 _LARGE = 64 << 20  # bytes that take longer to read than a clock needs to move on
@@ -31,6 +31,12 @@ def digest(path: Path) -> str:
         return of(*(f"{file.as_posix()} {_digest(path / file)}".encode() for file in shown))
     except OSError as error:
         raise ArtifactError(f"cannot read {error.filename or path}: {error.strerror}") from error
+
+
+def sha256(file: Path) -> str:
+    """Returns the sha256 of what a file holds now; OSError is left to the caller, who knows what it is."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def of(*parts: bytes) -> str:
@@ -64,19 +70,13 @@ def processor() -> str:
 def _digest(file: Path) -> str:
     stat = file.stat()
     if stat.st_size < _LARGE:
-        return _read(file)
+        return sha256(file)
     seen = (file.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     folder = private_folder("digests")
     note = folder / of(*(str(value).encode("utf-8", "surrogateescape") for value in seen))
     if note.is_file() and len(known_digest := note.read_text("ascii")) == 64:
         return known_digest
-    digest = _read(file)
-    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, delete=False) as part:
-        part.write(digest)
-    Path(part.name).replace(note)
+    digest = sha256(file)
+    with atomic.new_file(note, private=True) as part:
+        part.write_text(digest, "ascii")
     return digest
-
-
-def _read(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -16,6 +16,7 @@ import orjson
 
 from dirag.data import Document, Json
 from dirag.errors import InputError, UsageError
+from dirag.files import atomic
 
 _ANEW = "leave out --resume to begin anew"
 _BLOCK = 1 << 16
@@ -33,9 +34,8 @@ def begin(output: Path, made_of: Mapping[str, str], *, resume: bool) -> int:
         os.truncate(output, whole)
         return whole
     output.write_bytes(b"")  # before the journal: records of another run are never taken for ours
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(dict(made_of), indent=1) + "\n", "utf-8")
-    part.replace(path)
+    with atomic.new_file(path) as part:
+        part.write_text(json.dumps(dict(made_of), indent=1) + "\n", "utf-8")
     return 0
 
 

@@ -20,7 +20,7 @@ import orjson
 from dirag.data import Concept, Match
 from dirag.encoders.sentence import open_encoder
 from dirag.errors import KnowledgeError
-from dirag.files import artifacts, known, paths
+from dirag.files import artifacts, fingerprint, known, paths
 from dirag.knowledge import merge as merging
 from dirag.knowledge import sources
 from dirag.knowledge.index import dense, encoding, initials
@@ -255,10 +255,7 @@ def _report(manifest: store.BaseManifest, seconds: float, folder: Path) -> None:
 def _sha256(path: Path) -> str:
     """The digest of a vocabulary: of its file, or of the digests of its files."""
     try:
-        digests = []
-        for file in detection.files(path):
-            with file.open("rb") as stream:
-                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        digests = [fingerprint.sha256(file) for file in detection.files(path)]
     except OSError as error:
         raise KnowledgeError(f"cannot read the vocabulary {path}: {error.strerror}") from error
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()

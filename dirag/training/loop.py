@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dirag.errors import InputError
+from dirag.files import atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,12 +101,11 @@ class Checkpoint:
     key: str
 
     def save(self, tensors: Mapping[str, Tensor], value: Any) -> None:
-        """Replaces the file; it is written beside its place and renamed, so what is there is whole."""
+        """Replaces the file."""
         from safetensors.torch import save_file
 
-        part = self.path.with_name(f"{self.path.name}.part")
-        save_file(dict(tensors), part, metadata={self.key: json.dumps(value)})
-        part.replace(self.path)
+        with atomic.new_file(self.path) as part:
+            save_file(dict(tensors), part, metadata={self.key: json.dumps(value)})
 
     def load(self, *, hint: str) -> tuple[dict[str, Tensor], Any]:
         """Returns the tensors, on the CPU, and the value; raises InputError with a hint if that fails."""

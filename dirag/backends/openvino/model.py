@@ -12,7 +12,6 @@ for one token, and, without AVX-512, a call of many tokens.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.errors import BackendError
-from dirag.files import fingerprint, paths
+from dirag.files import atomic, fingerprint, paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,15 +118,8 @@ def converted(path: Path, adapter: Path | None = None) -> Path:
     """The folder in the cache with the model of a GGUF file and an adapter, made when first asked for."""
     folder = _folder(path, adapter)
     if not folder.is_dir():
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as work:
-            part = Path(work) / "model"
-            part.mkdir()
+        with atomic.new_folder(folder, replace=False) as part:  # another run may read what it made first
             _convert(path, adapter, part)
-            try:
-                part.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another run was faster
-                    raise
     return folder
 
 

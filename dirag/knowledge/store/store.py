@@ -9,7 +9,6 @@ names first. Arrays are raw; the manifest tells the size and the sha256 of each 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
+from dirag.files import fingerprint
 from dirag.knowledge.index import exact
 from dirag.knowledge.index.word_index import Strings
 from dirag.knowledge.store import concept_codec, layout
@@ -144,7 +144,13 @@ class Store:
     def verify(self) -> None:
         """Raises KnowledgeError with the name of the first file that is not as it was written."""
         for name, file in self.manifest.files.items():
-            if sha256(self.folder / name) != file.sha256:
+            try:
+                digest = fingerprint.sha256(self.folder / name)
+            except OSError as error:
+                raise KnowledgeError(
+                    f"cannot read {self.folder / name}: {error.strerror}", hint=_REBUILD
+                ) from error
+            if digest != file.sha256:
                 raise KnowledgeError(
                     f"{self.folder / name} is damaged: its sha256 is not the manifest's", hint=_REBUILD
                 )
@@ -185,15 +191,6 @@ def _check_size(path: Path, size: int) -> None:
     if found != size:
         state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
         raise KnowledgeError(f"{path} {state}", hint=_REBUILD)
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise KnowledgeError(f"cannot read {path}: {error.strerror}", hint=_REBUILD) from error
 
 
 def _map(path: Path) -> mmap.mmap | bytes:

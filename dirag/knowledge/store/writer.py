@@ -7,13 +7,8 @@ arrays of the index only.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
 import sys
-import tempfile
-import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,16 +19,15 @@ from typing import TypeAlias
 
 from dirag.data import Concept, Json
 from dirag.errors import KnowledgeError
-from dirag.files import fingerprint
+from dirag.files import atomic, fingerprint
 from dirag.knowledge.index import exact, fuzzy, lists, word_index
 from dirag.knowledge.store import concept_codec
 from dirag.knowledge.store.files import StringsWriter, write_array
 from dirag.knowledge.store.sorting import Sorter
-from dirag.knowledge.store.store import SCHEMA, BaseManifest, Source, StoredFile, sha256
+from dirag.knowledge.store.store import SCHEMA, BaseManifest, Source, StoredFile
 from dirag.text import normalise
 
 NAME, SYNONYM, VARIANT = range(3)
-_STALE = 3600.0  # seconds
 
 _Key: TypeAlias = Sequence[str]
 _Row: TypeAlias = tuple[_Key, int, int, str]  # key, rank, concept, alias
@@ -58,9 +52,7 @@ def write(
     if folder.exists() and not (folder / "manifest.json").is_file():
         raise KnowledgeError(f"{folder} exists and is no knowledge base", hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
-    try:
+    with atomic.new_folder(folder, private=True) as part:
         manifest = _write(concepts, part, sources)
         manifest = replace(manifest, options=options or {}, command=command)
         _write_manifest(part, manifest)
@@ -71,44 +63,17 @@ def write(
                 part,
                 replace(manifest, extra=details, encoder=None if encoder is None else str(encoder)),
             )
-        _place(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed build left; a young folder may belong to a build that runs now."""
-    for leftover in folder.parent.glob(f".{folder.name}.part-*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime > _STALE:
-                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write_manifest(folder: Path, manifest: BaseManifest) -> None:
     """The manifest with what is known of the other files; those known already are not read again."""
     paths = [path for path in sorted(folder.iterdir()) if path.name != "manifest.json"]
     files = {
-        path.name: manifest.files.get(path.name) or StoredFile(path.stat().st_size, sha256(path))
+        path.name: manifest.files.get(path.name) or StoredFile(path.stat().st_size, fingerprint.sha256(path))
         for path in paths
     }
     table = asdict(replace(manifest, files=files))
     (folder / "manifest.json").write_text(json.dumps(table, indent=1) + "\n", "utf-8")
-
-
-def _place(part: Path, folder: Path) -> None:
-    for path in (*part.iterdir(), part):
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
-    old = part.with_name(part.name + ".old")
-    with contextlib.suppress(FileNotFoundError):
-        folder.replace(old)
-    try:
-        part.rename(folder)
-    except OSError:
-        if not (folder / "manifest.json").is_file():  # else another build of the same came first
-            raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source]) -> BaseManifest:

@@ -19,7 +19,7 @@ from typing import Any
 from dirag.assembly import engines
 from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter_settings, engine_kind
 from dirag.errors import UsageError
-from dirag.files import fingerprint, paths
+from dirag.files import atomic, fingerprint, paths
 from dirag.training.adapter import card, conversion, model, validation
 from dirag.training.adapter.batches import Position, TokenRow, batches
 from dirag.training.adapter.model import AdaptedModel
@@ -124,6 +124,8 @@ def _begin(course: Trainer, output: Path, tell: Callable[[str], None]) -> None:
     """Goes on with what was begun in the folder, else begins."""
     for leftover in output.glob(f"{_TRIAL}*"):  # of a run that was killed
         shutil.rmtree(leftover)
+    for name in (CHECKPOINT, CARD, _CONFIG, _WEIGHTS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE):
+        atomic.sweep(output / name, age=0.0)
     if (output / CHECKPOINT).exists():
         course.restore()
         tell(f"goes on after {course.progress.position.seen:,} of {course.total:,} lessons")
@@ -134,22 +136,23 @@ def _begin(course: Trainer, output: Path, tell: Callable[[str], None]) -> None:
 
 
 def _write(folder: Path, adapted: AdaptedModel, made: PreparedTraining) -> None:
-    """The adapter in both forms; each file is written beside its place, then renamed."""
+    """Writes the adapter in both forms; the files take their places together, once all are written."""
     from safetensors.torch import save_file
 
     tensors = adapted.tensors()
     about = {name: _plain(value) for name, value in adapted.config.to_dict().items()}
     about |= {"base_model_name_or_path": made.recipe.model, "inference_mode": True}
-    parts = {
-        name: folder / f".{name}.part" for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE)
-    }
-    parts[_CONFIG].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
-    save_file(tensors, parts[_WEIGHTS], metadata={"format": "pt"})
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    conversion.write(parts[ADAPTER_WEIGHTS], arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
-    parts[ADAPTER_SETTINGS_FILE].write_text("".join(_settings(made.recipe.config)), "utf-8")
-    for name, part in parts.items():
-        part.replace(folder / name)
+    with (
+        atomic.new_file(folder / _CONFIG) as config,
+        atomic.new_file(folder / _WEIGHTS) as weights,
+        atomic.new_file(folder / ADAPTER_WEIGHTS) as gguf,
+        atomic.new_file(folder / ADAPTER_SETTINGS_FILE) as settings,
+    ):
+        config.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
+        save_file(tensors, weights, metadata={"format": "pt"})
+        conversion.write(gguf, arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
+        settings.write_text("".join(_settings(made.recipe.config)), "utf-8")
 
 
 def _settings(config: Config) -> Iterator[str]:
@@ -169,9 +172,8 @@ def _plain(value: Any) -> Any:
 def _describe(folder: Path, made: PreparedTraining, course: Trainer) -> None:
     files = {name: fingerprint.digest(folder / name) for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS)}
     text = card.text(made, course.progress, total=course.total, files=files)
-    part = folder / f".{CARD}.part"
-    part.write_text(text, "utf-8")
-    part.replace(folder / CARD)
+    with atomic.new_file(folder / CARD) as part:
+        part.write_text(text, "utf-8")
 
 
 class _TrainingReport:

@@ -7,13 +7,11 @@ after. What is killed goes on where it was when it is repeated; the folder appea
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import hashlib
 import json
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +21,9 @@ from typing import TYPE_CHECKING, get_args
 from dirag.encoders import sentence
 from dirag.encoders.sentence import SentenceEncoder, identity, open_encoder
 from dirag.errors import KnowledgeError, UsageError
-from dirag.files import artifacts, fingerprint, paths
+from dirag.files import artifacts, atomic, fingerprint, paths
 from dirag.knowledge.index import dense, encoding
-from dirag.knowledge.store.store import Store, sha256
+from dirag.knowledge.store.store import Store
 from dirag.training.sentence_encoder import fitting, recall, synonyms
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from dirag.training.sentence_encoder.synonyms import Batch, SynonymSplit
 
 CARD = "card.json"
-_STALE = 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +115,10 @@ def tune(
     index = _index(store, embedder, offline)
     split = synonyms.draw(store, hold_out=options.hold_out, limit=options.names, seed=options.seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(output)
     before = recall.measure(store, split, embedder, output, index=index, progress=progress)
     model, checkpoint = _load(folder, device), _checkpoint(output, store, embedder, options)
     losses = _fit(model, store, split, index, options, checkpoint, progress)
-    part = Path(tempfile.mkdtemp(prefix=f".{output.name}.part-", dir=output.parent))
-    try:
+    with atomic.new_folder(output) as part:
         _save(model, folder, part)
         tuned = SentenceEncoder(part, device=device)
         after = recall.measure(store, split, tuned, output, progress=progress)
@@ -139,9 +134,6 @@ def tune(
         )
         card = _card(store, embedder, folder, options, report, command)
         (part / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-        _place(part, output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     for leftover in output.parent.glob(f".{glob.escape(output.name)}.tuning-*"):
         leftover.unlink(missing_ok=True)  # of abandoned options too
     encoding.discard(output)
@@ -239,24 +231,10 @@ def _card(
             "names": manifest.names,
             "index": manifest.encoder,
         },
-        "encoder": {"name": embedder.name, "sha256": {path.name: sha256(path) for path in weights}},
+        "encoder": {
+            "name": embedder.name,
+            "sha256": {path.name: fingerprint.sha256(path) for path in weights},
+        },
         "options": asdict(options),
         "report": asdict(report),
     }
-
-
-def _sweep(output: Path) -> None:
-    """Remove what a killed run left; a young folder may belong to one that runs now."""
-    for leftover in output.parent.glob(f".{glob.escape(output.name)}.part-*"):
-        if time.time() - leftover.stat().st_mtime > _STALE:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _place(part: Path, output: Path) -> None:
-    """Put a whole folder in its place, that of a former encoder perhaps."""
-    part.chmod(0o755)
-    old = part.with_name(part.name + ".old")
-    with contextlib.suppress(FileNotFoundError):
-        output.replace(old)
-    part.rename(output)
-    shutil.rmtree(old, ignore_errors=True)
