@@ -70,25 +70,19 @@ def analyse(
     types: Sequence[str],
     novelty: Callable[[str], str] | None = None,
 ) -> Analysis:
-    """The analysis of a run; ``novelty`` names the group of a mention by its text.
+    """Analyses a run; ``novelty`` names the group of a mention by its text.
 
     Raises InputError where the figures of its report are not those of its files.
     """
     answers, wanted = list(predicted), frozenset(types)
     scored = score(gold, answers, types=wanted, tokens=False)
-    counted = [report.get(name) for name in ("gold", "predicted", "correct")]
-    micro = scored.micro
-    if counted != [micro.gold, micro.predicted, micro.correct]:
-        raise InputError(
-            f"{name} does not hold together: its report counts {counted} gold, predicted and correct "
-            f"entities, its files {[micro.gold, micro.predicted, micro.correct]}",
-            hint="run dirag eval --out again",
-        )
+    _check(name, report, scored.micro)
     scores: list[Mapping[Span, float | None]] = [{}] * len(gold)
     for place, _, answer in matched(gold, answers, []):
         scores[place] = _scores(answer.entities if answer else (), wanted)
     judged = [
-        judge(_scores(document.entities, wanted), found) for document, found in zip(gold, scores, strict=True)
+        judge(_scores(document.entities, wanted), predictions)
+        for document, predictions in zip(gold, scores, strict=True)
     ]
     texts, seed = [document.text for document in gold], _seed(report)
     whole = _grouped(judged, texts, lambda span, text: "", seed)
@@ -105,6 +99,18 @@ def analyse(
         judged=judged,
         scores=scores,
     )
+
+
+def _check(name: str, report: Mapping[str, Json], micro: Counts) -> None:
+    """Raises InputError where a report does not count what was counted in the files of its run."""
+    reported = [report.get(key) for key in ("gold", "predicted", "correct")]
+    counted = [micro.gold, micro.predicted, micro.correct]
+    if reported != counted:
+        raise InputError(
+            f"{name} does not hold together: its report counts {reported} gold, predicted and correct "
+            f"entities, its files {counted}",
+            hint="run dirag eval --out again",
+        )
 
 
 def length(mention: str) -> str:
