@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import orjson
@@ -105,3 +106,20 @@ def test_a_damaged_base_is_noticed(base: str) -> None:
     found = CliRunner().invoke(kb, ["info", base, "--check"])
     assert isinstance(found.exception, KnowledgeError)
     assert "concepts.B" in found.exception.message
+
+
+def test_a_sequence_is_a_name_like_any_other(tmp_path: Path) -> None:
+    letters = random.Random(0)
+    proteins = ["".join(letters.choices("ACDEFGHIKLMNPQRSTVWY", k=size)) for size in (255, 256, 300, 100_000)]
+    rows = "".join(f"P:{len(protein)}\t{protein}\n" for protein in proteins)
+    (tmp_path / "proteins.tsv").write_text(f"id\tname\n{rows}")
+    folder = str(tmp_path / "base")
+    run("build", str(tmp_path / "proteins.tsv"), "-o", folder, "--encoder", "hash")
+    misspelt = [f"{protein[:9]}X{protein[10:]}" for protein in proteins]
+    asked = "\n".join([*proteins, *misspelt]).encode()
+    answers = [
+        orjson.loads(line) for line in run("search", folder, "-", "--json", stdin=asked).stdout.splitlines()
+    ]
+    assert [(answer["hits"][0]["id"], answer["hits"][0]["how"]) for answer in answers] == [
+        (f"P:{len(protein)}", how) for how in ("exact", "fuzzy") for protein in proteins
+    ]

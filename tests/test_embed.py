@@ -26,6 +26,8 @@ TEXTS = [
     "  ",
     "BRCA1 " * 400,
 ]
+#: What no tokenizer takes.
+SURROGATES = ["gout\ud800 and\udfff asthma", "\udc80"]
 
 
 @settings(deadline=None, max_examples=50)
@@ -133,7 +135,7 @@ def test_our_bert_is_sentence_transformers(
     encoder = Bert.open(folder)
     assert encoder is not None
     np.testing.assert_allclose(encoder.embed(TEXTS), reference(folder, TEXTS), atol=2e-5)
-    check_embedder(SentenceEncoder(folder), TEXTS)
+    check_embedder(SentenceEncoder(folder), [*TEXTS, *SURROGATES])
 
 
 def test_what_our_bert_does_not_compute_goes_to_sentence_transformers(
@@ -143,7 +145,7 @@ def test_what_our_bert_does_not_compute_goes_to_sentence_transformers(
     assert Bert.open(folder) is None
     encoder = SentenceEncoder(folder)
     assert capfd.readouterr() == ("", "")
-    check_embedder(encoder, TEXTS)
+    check_embedder(encoder, [*TEXTS, *SURROGATES])
     np.testing.assert_allclose(encoder.embed(TEXTS), reference(folder, TEXTS), atol=1e-5)
     assert encoder.name != SentenceEncoder(tiny).name
 
@@ -200,7 +202,7 @@ def test_minilm_is_sentence_transformers_without_its_imports(weights: Callable[[
     folder = weights("all-minilm-l6-v2")
     encoder = SentenceEncoder(folder)
     np.testing.assert_allclose(encoder.embed(TEXTS), reference(folder, TEXTS), atol=1e-5)
-    check_embedder(encoder, TEXTS[:4])
+    check_embedder(encoder, [*TEXTS[:4], *SURROGATES])
     code = (
         "import sys, pathlib; from dirag.encoders.sentence import SentenceEncoder\n"
         f"SentenceEncoder(pathlib.Path({str(folder)!r})).embed(['asthma'])\n"

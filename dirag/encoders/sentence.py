@@ -7,6 +7,7 @@ Nothing here reaches a network. A folder that holds no encoder is refused.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ _CONTENT = (
     "*.bin",
     "[0-9]_*/*",
 )
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class SentenceEncoder:
@@ -78,11 +81,12 @@ class SentenceEncoder:
 
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
+        texts = [_SURROGATE.sub("\ufffd", text) for text in texts]  # no tokenizer takes them
         if isinstance(self._model, Bert | Pooled):
             return self._model.embed(texts)
         # encode() sorts by length itself.
         vectors: NDArray[np.float32] = self._model.encode(
-            list(texts),
+            texts,
             batch_size=self._batch_size,
             normalize_embeddings=True,
             convert_to_numpy=True,
