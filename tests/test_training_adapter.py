@@ -82,13 +82,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recipe(corpus: Path, tiny: tuple[Path, Path], made: Settings = SMALL, **options: Any) -> TrainingSpec:
+def spec(corpus: Path, tiny: tuple[Path, Path], made: Settings = SMALL, **options: Any) -> TrainingSpec:
     config = replace(CONFIG, model=str(tiny[1]), **options)
     return TrainingSpec(corpora=[str(corpus)], config=config, settings=made, command="dirag train adapter …")
 
 
 def trained(corpus: Path, tiny: tuple[Path, Path], output: Path, **options: Any) -> Progress | None:
-    return training.train(recipe(corpus, tiny), output, **options)
+    return training.train(spec(corpus, tiny), output, **options)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_one_seed_gives_one_adapter(
 ) -> None:
     trained(corpus, tiny, tmp_path / "again")
     assert content(tmp_path / "again") == content(reference)
-    training.train(recipe(corpus, tiny, seed=1), tmp_path / "other")
+    training.train(spec(corpus, tiny, seed=1), tmp_path / "other")
     assert content(tmp_path / "other")["adapter.gguf"] != content(reference)["adapter.gguf"]
 
 
@@ -186,9 +186,9 @@ def test_other_settings_are_refused(
     with killed_at("adapter.gguf", 1):
         trained(corpus, tiny, output)
     for changed, told in (
-        (recipe(corpus, tiny, replace(SMALL, rate=5e-4)), r"made with --rate '0\.001', not '0\.0005'"),
-        (recipe(corpus, tiny, shots=1), "made with --shots '2', not '1'"),
-        (recipe(corpus, tiny, threads=2), "made with --threads '1', not '2'"),
+        (spec(corpus, tiny, replace(SMALL, rate=5e-4)), r"made with --rate '0\.001', not '0\.0005'"),
+        (spec(corpus, tiny, shots=1), "made with --shots '2', not '1'"),
+        (spec(corpus, tiny, threads=2), "made with --threads '1', not '2'"),
     ):
         with pytest.raises(UsageError, match=told):
             training.train(changed, output, resume=True)
@@ -222,7 +222,7 @@ def test_what_is_trained_on_is_not_validated_on(corpus: Path, tmp_path: Path) ->
     shutil.copy(corpus / "train.jsonl", only)
     for path in (corpus / "train.jsonl", only):
         without = Corpus.load(str(path), CONFIG)
-        assert list(validation.held_out([without], CONFIG, None, limit=10, tell=told.append)) == []
+        assert list(validation.held_out([without], CONFIG, None, limit=10, notify=told.append)) == []
     assert [line.partition(" is not validated on: ")[2] for line in told] == [
         "it has no splits",
         f"the folder {str(only)!r} has no split 'devel', only train",
@@ -296,7 +296,7 @@ def test_training_begins_with_another_adapter(
 ) -> None:
     """With its weights, to the last bit; one that does not fit is refused."""
     still = replace(SMALL, rate=1e-30, epochs=1.0)
-    began = replace(recipe(corpus, tiny, still), start=str(reference))
+    began = replace(spec(corpus, tiny, still), start=str(reference))
     training.train(began, tmp_path / "again")
     first, again = (
         load_file(folder / "adapter_model.safetensors") for folder in (reference, tmp_path / "again")
@@ -347,11 +347,11 @@ def agree(
     adapted: model.AdaptedModel, path: Path, adapter: Path, engine: Callable[..., LlamaCpp | OpenVino]
 ) -> None:
     """An engine computes with rounded numbers; the adapter moves what it says by far more than that."""
-    spell = model.spelling(path)
+    tokenizer = model.open_tokenizer(path)
     with closing(engine(path, context=512, adapter=adapter, top=5, threads=1)) as backend:
         told = [c.tokens[0].top for c in backend.generate([Prompt(p, max_tokens=1) for p in PROMPTS])]
     for prompt, top in zip(PROMPTS, told, strict=True):
-        tokens = spell.prompt(prompt)
+        tokens = tokenizer.prompt(prompt)
         ours = log_probabilities(adapted.model, tokens)
         with adapted.model.disable_adapter():
             moved = (log_probabilities(adapted.model, tokens) - ours).abs().max().item()
@@ -411,9 +411,9 @@ def test_peft_reads_the_folder(adapted: model.AdaptedModel, tiny: tuple[Path, Pa
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_tokens_are_those_of_the_engine(tiny: tuple[Path, Path], which: int) -> None:
-    spell = model.spelling(tiny[which])
+    tokenizer = model.open_tokenizer(tiny[which])
     prompt, answer = PROMPTS[0], " gout; asthma <|endoftext|>\n"
-    row = spell.row(TrainingExample(prompt, answer))
+    row = tokenizer.row(TrainingExample(prompt, answer))
     with closing(LlamaCpp(tiny[1], context=512)) as engine:
         assert list(row.prompt) == engine._tokenize(prompt)
         assert list(row.answer) == engine._tokenize(answer)
@@ -499,10 +499,13 @@ def test_progress_survives_its_checkpoint(tmp_path: Path) -> None:
 
 
 def test_wrong_use_is_told(corpus: Path, tiny: tuple[Path, Path], tmp_path: Path) -> None:
-    made = recipe(corpus, tiny)
+    made = spec(corpus, tiny)
     for wrong, told in (
-        (recipe(corpus, tiny, backend="openai"), "--backend openai takes no adapter; these do"),
-        (recipe(corpus, tiny, replace(SMALL, targets=("z_proj",))), "no adapter on z_proj"),
+        (spec(corpus, tiny, backend="openai"), "--backend openai takes no adapter; these do"),
+        (
+            spec(corpus, tiny, replace(SMALL, targets=("z_proj",))),
+            r"the model has no layer z_proj to adapt: .*; leave out --targets",
+        ),
         (replace(made, base=str(corpus)), "could not be loaded as a causal language model"),
         (replace(made, base=str(corpus / "train.jsonl")), "is not in GGUF format"),
     ):

@@ -19,6 +19,7 @@ from dirag.corpora.datasets import Dataset
 from dirag.data import Concept, Document, Entity, Result, Segment
 from dirag.errors import DatasetError, UsageError
 from dirag.examples.pool import Pool
+from dirag.examples.selection import comparison_form
 from dirag.formats import jsonl
 from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
@@ -67,8 +68,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
 
 
 @pytest.fixture(scope="module")
-def lessons(base: KnowledgeBase) -> TrainingExamples:
-    corpora = [corpus(("disease",), seed=1), corpus(("disease", "chemical", "gene"), seed=2)]
+def corpora() -> list[Corpus]:
+    return [corpus(("disease",), seed=1), corpus(("disease", "chemical", "gene"), seed=2)]
+
+
+@pytest.fixture(scope="module")
+def examples(corpora: list[Corpus], base: KnowledgeBase) -> TrainingExamples:
     return TrainingExamples(corpora, CONFIG, base, count_tokens=len)
 
 
@@ -77,72 +82,77 @@ def upper(document: Document) -> Document:
     return replace(document, text=document.text.upper(), entities=tuple(entities))
 
 
-def everything(lessons: TrainingExamples, epochs: int = 3) -> list[tuple[int, int]]:
-    return [(epoch, place) for epoch in range(epochs) for place in range(len(lessons))]
+def everything(examples: TrainingExamples, epochs: int = 3) -> list[tuple[int, int]]:
+    return [(epoch, place) for epoch in range(epochs) for place in range(len(examples))]
 
 
-def test_a_prompt_is_the_one_that_the_tagger_sends(lessons: TrainingExamples, base: KnowledgeBase) -> None:
+def test_a_prompt_is_the_one_that_the_tagger_sends(
+    examples: TrainingExamples, corpora: list[Corpus], base: KnowledgeBase
+) -> None:
     """The tagger is put together as for a run that asks for the types, the shots and the concepts drawn."""
-    drawn = everything(lessons)
-    for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
-        task = lessons._task(*at)
-        config = replace(CONFIG, shots=task.shots, concepts=CONFIG.concepts if task.told else 0)
-        pool = lessons._corpora[task.corpus].pool.restricted(task.types)
+    drawn = everything(examples)
+    for at, example in zip(drawn, examples.draw(drawn), strict=True):
+        plan = examples.plan(*at)
+        config = replace(CONFIG, shots=plan.shots, concepts=CONFIG.concepts if plan.concept_lines else 0)
+        pool = corpora[plan.corpus].pool.restricted(plan.types)
         engine = Scripted({}, context=CONFIG.context)
         tagger = LlmTagger(
             engine,
-            tagging.builder(config, task.types, context=engine.context, count=len),
+            tagging.builder(config, plan.types, context=engine.context, count=len),
             augmenter=Augmenter(
-                tagging.selector(config, pool), config.shots, tagging.retriever(config, task.types, base)
+                tagging.selector(config, pool), config.shots, tagging.retriever(config, plan.types, base)
             ),
         )
-        list(tagger.tag([Segment(0, task.document.text)]))
+        list(tagger.tag([Segment(0, plan.document.text)]))
         [prompt] = engine.prompts
-        assert prompt.text == lesson.prompt
-        assert lesson.answer.endswith(prompt.stop)
+        assert prompt.text == example.prompt
+        assert example.answer.endswith(prompt.stop)
 
 
-def test_an_answer_holds_the_gold_entities_of_the_types_asked_for(lessons: TrainingExamples) -> None:
-    drawn = everything(lessons)
-    for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
-        task = lessons._task(*at)
-        answer = lessons.builder(task.types).answer
-        mentions, issues = answer.parse(task.document.text, lesson.answer.removesuffix("\n"))
-        wanted = {(e.text, e.type) for e in task.document.entities if e.type in task.types}
+def test_an_answer_holds_the_gold_entities_of_the_types_asked_for(examples: TrainingExamples) -> None:
+    drawn = everything(examples)
+    for at, example in zip(drawn, examples.draw(drawn), strict=True):
+        plan = examples.plan(*at)
+        answer = examples.builder(plan.types).answer
+        mentions, issues = answer.parse(plan.document.text, example.answer.removesuffix("\n"))
+        wanted = {(e.text, e.type) for e in plan.document.entities if e.type in plan.types}
         assert ({(m.text, m.type) for m in mentions}, issues) == (wanted, [])
 
 
-def test_everything_is_drawn_with_and_without(lessons: TrainingExamples) -> None:
-    tasks = [lessons._task(*at) for at in everything(lessons, epochs=9)]
-    assert {task.shots for task in tasks} == {0, 1, 2, 3}
-    assert {task.told for task in tasks} == {True, False}
-    asked = Counter(task.types for task in tasks if task.corpus == 1)
+def test_everything_is_drawn_with_and_without(examples: TrainingExamples) -> None:
+    plans = [examples.plan(*at) for at in everything(examples, epochs=9)]
+    assert {plan.shots for plan in plans} == {0, 1, 2, 3}
+    assert {plan.concept_lines for plan in plans} == {True, False}
+    asked = Counter(plan.types for plan in plans if plan.corpus == 1)
     assert len(asked) == 15  # every subset, in every order
     assert asked["disease", "chemical", "gene"] > sum(asked.values()) / 2
-    assert {task.types for task in tasks if task.corpus == 0} == {("disease",)}
+    assert {plan.types for plan in plans if plan.corpus == 0} == {("disease",)}
 
 
-def test_no_sentence_is_its_own_example(lessons: TrainingExamples) -> None:
-    drawn = everything(lessons)
-    for at, lesson in zip(drawn, lessons.draw(drawn), strict=True):
-        assert lesson.prompt.count(lessons._task(*at).document.text) == 1
+def test_no_sentence_is_its_own_example(examples: TrainingExamples) -> None:
+    drawn = everything(examples)
+    for at, example in zip(drawn, examples.draw(drawn), strict=True):
+        assert example.prompt.count(examples.plan(*at).document.text) == 1
 
 
-def test_a_lesson_does_not_depend_on_others(lessons: TrainingExamples) -> None:
-    drawn = everything(lessons, epochs=2)
-    together = lessons.draw(drawn)
-    assert together == [lesson for at in drawn for lesson in lessons.draw([at])]
-    assert together != lessons.draw([(epoch + 2, place) for epoch, place in drawn])
+def test_an_example_does_not_depend_on_others(examples: TrainingExamples) -> None:
+    drawn = everything(examples, epochs=2)
+    together = examples.draw(drawn)
+    assert together == [example for at in drawn for example in examples.draw([at])]
+    assert together != examples.draw([(epoch + 2, place) for epoch, place in drawn])
 
 
 def test_what_fits_no_prompt_is_left_out_and_counted() -> None:
     made = corpus(("disease",))
     long = Document("long", "gout " * 400)
     pool = Pool.from_documents([*made.pool.examples, long], as_sentences=True)
-    lessons = TrainingExamples([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
-    assert (lessons.left_out, len(lessons)) == (1, len(made.pool.examples))
+    examples = TrainingExamples([replace(made, pool=pool)], CONFIG, None, count_tokens=len)
+    assert (examples.left_out, len(examples)) == (1, len(made.pool.examples))
     alone = replace(made, pool=Pool.from_documents([long], as_sentences=True))
-    with pytest.raises(DatasetError, match="none of 1 lessons fits a context of 1024 tokens"):
+    with pytest.raises(
+        DatasetError,
+        match=r"none of 1 training examples of made-0 fits a context of 1024 tokens; give a longer --context",
+    ):
         TrainingExamples([alone], CONFIG, None, count_tokens=len)
 
 
@@ -158,16 +168,29 @@ def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
     named = str(tmp_path / "test.jsonl")
     cases = [(loaded[0], 7, ()), (loaded[1], 0, ()), (loaded[1], 7, (named,))]
     for times, (found, expected, others) in enumerate(cases, start=2):
-        tests = validation.tested([found], others, data_dir=None, offline=True)
-        lessons = TrainingExamples(
+        tests = validation.forms_in_tests([found], others, data_dir=None, offline=True)
+        examples = TrainingExamples(
             [replace(found, times=times)], Config(shots=0), None, count_tokens=len, tests=tests
         )
-        assert lessons.tested == expected * times
-        assert len(lessons) + lessons.tested == len(sentences) * times
-        asked = {lesson.prompt for lesson in lessons.draw([(0, place) for place in range(len(lessons))])}
+        assert examples.tested == expected * times
+        assert len(examples) + examples.tested == len(sentences) * times
+        asked = {example.prompt for example in examples.draw([(0, place) for place in range(len(examples))])}
         assert not any(each.text in prompt for prompt in asked for each in sentences[:expected])
     with pytest.raises(UsageError, match="nowhere"):
-        validation.tested([], ["nowhere"], data_dir=None, offline=True)
+        validation.forms_in_tests([], ["nowhere"], data_dir=None, offline=True)
+
+
+def test_that_nothing_remains_is_told_with_its_reason() -> None:
+    """All of a corpus in test splits is another fault than a context that is too short."""
+    made = corpus(("disease",))
+    forms = [comparison_form(sentence.text) for sentence in made.pool.examples]
+    with pytest.raises(DatasetError, match="every sentence of made-0 stands in a test split") as caught:
+        TrainingExamples([made], CONFIG, None, count_tokens=len, tests=frozenset(forms))
+    assert caught.value.hint == "give --dataset a corpus that shares no sentence with the test splits"
+    with pytest.raises(DatasetError, match=r"none of 33 .* of made-0 fits .*; 7 more stand in a test split"):
+        TrainingExamples(
+            [made], replace(CONFIG, context=8), None, count_tokens=len, tests=frozenset(forms[:7])
+        )
 
 
 def test_a_corpus_is_asked_for_what_it_has(tmp_path: Path) -> None:
@@ -206,34 +229,34 @@ def small_chunks() -> Iterator[None]:
         yield
 
 
-def spell(lesson: TrainingExample) -> TokenRow:
-    return TokenRow([*lesson.prompt.encode()], [*lesson.answer.encode()])
+def spell(example: TrainingExample) -> TokenRow:
+    return TokenRow([*example.prompt.encode()], [*example.answer.encode()])
 
 
 @settings(deadline=None, max_examples=10)
 @given(st.floats(0.1, 2.5), st.integers(200, 3000), st.integers(0, 2))
-def test_batches_hold_every_lesson_once_an_epoch(
-    lessons: TrainingExamples, small_chunks: None, epochs: float, tokens: int, seed: int
+def test_batches_hold_every_example_once_an_epoch(
+    examples: TrainingExamples, small_chunks: None, epochs: float, tokens: int, seed: int
 ) -> None:
-    total = round(epochs * len(lessons))
-    made = list(batches.batches(lessons, spell, total=total, tokens=tokens, seed=seed))
+    total = round(epochs * len(examples))
+    made = list(batches.batches(examples, spell, total=total, tokens=tokens, seed=seed))
     seen = Counter(tuple(row.prompt) for batch, _ in made for row in batch)
-    whole, part = divmod(total, len(lessons))
-    every = [(epoch, place) for epoch in range(whole) for place in range(len(lessons))]
-    least = Counter(tuple(spell(lesson).prompt) for lesson in lessons.draw(every))
+    whole, part = divmod(total, len(examples))
+    every = [(epoch, place) for epoch in range(whole) for place in range(len(examples))]
+    least = Counter(tuple(spell(example).prompt) for example in examples.draw(every))
     assert least <= seen
     assert (seen - least).total() == part
     for batch, _ in made:
         assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= tokens
     assert made[-1][1].seen == total
     for number, (_, position) in enumerate(made[:-1]):
-        following = batches.batches(lessons, spell, total=total, tokens=tokens, seed=seed, start=position)
+        following = batches.batches(examples, spell, total=total, tokens=tokens, seed=seed, start=position)
         assert next(following) == made[number + 1]
 
 
-def test_another_seed_is_another_order(lessons: TrainingExamples) -> None:
+def test_another_seed_is_another_order(examples: TrainingExamples) -> None:
     one, other = (
-        next(batches.batches(lessons, spell, total=40, tokens=2000, seed=seed, start=Position()))
+        next(batches.batches(examples, spell, total=40, tokens=2000, seed=seed, start=Position()))
         for seed in (0, 1)
     )
     assert one != other
@@ -242,8 +265,8 @@ def test_another_seed_is_another_order(lessons: TrainingExamples) -> None:
 def test_a_corpus_may_be_learnt_several_times_an_epoch(tmp_path: Path) -> None:
     made = corpus(("disease", "gene"))
     once = TrainingExamples([made], CONFIG, None, count_tokens=len)
-    lessons = TrainingExamples([made, replace(made, times=3)], CONFIG, None, count_tokens=len)
-    assert len(lessons) == 4 * len(once)
+    examples = TrainingExamples([made, replace(made, times=3)], CONFIG, None, count_tokens=len)
+    assert len(examples) == 4 * len(once)
     path = tmp_path / "a:3.jsonl"
     path.write_bytes(b"".join(jsonl.dumps(Result(d, d.entities)) for d in made.dataset.documents))
     loaded = [Corpus.load(name, Config()) for name in (str(path), f"{path}:2")]

@@ -1,6 +1,6 @@
-"""``dirag train``: adapters, fitted to annotated corpora.
+"""``dirag train``: training data from tagged text, and adapters fitted to annotated corpora.
 
-Progress goes to standard error; the figures of the adapter to standard output.
+Progress goes to standard error, the figures of an adapter to standard output.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dirag.cli.options import Names, config_of, hand_down, training_options
 from dirag.training.adapter.trainer import Settings
+
+if TYPE_CHECKING:
+    from dirag.data import Document
+    from dirag.training.adapter.spec import TrainingSpec
+    from dirag.training.adapter.trainer import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +30,7 @@ _COUNT = click.IntRange(min=1)
 
 
 def _number(name: str, kind: click.ParamType[Any], help: str) -> Callable[[F], F]:
-    """The flag of a number of ``Settings``."""
+    """Makes the flag of a number in ``Settings``."""
     return click.option(f"--{name}", type=kind, default=getattr(_DEFAULT, name), show_default=True, help=help)
 
 
@@ -76,7 +81,7 @@ def silver(
     data_dir: str | None,
     offline: bool,
 ) -> None:
-    """Choose, of what dirag tag has written, the sentences of which it was sure, to train on.
+    """Select, of what dirag tag has written, the sentences of which it was sure, to train on.
 
     A sentence stays or goes as a whole. What goes is counted on standard error. A corpus that annotates
     some types is completed with others by --gold.
@@ -89,26 +94,34 @@ def silver(
       dirag tag others/ --types disease --adapter student -o others.jsonl
     """
     from dirag import formats
-    from dirag.cli.output import refuse_overwrite, writing
+    from dirag.cli.output import refuse_overwrite
     from dirag.corpora import datasets
-    from dirag.data import Result
-    from dirag.formats import jsonl
-    from dirag.training.adapter.silver import completed, sentences
+    from dirag.training.adapter import silver as selection
 
     refuse_overwrite(output, paths)
     left_out: Counter[str] = Counter()
     documents = formats.read(paths)
     if gold:
         corpus = datasets.load(gold, split="train", data_dir=data_dir, offline=offline)
-        documents = completed(documents, corpus.documents, corpus.types, left_out)
-    chosen = sentences(documents, left_out, min_score=min_score, linked=linked)
-    taken = mentions = 0
+        documents = selection.completed(documents, corpus.documents, corpus.types, left_out)
+    sentences = selection.sentences(documents, left_out, min_score=min_score, linked=linked)
+    written, mentions = _write(sentences, output)
+    reasons = "".join(f"; {reason} {count:,}" for reason, count in left_out.most_common())
+    click.echo(f"dirag: {written:,} sentences with {mentions:,} mentions{reasons}", err=True)
+
+
+def _write(sentences: Iterable[Document], output: Path) -> tuple[int, int]:
+    """Writes sentences as JSONL; returns their number, and that of their mentions."""
+    from dirag.cli.output import writing
+    from dirag.data import Result
+    from dirag.formats import jsonl
+
+    written = mentions = 0
     with writing(output), output.open("wb") as out:
-        for sentence in chosen:
+        for sentence in sentences:
             out.write(jsonl.dumps(Result(sentence, sentence.entities)))
-            taken, mentions = taken + 1, mentions + len(sentence.entities)
-    lost = "".join(f"; {reason} {count:,}" for reason, count in left_out.most_common())
-    click.echo(f"dirag: {taken:,} sentences with {mentions:,} mentions{lost}", err=True)
+            written, mentions = written + 1, mentions + len(sentence.entities)
+    return written, mentions
 
 
 @train.command()
@@ -137,10 +150,10 @@ def silver(
     type=Names(),
     default=(),
     metavar="NAME|PATH,…",
-    help="Corpora beside these whose test splits are not learnt from either.",
+    help="Corpora beside these whose test splits are left out too.",
 )
-@_number("epochs", _POSITIVE, "Passes over the lessons.")
-@_number("rate", _POSITIVE, "Highest rate of learning.")
+@_number("epochs", _POSITIVE, "Passes over the training examples.")
+@_number("rate", _POSITIVE, "Highest learning rate.")
 @_number("batch", _COUNT, "Tokens a step, padding included.")
 @_number("rank", _COUNT, "Rank of the adapter.")
 @_number("alpha", _POSITIVE, "Scale of what it adds, times the rank.")
@@ -163,9 +176,9 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
 
     The model learns to answer the prompts of that run: with 0 to --shots examples, mostly none, with and
     without --concepts lines and, of a corpus with several types, asked for all or some of them. DIR serves
-    every engine as --adapter, and tells in its README.md what it was made of, in its settings.toml what
-    for. Held-out sentences are tagged
-    now and then, and the best adapter is kept. Ctrl-C stops, and --resume goes on to the same adapter.
+    every engine as --adapter; its README.md records what it was made of, its settings.toml for which
+    runs it is. Held-out sentences are tagged now and then, and the best adapter is kept. Ctrl-C stops,
+    and --resume goes on to the same adapter.
 
     \b
     Example:
@@ -173,16 +186,32 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
       dirag tag notes.txt --types disease --adapter adapter
     """
     from dirag.training.adapter import adapter as training
-    from dirag.training.adapter.spec import TrainingSpec
-
-    def tell(line: str) -> None:
-        click.echo(f"dirag: {line}", err=True)
 
     values["adapter"] = "none"
-    config, resume = config_of(values), values.pop("resume")
-    recipe = TrainingSpec(
-        corpora=dataset,
-        config=config,
+    resume = values.pop("resume")
+    spec = _spec(dataset, values)
+    try:
+        progress = training.train(spec, output, resume=resume, notify=_notify)
+    except KeyboardInterrupt:
+        _notify("stopped; the same command with --resume goes on")
+        raise
+    if progress is None:
+        _notify(f"{output} is done already")
+    else:
+        _print_figures(output, progress)
+
+
+def _notify(line: str) -> None:
+    click.echo(f"dirag: {line}", err=True)
+
+
+def _spec(corpora: tuple[str, ...], values: dict[str, Any]) -> TrainingSpec:
+    """Makes a spec of the values of all options, which it takes out: what remains is ``Settings``."""
+    from dirag.training.adapter.spec import TrainingSpec
+
+    return TrainingSpec(
+        corpora=corpora,
+        config=config_of(values),
         base=values.pop("base"),
         start=values.pop("start"),
         tests=values.pop("tests"),
@@ -190,17 +219,12 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
         settings=Settings(**values),
         command=shlex.join(["dirag", *sys.argv[1:]]),
     )
-    try:
-        progress = training.train(recipe, output, resume=resume, tell=tell)
-    except KeyboardInterrupt:
-        tell("stopped; the same command with --resume goes on")
-        raise
-    if progress is None:
-        tell(f"{output} is done already")
-        return
-    best = progress.best
-    click.echo(f"{output}: {progress.steps:,} steps, {progress.tokens:,} tokens in {progress.seconds:,.0f} s")
-    if best:
-        click.echo(f"after {best.seen:,} lessons, strict F1 on held-out sentences:")
-        for name, value in best.f1.items():
-            click.echo(f"  {name:<24} {value:.3f}")
+
+
+def _print_figures(output: Path, progress: Progress) -> None:
+    steps, tokens, seconds = progress.steps, progress.tokens, progress.seconds
+    click.echo(f"{output}: {steps:,} steps, {tokens:,} tokens in {seconds:,.0f} s")
+    if best := progress.best:
+        click.echo(f"after {best.seen:,} training examples, strict F1 on held-out sentences:")
+        for name, f1 in best.f1.items():
+            click.echo(f"  {name:<24} {f1:.3f}")

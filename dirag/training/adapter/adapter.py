@@ -1,8 +1,8 @@
 """From corpora to an adapter: a folder that PEFT, transformers and vLLM read, with the same as GGUF in it.
 
-The folder holds the best adapter so far, its card and, until training is done, a checkpoint. What was killed
-goes on with ``resume`` and ends in the same adapter. Refused: a folder that holds anything, without it, and
-one that was begun with other settings.
+The folder holds the best adapter so far, its card and, until training is done, a checkpoint. A training that
+was killed goes on with ``resume`` and ends in the same adapter. Refused: without ``resume`` a folder that is
+not empty, with it one that was begun with other settings.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from dirag.files import atomic, fingerprint, paths
 from dirag.training.adapter import card, conversion, model, validation
 from dirag.training.adapter.batches import Position, TokenRow, batches
 from dirag.training.adapter.model import AdaptedModel
-from dirag.training.adapter.spec import PreparedTraining, TrainingSpec, gather, made_of
+from dirag.training.adapter.spec import PreparedTraining, TrainingSpec, prepare, training_provenance
 from dirag.training.adapter.trainer import Progress, Trainer
 
 CHECKPOINT = ".checkpoint.safetensors"
@@ -31,76 +32,61 @@ CARD = "README.md"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _TRIAL = ".trial-"
 _PAUSE = 20.0  # seconds between two lines of progress
+_RECENT = 50  # steps whose mean loss is reported
 
 
 def train(
-    recipe: TrainingSpec,
+    spec: TrainingSpec,
     output: Path,
     *,
     resume: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Progress | None:
-    """Train an adapter by a recipe, or go on with it; None where there was nothing left to do.
+    """Trains the adapter that a spec describes, or goes on with it; returns None if it is done already.
 
-    ``tell`` is told how it goes, line by line.
+    ``notify`` gets the progress as lines.
     """
-    model.needed()
-    config, settings = recipe.config, recipe.settings
-    if not engine_kind(config).adapters:
-        raise engines.no_adapter(config.backend)
+    model.require_libraries()
+    if not engine_kind(spec.config).adapters:
+        raise engines.no_adapter(spec.config.backend)
     if _is_done(output, resume=resume):
         return None
-    made = gather(recipe, tell)
-    course = _course(made, output / CHECKPOINT)
-    _begin(course, output, tell)
-
-    def following(position: Position) -> Iterator[tuple[list[TokenRow], Position]]:
-        return batches(
-            made.lessons,
-            made.spelling.row,
-            total=course.total,
-            tokens=settings.batch,
-            seed=config.seed,
-            start=position,
-        )
-
-    def validate(progress: Progress) -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(dir=output, prefix=_TRIAL) as folder:
-            _write(Path(folder), course.adapted, made)
-            found = validation.f1(made.held, config, Path(folder))
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-        tell(f"after {progress.position.seen:,} lessons strict F1: {figures}")
-        return found
-
-    def improved() -> None:
-        _write(output, course.adapted, made)
-        _describe(output, made, course)
-
-    course.run(following, validate if made.held else None, improved, report=_TrainingReport(course, tell))
-    _describe(output, made, course)
+    prepared = prepare(spec, notify)
+    trainer = _trainer(prepared, output / CHECKPOINT)
+    _begin(trainer, output, notify)
+    trainer.run(
+        partial(_batches, prepared, trainer.total),
+        partial(_validate, prepared, trainer.adapted, output, notify) if prepared.held_out else None,
+        partial(_publish, prepared, trainer, output),
+        report=_ProgressLog(trainer, notify),
+    )
+    _describe(prepared, trainer, output)
     (output / CHECKPOINT).unlink()
-    return course.progress
+    return trainer.progress
 
 
-def _course(made: PreparedTraining, checkpoint: Path) -> Trainer:
+def _trainer(prepared: PreparedTraining, checkpoint: Path) -> Trainer:
     import torch
 
-    config, settings = made.recipe.config, made.recipe.settings
+    config, settings = prepared.spec.config, prepared.spec.settings
     torch.set_num_threads(config.threads or paths.cores())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     adapted = AdaptedModel(
-        model.load(made.path, precision=settings.precision, device=device),
+        model.load(prepared.path, precision=settings.precision, device=device),
         rank=settings.rank,
         alpha=settings.alpha,
         targets=settings.targets,
         seed=config.seed,
     )
-    if made.start:
+    if prepared.start:
         shapes = {name: tensor.shape for name, tensor in adapted.tensors().items()}
-        adapted.fill(conversion.read(made.start, shapes, adapted.base_config, alpha=settings.alpha))
-    total = max(1, round(settings.epochs * len(made.lessons)))
+        adapted.fill(conversion.read(prepared.start, shapes, adapted.base_config, alpha=settings.alpha))
     return Trainer(
-        adapted, settings, total=total, checkpoint=checkpoint, provenance=made_of(made, device=device)
+        adapted,
+        settings,
+        total=max(1, round(settings.epochs * len(prepared.training_examples))),
+        checkpoint=checkpoint,
+        provenance=training_provenance(prepared, device=device),
     )
 
 
@@ -120,28 +106,63 @@ def _is_leftover(path: Path) -> bool:
     return path.name.startswith((CHECKPOINT, _TRIAL)) and path.name != CHECKPOINT
 
 
-def _begin(course: Trainer, output: Path, tell: Callable[[str], None]) -> None:
-    """Goes on with what was begun in the folder, else begins."""
-    for leftover in output.glob(f"{_TRIAL}*"):  # of a run that was killed
+def _begin(trainer: Trainer, output: Path, notify: Callable[[str], None]) -> None:
+    """Goes on from the checkpoint in the folder if there is one, else makes the first."""
+    for leftover in output.glob(f"{_TRIAL}*"):
         shutil.rmtree(leftover)
     for name in (CHECKPOINT, CARD, _CONFIG, _WEIGHTS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE):
         atomic.sweep(output / name, age=0.0)
     if (output / CHECKPOINT).exists():
-        course.restore()
-        tell(f"goes on after {course.progress.position.seen:,} of {course.total:,} lessons")
+        trainer.restore()
+        seen = trainer.progress.position.seen
+        notify(f"goes on after {seen:,} of {trainer.total:,} training examples")
         return
     output.mkdir(parents=True, exist_ok=True)
-    course.save()
-    tell(f"{course.total:,} lessons")
+    trainer.save()
+    notify(f"{trainer.total:,} training examples")
 
 
-def _write(folder: Path, adapted: AdaptedModel, made: PreparedTraining) -> None:
+def _batches(
+    prepared: PreparedTraining, total: int, start: Position
+) -> Iterator[tuple[list[TokenRow], Position]]:
+    return batches(
+        prepared.training_examples,
+        prepared.tokenizer.row,
+        total=total,
+        tokens=prepared.spec.settings.batch,
+        seed=prepared.spec.config.seed,
+        start=start,
+    )
+
+
+def _validate(
+    prepared: PreparedTraining,
+    adapted: AdaptedModel,
+    output: Path,
+    notify: Callable[[str], None],
+    progress: Progress,
+) -> Mapping[str, float]:
+    """Returns the F1 by corpus of a copy of the adapter beside the best one, as the engine will run it."""
+    with tempfile.TemporaryDirectory(dir=output, prefix=_TRIAL) as trial:
+        _write(prepared, adapted, Path(trial))
+        f1 = validation.f1(prepared.held_out, prepared.spec.config, Path(trial))
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in f1.items())
+    notify(f"after {progress.position.seen:,} training examples strict F1: {figures}")
+    return f1
+
+
+def _publish(prepared: PreparedTraining, trainer: Trainer, output: Path) -> None:
+    _write(prepared, trainer.adapted, output)
+    _describe(prepared, trainer, output)
+
+
+def _write(prepared: PreparedTraining, adapted: AdaptedModel, folder: Path) -> None:
     """Writes the adapter in both forms; the files take their places together, once all are written."""
     from safetensors.torch import save_file
 
     tensors = adapted.tensors()
-    about = {name: _plain(value) for name, value in adapted.config.to_dict().items()}
-    about |= {"base_model_name_or_path": made.recipe.model, "inference_mode": True}
+    peft_config = {name: _as_json(value) for name, value in adapted.config.to_dict().items()}
+    peft_config |= {"base_model_name_or_path": prepared.spec.model, "inference_mode": True}
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     with (
         atomic.new_file(folder / _CONFIG) as config,
@@ -149,49 +170,51 @@ def _write(folder: Path, adapted: AdaptedModel, made: PreparedTraining) -> None:
         atomic.new_file(folder / ADAPTER_WEIGHTS) as gguf,
         atomic.new_file(folder / ADAPTER_SETTINGS_FILE) as settings,
     ):
-        config.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", "utf-8")
+        config.write_text(json.dumps(peft_config, indent=1, sort_keys=True) + "\n", "utf-8")
         save_file(tensors, weights, metadata={"format": "pt"})
-        conversion.write(gguf, arrays, adapted.base_config, alpha=made.recipe.settings.alpha)
-        settings.write_text("".join(_settings(made.recipe.config)), "utf-8")
+        conversion.write(gguf, arrays, adapted.base_config, alpha=prepared.spec.settings.alpha)
+        settings.write_text("".join(_settings(prepared.spec.config)), "utf-8")
 
 
 def _settings(config: Config) -> Iterator[str]:
-    """The settings of the runs that the adapter is for: bare prompts in the words that it has learnt."""
-    words = Path(config.prompt).expanduser()
-    prompt = str(words.resolve()) if words.is_file() else config.prompt
+    """Yields the settings of the runs that the adapter is for: bare prompts in the words it has learnt."""
+    template = Path(config.prompt).expanduser()
+    prompt = str(template.resolve()) if template.is_file() else config.prompt
     bare = replace(config, shots=0, concepts=0, prompt=prompt)
     for name in adapter_settings():
         yield f"{name.replace('_', '-')} = {json.dumps(getattr(bare, name))}\n"
 
 
-def _plain(value: Any) -> Any:
-    """A value of PEFT's settings as JSON has it, the same in every run."""
+def _as_json(value: Any) -> Any:
+    """Returns a value of PEFT's settings as JSON has it; a set in the same order in every run."""
     return sorted(value) if isinstance(value, set) else value
 
 
-def _describe(folder: Path, made: PreparedTraining, course: Trainer) -> None:
+def _describe(prepared: PreparedTraining, trainer: Trainer, folder: Path) -> None:
+    """Writes the card."""
     files = {name: fingerprint.digest(folder / name) for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS)}
-    text = card.text(made, course.progress, total=course.total, files=files)
+    text = card.text(prepared, trainer.progress, total=trainer.total, files=files)
     with atomic.new_file(folder / CARD) as part:
         part.write_text(text, "utf-8")
 
 
-class _TrainingReport:
-    """The share done, the loss, the speed and the time left, validations included."""
+class _ProgressLog:
+    """Lines with the share done, the loss, the speed and the time left, validations included."""
 
-    def __init__(self, course: Trainer, tell: Callable[[str], None]) -> None:
-        self._total, self._tell = course.total, tell
+    def __init__(self, trainer: Trainer, notify: Callable[[str], None]) -> None:
+        self._total, self._notify = trainer.total, notify
         self._begun = self._shown = time.monotonic()
-        self._from = course.progress.position.seen, course.progress.tokens
+        self._seen_before, self._tokens_before = trainer.progress.position.seen, trainer.progress.tokens
 
     def __call__(self, progress: Progress) -> None:
         now, seen = time.monotonic(), progress.position.seen
         if now - self._shown < _PAUSE and seen < self._total:
             return
-        self._shown, took = now, now - self._begun
-        left = took / (seen - self._from[0]) * (self._total - seen)
-        recent = progress.losses[-50:]
-        self._tell(
-            f"{seen / self._total:4.0%} of {self._total:,} lessons, loss {sum(recent) / len(recent):.3f}, "
-            f"{(progress.tokens - self._from[1]) / took:,.0f} tokens/s, {left / 60:,.0f} min left"
+        self._shown, seconds = now, now - self._begun
+        remaining = seconds / (seen - self._seen_before) * (self._total - seen)
+        speed = (progress.tokens - self._tokens_before) / seconds
+        losses = progress.losses[-_RECENT:]
+        self._notify(
+            f"{seen / self._total:4.0%} of {self._total:,} training examples, "
+            f"loss {sum(losses) / len(losses):.3f}, {speed:,.0f} tokens/s, {remaining / 60:,.0f} min left"
         )

@@ -1,7 +1,7 @@
-"""What is trained: a causal LM from a folder or a GGUF file, its tokens, and a LoRA adapter on it.
+"""Loads what is trained: a causal LM from a folder or a GGUF file, its tokenizer, and a LoRA adapter on it.
 
-Tokens are those of inference: a GGUF file's by our own reading of it, a folder's by its own tokenizer. What
-is spelled like a control token is text.
+Tokens are those of inference, or the adapter would learn what no engine asks for: a GGUF file is read by the
+OpenVINO engine's tokenizer, a folder by vLLM's. What looks like a control token is text.
 """
 
 from __future__ import annotations
@@ -27,23 +27,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_PREFIX = "base_model.model."
-
 
 @dataclass(frozen=True, slots=True)
 class TrainingTokenizer:
-    """Text to tokens: ``prompt`` with what begins every prompt, ``text`` without it."""
+    """Turns text into tokens: ``prompt`` with what begins every prompt, ``answer`` without it."""
 
     prompt: Callable[[str], list[int]]
-    text: Callable[[str], list[int]]
+    answer: Callable[[str], list[int]]
 
-    def row(self, lesson: TrainingExample) -> TokenRow:
-        """Prompt and answer are spelled apart, as the answer's tokens come behind those of the prompt."""
-        return TokenRow(self.prompt(lesson.prompt), self.text(lesson.answer))
+    def row(self, example: TrainingExample) -> TokenRow:
+        """Encodes prompt and answer apart: no engine's answer begins inside a token of the prompt."""
+        return TokenRow(self.prompt(example.prompt), self.answer(example.answer))
 
 
-def needed() -> None:
-    """Raises UsageError where the extra ``train`` is not installed."""
+def require_libraries() -> None:
+    """Raises UsageError if the extra ``train`` is not installed."""
     try:
         import accelerate  # noqa: F401
         import peft  # noqa: F401
@@ -53,34 +51,34 @@ def needed() -> None:
         ) from error
 
 
-def spelling(path: Path) -> TrainingTokenizer:
-    """The tokenizer of a base model."""
+def open_tokenizer(path: Path) -> TrainingTokenizer:
+    """Opens the tokenizer of a base model."""
     if path.is_dir():
-        return _spelling_of_folder(path)
+        return _tokenizer_of_folder(path)
     gguf_files.check(path, "weights")
     with tempfile.TemporaryDirectory() as folder:
         gguf_tokenizer.convert(gguf_files.open(path), path, Path(folder))
-        read = gguf_tokenizer.load(Path(folder))
+        tokenizer = gguf_tokenizer.load(Path(folder))
     return TrainingTokenizer(
-        read.encode, lambda text: read.tokenizer.encode(text, add_special_tokens=False).ids
+        tokenizer.encode, lambda text: tokenizer.tokenizer.encode(text, add_special_tokens=False).ids
     )
 
 
-def _spelling_of_folder(path: Path) -> TrainingTokenizer:
+def _tokenizer_of_folder(path: Path) -> TrainingTokenizer:
     from transformers import AutoTokenizer
 
     with _loading(path):
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
 
-    def text(text: str) -> list[int]:
+    def answer(text: str) -> list[int]:
         tokens: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return tokens
 
-    return TrainingTokenizer(VllmTokenizer(tokenizer).encode, text)
+    return TrainingTokenizer(VllmTokenizer(tokenizer).encode, answer)
 
 
 def load(path: Path, *, precision: str, device: str) -> Any:
-    """The causal LM of a folder or a GGUF file, which is dequantised."""
+    """Loads the causal LM of a folder or of a GGUF file, which is dequantised."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -90,27 +88,30 @@ def load(path: Path, *, precision: str, device: str) -> Any:
             model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True, dtype=dtype)
         else:
             with redirect_stderr(StringIO()):  # it draws a progress bar
-                read = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)
-            # What was read calls itself quantised, which it is no more: another one takes its weights.
-            read.config.quantization_config = None
-            model = AutoModelForCausalLM.from_config(read.config, dtype=dtype)
-            model.load_state_dict(read.state_dict())
-    if device == "cpu":  # faster than the fused kernel, whose backward pass is slow here
+                dequantised = AutoModelForCausalLM.from_pretrained(
+                    path.parent, gguf_file=path.name, dtype=dtype
+                )
+            # It still calls itself quantised, which it is not: a new model takes its weights.
+            dequantised.config.quantization_config = None
+            model = AutoModelForCausalLM.from_config(dequantised.config, dtype=dtype)
+            model.load_state_dict(dequantised.state_dict())
+    if device == "cpu":  # the backward pass of the fused kernel is slower there
         model.set_attn_implementation("eager")
     return model.to(device)
 
 
 def _loading(path: Path) -> AbstractContextManager[None]:
-    failed = f"{path} could not be loaded as a causal language model"
+    message = f"{path} could not be loaded as a causal language model"
     return loading(
-        failed, hint="give a complete folder of transformers, or a GGUF file of a Llama or Qwen model"
+        message, hint="give a complete folder of transformers, or a GGUF file of a Llama or Qwen model"
     )
 
 
 class AdaptedModel:
-    """A model with a LoRA adapter, whose weights are one float32 vector beside those that compute.
+    """A model with a LoRA adapter, whose weights are one float32 ``vector`` beside those that compute.
 
-    Dropout is none, so that the weights depend on the lessons only.
+    AdamW moves the vector, as bfloat16 would round small steps away, and ``write_back`` copies it. There is
+    no dropout, so that the weights depend on the training examples only.
     """
 
     def __init__(self, model: Any, *, rank: int, alpha: float, targets: Sequence[str], seed: int) -> None:
@@ -126,82 +127,84 @@ class AdaptedModel:
         self.base_config = model.config
         torch.manual_seed(seed)
         try:
-            with warnings.catch_warnings(action="ignore", category=FutureWarning):  # between its libraries
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of PEFT
                 self.model = get_peft_model(model, self.config, autocast_adapter_dtype=False)
         except ValueError as error:
-            raise UsageError(f"no adapter on {', '.join(targets)}: {error}") from error
-        self.trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+            raise UsageError(
+                f"the model has no layer {', '.join(targets)} to adapt: {error}",
+                hint="leave out --targets to adapt all linear layers",
+            ) from error
+        self._parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.vector = torch.nn.Parameter(
-            torch.cat([p.detach().flatten().float() for p in self.trained.values()])
+            torch.cat([p.detach().flatten().float() for p in self._parameters.values()])
         )
 
     def loss(self, rows: Sequence[TokenRow]) -> Tensor:
-        """The mean cross-entropy of the answers' tokens, whose logits alone are computed."""
+        """Returns the mean cross-entropy of the answers' tokens, whose logits alone are computed."""
         import torch
 
-        tokens, places, answers = padded(rows)
+        tokens, positions, answers = padded(rows)
         device = self.vector.device
         causal = self.model.get_base_model()
         hidden = causal.get_decoder()(
             input_ids=torch.tensor(tokens, device=device), use_cache=False
         ).last_hidden_state
-        chosen = hidden.flatten(0, 1).index_select(0, torch.tensor(places, device=device))
-        logits = causal.get_output_embeddings()(chosen).float()
+        before_answers = hidden.flatten(0, 1).index_select(0, torch.tensor(positions, device=device))
+        logits = causal.get_output_embeddings()(before_answers).float()
         return torch.nn.functional.cross_entropy(logits, torch.tensor(answers, device=device))
 
     def collect_gradients(self) -> None:
         """Moves the gradients of the weights that compute to the vector."""
         import torch
 
-        parts = [p.grad.flatten().float() for p in self.trained.values()]
+        parts = [p.grad.flatten().float() for p in self._parameters.values()]
         self.vector.grad = torch.cat(parts)
-        for parameter in self.trained.values():
+        for parameter in self._parameters.values():
             parameter.grad = None
 
     def write_back(self) -> None:
-        """Gives the weights that compute the values of the vector."""
+        """Copies the vector to the weights that compute."""
         import torch
 
         with torch.no_grad():
-            for parameter, part in zip(self.trained.values(), self._parts(), strict=True):
+            for parameter, part in zip(self._parameters.values(), self._parts(), strict=True):
                 parameter.copy_(part)
 
     def fill(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes the weights of another adapter, by their names in PEFT's files."""
         import torch
 
-        filled = [torch.from_numpy(tensors[name]).flatten() for name in self.tensors()]
+        parts = [torch.from_numpy(tensors[name]).flatten() for name in self.tensors()]
         with torch.no_grad():
-            self.vector.copy_(torch.cat(filled))
+            self.vector.copy_(torch.cat(parts))
         self.write_back()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The adapter's weights by their names in PEFT's files, float16 on the CPU."""
+        """Returns the adapter's weights by their names in PEFT's files, float16 on the CPU."""
         import torch
 
-        names = (name.replace(".default.", ".") for name in self.trained)
+        names = (name.replace(".default.", ".") for name in self._parameters)
         parts = (part.detach().to("cpu", torch.float16).contiguous() for part in self._parts())
         return dict(zip(names, parts, strict=True))
 
     def _parts(self) -> list[Tensor]:
-        sizes = [p.numel() for p in self.trained.values()]
-        shapes = [p.shape for p in self.trained.values()]
+        sizes = [p.numel() for p in self._parameters.values()]
+        shapes = [p.shape for p in self._parameters.values()]
         return [part.view(shape) for part, shape in zip(self.vector.split(sizes), shapes, strict=True)]
 
 
 def padded(rows: Sequence[TokenRow]) -> tuple[list[list[int]], list[int], list[int]]:
-    """Rows of one length; the places, row after row, behind which an answer's token comes; these tokens.
+    """Returns rows of one length, the positions, row after row, before the answers' tokens, and these tokens.
 
     Padding stands at the end, where a causal model never sees it.
     """
     longest = max(map(len, rows))
     tokens: list[list[int]] = []
-    places: list[int] = []
+    positions: list[int] = []
     answers: list[int] = []
     for number, row in enumerate(rows):
-        whole = [*row.prompt, *row.answer]
-        tokens.append(whole[:-1] + [0] * (longest - len(row)))
+        tokens.append([*row.prompt, *row.answer][:-1] + [0] * (longest - len(row)))
         first = number * longest + len(row.prompt) - 1
-        places += range(first, first + len(row.answer))
+        positions += range(first, first + len(row.answer))
         answers += row.answer
-    return tokens, places, answers
+    return tokens, positions, answers

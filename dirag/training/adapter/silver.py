@@ -1,4 +1,4 @@
-"""An LLM's labels to train on: what `dirag tag` wrote in, the sentences of which it was sure out.
+"""Selects an LLM's labels to train on: of what `dirag tag` wrote, the sentences of which it was sure.
 
 A sentence is taken whole or not at all: one without its doubtful mentions would teach to leave them out.
 """
@@ -14,14 +14,14 @@ from dirag.examples.pool import CUT, cut
 from dirag.examples.selection import comparison_form
 from dirag.text.segment import segments
 
-#: Issues of a sentence after which its labels are not to be trusted.
+#: Issues after which the labels of a sentence are not to be trusted.
 _LOSSES = ("unparsed", "invented", "unconstrained", "truncated", "failed")
 
 
 def sentences(
     documents: Iterable[Document], left_out: Counter[str], *, min_score: float, linked: bool = False
 ) -> Iterator[Document]:
-    """The sentences whose entities all score ``min_score`` or more and, where ``linked``, have a concept.
+    """Yields the sentences whose entities all score ``min_score`` or more and, if ``linked``, have a concept.
 
     Each string is taken once. ``left_out`` counts, by reason, what is not taken.
     """
@@ -46,27 +46,28 @@ def sentences(
 def completed(
     documents: Iterable[Document], gold: Iterable[Document], types: Collection[str], left_out: Counter[str]
 ) -> Iterator[Document]:
-    """Documents of a gold corpus that annotates ``types``, with what was tagged of other types.
+    """Yields the documents of a gold corpus that annotates ``types``, with the tags of other types.
 
-    A mention of another type stays where it overlaps no gold one. Documents are found by their text; those
+    A tag stays if it overlaps no gold mention. Documents are found by their text; those
     that the corpus lacks are left out, and counted.
     """
     annotated = {document.text: document.entities for document in gold}
     for document in documents:
-        if (own := annotated.get(document.text)) is None:
+        if (gold_entities := annotated.get(document.text)) is None:
             left_out["documents that the gold corpus lacks"] += 1
             continue
-        more = [
-            entity
-            for entity in document.entities
-            if entity.type not in types
-            and not any(e.start < entity.end and entity.start < e.end for e in own)
+        tags = [
+            tag
+            for tag in document.entities
+            if tag.type not in types
+            and not any(gold.start < tag.end and tag.start < gold.end for gold in gold_entities)
         ]
-        yield replace(document, entities=tuple(sorted([*own, *more], key=lambda e: (e.start, e.end))))
+        entities = sorted([*gold_entities, *tags], key=lambda entity: (entity.start, entity.end))
+        yield replace(document, entities=tuple(entities))
 
 
 def _doubt(entities: Iterable[Entity], *, min_score: float, linked: bool) -> str:
-    """Why a sentence with these entities is not taken; empty where it is."""
+    """Returns why a sentence with these entities is not taken; empty if it is."""
     for entity in entities:
         if entity.score is not None and entity.score < min_score:
             return "sentences with a score below the least"

@@ -1,4 +1,4 @@
-"""What an adapter is made of: corpora, held-out sentences, a base model, settings; known by its content."""
+"""What an adapter is trained on and with: corpora, held-out sentences, a base model, settings."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TrainingSpec:
     """What to train on, and how, for the run that ``config`` describes.
 
     ``corpora`` are names or paths. ``base`` is the name or path of the weights to train, by default those of
-    the run. ``start`` is the folder of an adapter of theirs to begin with. What stands in
-    the test splits of ``corpora`` and ``tests`` is not learnt. ``command`` is for the card.
+    the run; ``start`` is the folder of an adapter of theirs to begin with. Sentences in the test splits of
+    ``corpora`` and ``tests`` are left out. ``command`` is for the card.
     """
 
     corpora: Sequence[str]
@@ -39,68 +39,69 @@ class TrainingSpec:
 
     @property
     def model(self) -> str:
-        """The name or path of the base model."""
+        """Returns the name or path of the base model."""
         return self.base or self.config.model or MODEL
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedTraining:
-    """What a recipe names, loaded; ``path`` is that of the base model, with its ``sha256``, ``start`` that of
-    the adapter to begin with.
+    """What a spec names, loaded: all but the model, of which there are ``path`` and ``sha256``.
+
+    ``start`` is the file of the adapter to begin with.
     """
 
-    recipe: TrainingSpec
+    spec: TrainingSpec
     path: Path
     sha256: str
     start: Path | None
-    spelling: TrainingTokenizer
+    tokenizer: TrainingTokenizer
     knowledge: KnowledgeBase | None
     corpora: Sequence[Corpus]
-    lessons: TrainingExamples
-    held: Sequence[HeldOut]
+    training_examples: TrainingExamples
+    held_out: Sequence[HeldOut]
 
     def versions(self) -> dict[str, str]:
         return fingerprint.versions("dirag", "torch", "transformers", "peft")
 
 
-def gather(recipe: TrainingSpec, tell: Callable[[str], None]) -> PreparedTraining:
-    """Load everything but the model; what a user should know of it is told."""
-    config, data_dir = recipe.config, recipe.data_dir
-    path = locate(recipe.model, offline=config.offline)
-    spelling = model.spelling(path)
-    knowledge = sources.knowledge_base(config) if sources.reads_base(config) else None
-    corpora = [Corpus.load(name, config, data_dir=data_dir) for name in recipe.corpora]
+def prepare(spec: TrainingSpec, notify: Callable[[str], None]) -> PreparedTraining:
+    """Loads what a spec names; ``notify`` gets the notices of the corpora as lines."""
+    config, data_dir = spec.config, spec.data_dir
+    path = locate(spec.model, offline=config.offline)
+    tokenizer = model.open_tokenizer(path)
+    base = sources.knowledge_base(config) if sources.reads_base(config) else None
+    corpora = [Corpus.load(name, config, data_dir=data_dir) for name in spec.corpora]
     for corpus in corpora:
-        for note in corpus.dataset.notes:
-            tell(f"{corpus.dataset.name}: {note}")
-    lessons = TrainingExamples(
+        for notice in corpus.dataset.notes:
+            notify(f"{corpus.dataset.name}: {notice}")
+    training_examples = TrainingExamples(
         corpora,
         config,
-        knowledge,
-        count_tokens=lambda text: len(spelling.prompt(text)),
-        tests=validation.tested(corpora, recipe.tests, data_dir=data_dir, offline=config.offline),
+        base,
+        count_tokens=lambda text: len(tokenizer.prompt(text)),
+        tests=validation.forms_in_tests(corpora, spec.tests, data_dir=data_dir, offline=config.offline),
     )
-    held: list[HeldOut] = []
-    if limit := recipe.settings.validate:
-        held += validation.held_out(corpora, config, knowledge, limit=limit, data_dir=data_dir, tell=tell)
-    start = Path(recipe.start).expanduser() / ADAPTER_WEIGHTS if recipe.start else None
-    return PreparedTraining(
-        recipe, path, fingerprint.digest(path), start, spelling, knowledge, corpora, lessons, held
-    )
+    held_out: list[HeldOut] = []
+    if limit := spec.settings.validate:
+        held_out += validation.held_out(corpora, config, base, limit=limit, data_dir=data_dir, notify=notify)
+    start = Path(spec.start).expanduser() / ADAPTER_WEIGHTS if spec.start else None
+    sha256 = fingerprint.digest(path)
+    return PreparedTraining(spec, path, sha256, start, tokenizer, base, corpora, training_examples, held_out)
 
 
-def made_of(made: PreparedTraining, *, device: str) -> dict[str, str]:
-    """Everything that decides the adapter, by the name under which a user knows it."""
-    recipe = made.recipe
-    told = provenance(recipe.config, made.knowledge) | made.versions()
-    told |= {f"--{name}": str(value) for name, value in asdict(recipe.settings).items()}
-    told |= {"base model": made.sha256, "processor": fingerprint.processor(), "device": device}
-    told["--start"] = fingerprint.digest(made.start) if made.start else "none"
-    told["--threads"] = str(recipe.config.threads or paths.cores())
-    told["--dataset"], told["--tests"] = ",".join(recipe.corpora), ",".join(recipe.tests)
-    for corpus in made.corpora:
-        told[f"corpus {corpus.dataset.name}"] = f"{corpus.pool.manifest.sha256} {', '.join(corpus.types)}"
-    for held in made.held:
-        sentences = (repr(sentence).encode() for sentence in held.sentences)
-        told[f"held-out sentences of {held.name}"] = fingerprint.of(*sentences)
-    return told
+def training_provenance(prepared: PreparedTraining, *, device: str) -> dict[str, str]:
+    """Returns everything that decides the adapter, by the name under which a user knows it."""
+    spec = prepared.spec
+    result = provenance(spec.config, prepared.knowledge) | prepared.versions()
+    result |= {f"--{name}": str(value) for name, value in asdict(spec.settings).items()}
+    result |= {"base model": prepared.sha256, "processor": fingerprint.processor(), "device": device}
+    result["--start"] = fingerprint.digest(prepared.start) if prepared.start else "none"
+    result["--threads"] = str(spec.config.threads or paths.cores())
+    result["--dataset"], result["--tests"] = ",".join(spec.corpora), ",".join(spec.tests)
+    for corpus in prepared.corpora:
+        pool = corpus.pool.manifest
+        result[f"corpus {corpus.dataset.name}"] = f"{pool.sha256} {', '.join(corpus.types)}"
+    for held_out in prepared.held_out:
+        sentences = (repr(sentence).encode() for sentence in held_out.sentences)
+        result[f"held-out sentences of {held_out.name}"] = fingerprint.of(*sentences)
+    return result

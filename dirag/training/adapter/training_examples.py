@@ -1,36 +1,40 @@
-"""Training text: for a sentence of a corpus the prompt that the tagger would send, and the right answer.
+"""Draws the text to train on: for a sentence of a corpus the tagger's prompt, and the right answer.
 
-In: corpora with their gold entities, and the settings of the run that the adapter is for. Out: lessons, each
-drawn by the seed, its epoch and its place: how many examples and whether concept lines stand in the prompt
-and, of a corpus with several types, which are asked for. So one adapter serves with and without them.
+In: corpora with their gold entities, and the config of the run that the adapter is for. Out: training
+examples, each drawn by the seed, its epoch and its place: how many in-context examples and whether concept
+lines stand in the prompt and, of a corpus with several types, which are asked for. So one adapter serves with
+and without them. Sentences of test splits, and those whose prompt fits no context, are left out and counted.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
 
 from dirag.assembly import sources, tagging
 from dirag.config import Config
 from dirag.corpora.datasets import Dataset
-from dirag.data import Document, Hit
+from dirag.data import Document
 from dirag.errors import DatasetError
 from dirag.examples.pool import Pool
 from dirag.examples.selection import comparison_form
 from dirag.knowledge.base import KnowledgeBase
+from dirag.prompting.augmentation import AugmentedText, Augmenter
 from dirag.prompting.builder import PromptBuilder
 from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import ExampleSelector
 
-#: The chance of an example in a prompt, and of each further one.
-FURTHER = 1 / 3
+# Runs with an adapter send bare prompts by default, so most are bare; the others are for runs with --shots or
+# --concepts. The chances were chosen, not measured.
+#: The chance of an in-context example in a prompt, and of each further one.
+MORE_SHOTS = 1 / 3
 #: The chance of concept lines in a prompt.
-TOLD = 1 / 3
+CONCEPT_LINES = 1 / 3
 #: The chance that a corpus is asked for some of its types, in any order, and not for all of them.
-SOME = 1 / 2
+SOME_TYPES = 1 / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class TrainingExample:
 class Corpus:
     """The training split of a dataset, cut into sentences; ``types`` are those to learn.
 
-    Each sentence makes ``times`` lessons an epoch.
+    Each sentence makes ``times`` training examples an epoch.
     """
 
     dataset: Dataset
@@ -55,9 +59,10 @@ class Corpus:
 
     @classmethod
     def load(cls, named: str, config: Config, *, data_dir: str | None = None) -> Corpus:
-        """The corpus of this name or path, perhaps with ``:times`` behind it.
+        """Loads the corpus of a name or path, perhaps with ``:times`` behind it.
 
-        Its types are those asked for, else all that it has.
+        Its types are those that the config asks for, else all that it has. Raises DatasetError if it has
+        none of them.
         """
         name, _, times = named.rpartition(":")
         if not (name and times.isdecimal() and int(times)):
@@ -73,21 +78,21 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """What is drawn for a lesson."""
+class ExamplePlan:
+    """What is drawn for a training example: the sentence, the types asked for, and what its prompt shows."""
 
     corpus: int
     document: Document
     types: tuple[str, ...]
     shots: int
-    told: bool
+    concept_lines: bool
 
 
 class TrainingExamples:
-    """The lessons of some corpora; ``len`` is their number in an epoch.
+    """The training examples of some corpora; ``len`` is their number in an epoch.
 
     ``left_out`` counts those whose prompt does not fit the context, ``tested`` those of sentences whose
-    ``selection.comparison_form`` is in ``tests``.
+    ``selection.comparison_form`` is in ``tests``. Raises DatasetError if none remains.
     """
 
     def __init__(
@@ -100,78 +105,81 @@ class TrainingExamples:
         tests: Set[str] = frozenset(),
     ) -> None:
         self._corpora, self._config, self._base = corpora, replace(config, constrain=False), base
-        self._count = count_tokens
-        self.builder = cache(self._builder)
-        self._retriever = cache(self._opened_retriever)
-        self._selectors = [self._selector(corpus) for corpus in corpora]
+        self._count_tokens = count_tokens
+        self.builder, self._retriever = cache(self._make_builder), cache(self._open_retriever)
+        self._selectors = [self._open_selector(corpus) for corpus in corpora]
         self._places: list[tuple[int, Document]] = []
         self.left_out = self.tested = 0
-        for n, corpus in enumerate(corpora):
-            untested = [d for d in corpus.pool.examples if comparison_form(d.text) not in tests]
-            fitting = [(n, d) for d in untested if self._fits(corpus.types, d.text)]
+        for number, corpus in enumerate(corpora):
+            sentences = corpus.pool.examples
+            untested = [s for s in sentences if comparison_form(s.text) not in tests]
+            fitting = [(number, s) for s in untested if self._fits(corpus.types, s.text)]
             self._places += fitting * corpus.times
             self.left_out += (len(untested) - len(fitting)) * corpus.times
-            self.tested += (len(corpus.pool.examples) - len(untested)) * corpus.times
+            self.tested += (len(sentences) - len(untested)) * corpus.times
         if not self._places:
-            raise DatasetError(
-                f"none of {self.left_out} lessons fits a context of {config.context} tokens",
-                hint="give a longer --context",
-            )
+            raise self._nothing_remains()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def draw(self, places: Sequence[tuple[int, int]]) -> list[TrainingExample]:
-        """The lessons of an epoch and a place each; the same whatever else is drawn with them."""
-        tasks = [self._task(epoch, place) for epoch, place in places]
-        examples = self._examples(tasks)
-        return [self._lesson(task, examples.get(n, ())) for n, task in enumerate(tasks)]
-
-    def _task(self, epoch: int, place: int) -> _Task:
-        chance = random.Random(f"{self._config.seed} {epoch} {place}")
+    def plan(self, epoch: int, place: int) -> ExamplePlan:
+        """Draws the training example at a place of an epoch."""
+        rng = random.Random(f"{self._config.seed} {epoch} {place}")
         corpus, document = self._places[place]
         types = self._corpora[corpus].types
-        if len(types) > 1 and chance.random() < SOME:
-            types = tuple(chance.sample(types, chance.randint(1, len(types))))
+        if len(types) > 1 and rng.random() < SOME_TYPES:
+            types = tuple(rng.sample(types, rng.randint(1, len(types))))
         shots = 0
-        while shots < self._config.shots and chance.random() < FURTHER:
+        while shots < self._config.shots and rng.random() < MORE_SHOTS:
             shots += 1
-        return _Task(corpus, document, types, shots, told=chance.random() < TOLD)
+        return ExamplePlan(corpus, document, types, shots, concept_lines=rng.random() < CONCEPT_LINES)
 
-    def _examples(self, tasks: Sequence[_Task]) -> dict[int, list[Document]]:
-        """The examples of those tasks that have some, by their number; selected together."""
-        asked: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for number, task in enumerate(tasks):
-            if task.shots:
-                asked[task.corpus, task.shots].append(number)
-        found: dict[int, list[Document]] = {}
-        for (corpus, shots), numbers in asked.items():
-            selector = self._selectors[corpus]
-            assert selector is not None  # no task has examples where --shots is 0
-            texts = [tasks[number].document.text for number in numbers]
-            found |= dict(zip(numbers, selector.select(texts, k=shots), strict=True))
-        return found
+    def draw(self, places: Iterable[tuple[int, int]]) -> list[TrainingExample]:
+        """Returns the examples of pairs of epoch and place; none depends on what is drawn with it."""
+        plans = [self.plan(epoch, place) for epoch, place in places]
+        groups: defaultdict[tuple[int, int, tuple[str, ...]], list[int]] = defaultdict(list)
+        for number, plan in enumerate(plans):
+            types = tuple(sorted(plan.types)) if plan.concept_lines else ()
+            groups[plan.corpus, plan.shots, types].append(number)
+        contents: dict[int, AugmentedText] = {}
+        for (corpus, shots, types), numbers in groups.items():
+            retriever = self._retriever(types) if types else None
+            augmenter = Augmenter(self._selectors[corpus], shots, retriever)
+            texts = (plans[number].document.text for number in numbers)
+            contents |= zip(numbers, augmenter.augment(texts), strict=True)
+        return [self._example(plan, contents[number]) for number, plan in enumerate(plans)]
 
-    def _lesson(self, task: _Task, examples: Sequence[Document]) -> TrainingExample:
-        builder, text = self.builder(task.types), task.document.text
-        prompt, _ = builder.build(text, examples=examples, concepts=self._concepts(task))
+    def _example(self, plan: ExamplePlan, content: AugmentedText) -> TrainingExample:
+        builder, text = self.builder(plan.types), plan.document.text
+        prompt, _ = builder.build(text, examples=content.examples, concepts=content.concepts)
         assert prompt is not None  # fewer types need less room than all, with which it was tried
-        answer = builder.answer.render(text, task.document.entities)
+        answer = builder.answer.render(text, plan.document.entities)
         return TrainingExample(prompt.text, f" {answer}{builder.answer.stop[0]}")
-
-    def _concepts(self, task: _Task) -> list[Hit]:
-        retriever = self._retriever(tuple(sorted(task.types))) if task.told else None
-        return retriever.named(task.document.text) if retriever else []
 
     def _fits(self, types: tuple[str, ...], text: str) -> bool:
         return self.builder(types).build(text, examples=())[0] is not None
 
-    def _builder(self, types: tuple[str, ...]) -> PromptBuilder:
-        return tagging.builder(self._config, types, context=self._config.context, count=self._count)
+    def _make_builder(self, types: tuple[str, ...]) -> PromptBuilder:
+        return tagging.builder(self._config, types, context=self._config.context, count=self._count_tokens)
 
-    def _opened_retriever(self, types: tuple[str, ...]) -> Retriever | None:
+    def _open_retriever(self, types: tuple[str, ...]) -> Retriever | None:
         return tagging.retriever(self._config, types, self._base)
 
-    def _selector(self, corpus: Corpus) -> ExampleSelector | None:
+    def _open_selector(self, corpus: Corpus) -> ExampleSelector | None:
         index = self._base.linker_for(corpus.types) if self._base else None
         return tagging.selector(self._config, corpus.pool, index)
+
+    def _nothing_remains(self) -> DatasetError:
+        names = ", ".join(corpus.dataset.name for corpus in self._corpora)
+        if not self.left_out:
+            return DatasetError(
+                f"every sentence of {names} stands in a test split too, so none remains to train on",
+                hint="give --dataset a corpus that shares no sentence with the test splits",
+            )
+        tested = f"; {self.tested:,} more stand in a test split" if self.tested else ""
+        return DatasetError(
+            f"none of {self.left_out:,} training examples of {names} fits a context of "
+            f"{self._config.context} tokens{tested}",
+            hint="give a longer --context",
+        )

@@ -1,7 +1,7 @@
-"""How well an adapter tags sentences that it never saw: the engine that will run it, the whole tagger, F1.
+"""Measures how well an adapter tags held-out sentences: by the engine that will run it, as strict micro F1.
 
-The prompts are bare, without examples and concept lines: what the adapter itself has learnt is to be seen,
-and soon.
+Prompts are bare, without examples and concept lines: they show what the adapter itself has learnt, in less
+time.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ class HeldOut:
     weigher: Weigher
 
 
-def tested(
+def forms_in_tests(
     corpora: Sequence[Corpus], named: Sequence[str], *, data_dir: str | None, offline: bool
 ) -> frozenset[str]:
-    """The ``comparison_form`` of every sentence in a test split of these corpora, where they have one.
+    """Returns the ``comparison_form`` of every sentence in a test split of these corpora, if they have one.
 
-    Those that are ``named`` must be there: raises DatasetError, or UsageError for a name that is unknown.
+    Those that are ``named`` must have one: raises DatasetError, or UsageError for a name that is unknown.
     """
-    found: set[str] = set()
+    forms: set[str] = set()
     splits = [_split(corpus, "test", data_dir=data_dir, offline=offline) for corpus in corpora]
     splits += [datasets.load(name, split="test", data_dir=data_dir, offline=offline) for name in named]
     for dataset in splits:
         if not isinstance(dataset, str):
             pool = Pool.from_documents(dataset.documents, as_sentences=dataset.as_sentences)
-            found.update(comparison_form(sentence.text) for sentence in pool.examples)
-    return frozenset(found)
+            forms.update(comparison_form(sentence.text) for sentence in pool.examples)
+    return frozenset(forms)
 
 
 def held_out(
@@ -63,32 +63,32 @@ def held_out(
     *,
     limit: int,
     data_dir: str | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Iterator[HeldOut]:
-    """Sentences of the development splits, together at most ``limit``; none of them is trained on.
+    """Yields sentences of the development splits, together at most ``limit``; none of them is trained on.
 
-    A corpus without such a split is told.
+    ``notify`` gets a line for each corpus without such a split.
     """
-    seen = {comparison_form(e.text) for corpus in corpora for e in corpus.pool.examples}
-    found = []
+    trained_on = {comparison_form(e.text) for corpus in corpora for e in corpus.pool.examples}
+    splits: list[tuple[Corpus, Dataset]] = []
     for corpus in corpora:
         dataset = _split(corpus, "devel", data_dir=data_dir, offline=config.offline)
         if isinstance(dataset, str):
-            tell(f"{corpus.dataset.name} is not validated on: {dataset}")
+            notify(f"{corpus.dataset.name} is not validated on: {dataset}")
         else:
-            found.append((corpus, dataset))
-    for corpus, dataset in found:
+            splits.append((corpus, dataset))
+    for corpus, dataset in splits:
         types = corpus.types
         devel = Pool.from_documents(dataset.documents, as_sentences=dataset.as_sentences)
-        fresh = [restrict(s, types) for s in devel.examples if comparison_form(s.text) not in seen]
-        sentences = datasets.sample(fresh, max(1, limit // len(found)), seed=config.seed)
+        fresh = [restrict(s, types) for s in devel.examples if comparison_form(s.text) not in trained_on]
+        sentences = datasets.sample(fresh, max(1, limit // len(splits)), seed=config.seed)
         examples = corpus.pool.restricted(types)
         weigher = tagging.weigher(config, types, base=base, examples=examples)
         yield HeldOut(dataset.name, sentences, types, weigher)
 
 
 def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -> Dataset | str:
-    """A split of a corpus, or why there is none."""
+    """Loads a split of a corpus, or returns why there is none."""
     try:
         dataset = datasets.load(corpus.dataset.name, split=split, data_dir=data_dir, offline=offline)
     except DatasetError as error:
@@ -96,18 +96,19 @@ def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -
     return dataset if dataset.split else "it has no splits"  # the whole file, which is trained on
 
 
-def f1(held: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
-    """The strict micro F1 on each corpus with the adapter of a folder."""
+def f1(held_out: Sequence[HeldOut], config: Config, adapter: Path) -> dict[str, float]:
+    """Returns the strict micro F1 on each corpus with the adapter of a folder."""
     config = replace(config, adapter=str(adapter), shots=0, concepts=0)
-    found = {}
+    result = {}
     with closing(engines.backend(config)) as engine:
-        for each in held:
-            builder = tagging.builder(config, each.types, context=engine.context, count=engine.count_tokens)
-            tagger = LlmTagger(engine, builder, weigher=each.weigher)
-            bare = (replace(sentence, entities=()) for sentence in each.sentences)
+        for corpus in held_out:
+            builder = tagging.builder(config, corpus.types, context=engine.context, count=engine.count_tokens)
+            tagger = LlmTagger(engine, builder, weigher=corpus.weigher)
+            bare = (replace(sentence, entities=()) for sentence in corpus.sentences)
             results = tag(bare, tagger, as_sentences=True)
             predicted = (replace(result.document, entities=result.entities) for result in results)
-            found[each.name] = score(each.sentences, predicted, types=each.types, tokens=False).micro.f1
-    if config.backend == "openvino":
+            scores = score(corpus.sentences, predicted, types=corpus.types, tokens=False)
+            result[corpus.name] = scores.micro.f1
+    if config.backend == "openvino":  # its copy of the model with this adapter will not be asked for again
         model.discard(locate(config.model or MODEL, offline=config.offline), adapter / ADAPTER_WEIGHTS)
-    return found
+    return result

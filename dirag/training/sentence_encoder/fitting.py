@@ -1,9 +1,9 @@
-"""Training of a sentence encoder on batches of names, with checkpoints.
+"""Trains a sentence encoder on batches of names, with checkpoints.
 
 In: a sentence-transformers model and batches that know how far their names are from each other. Out: the
 model with new weights, and the loss of each step. Word embeddings stay as they are: a vocabulary teaches
 what its words mean together, and text holds words that it lacks. There is no dropout, so that the weights
-depend on the batches only, and training that was killed ends as if it had not been.
+depend on the batches only.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "bfloat16"]
 
-#: For names at most 1, 2 steps apart: the cosine that parts them from the others, and the weight.
+#: For names at most 1, 2 steps apart: the cosine that separates them from others, and the weight of the loss.
 KIN = ((0.35, 0.2), (0.25, 0.1))
 _ALPHA, _BETA, _MARGIN = 2.0, 50.0, 0.1
 _TEMPERATURE = 0.05
 _WARM = 0.1  # of the steps, in which the rate rises; then it falls
-_PASS = 32  # names that are encoded at once, so that short ones are not padded like the longest
+_PASS = 32  # names encoded at once, sorted by length, so that short ones are not padded like the longest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """How to train: the highest ``rate``, the ``length`` in tokens at which names are cut, the ``precision``
+    """The highest learning ``rate``, the ``length`` in tokens at which names are cut, and the ``precision``
     of the matrix products (weights are float32 in any case).
     """
 
@@ -59,9 +59,9 @@ def fit(
     *,
     progress: bool | None = None,
 ) -> list[float]:
-    """Train the model in place, from the checkpoint on if there is one; the loss of each step.
+    """Trains the model in place, from the checkpoint on if there is one; returns the loss of each step.
 
-    ``batches`` gives those from a step on. The checkpoint stays, for whoever has more to do with the model.
+    ``batches`` yields those from a step on. The checkpoint stays until the caller has written the model.
     """
     import torch
 
@@ -93,7 +93,9 @@ def fit(
 
 
 def batch_loss(vectors: Tensor, steps: Tensor) -> Tensor:
-    """Synonyms are told from all other names, by contrast; kin from strangers, by multi-similarity.
+    """Returns the loss: synonyms by contrast with all other names, kin by multi-similarity to strangers.
+
+    ``vectors`` are (names, dimensions) and of length 1, ``steps`` (names, names).
 
     With multi-similarity for the synonyms too, as in SapBERT, an encoder that was trained on sentences lost
     more of what it knew than it learnt: linking of NCBI-disease mentions became worse.
@@ -110,21 +112,21 @@ def batch_loss(vectors: Tensor, steps: Tensor) -> Tensor:
 
 
 def contrastive(cosines: Tensor, alike: Tensor, apart: Tensor) -> Tensor:
-    """InfoNCE: the mean over pairs that are ``alike``, each against all that is ``apart`` from its name."""
+    """Returns InfoNCE: the mean over pairs that are ``alike``, each against all ``apart`` from its name."""
     import torch
 
     scaled = cosines / _TEMPERATURE
-    # no infinity: where there is no rival at all, its gradient would be no number
+    # not -infinity: for a name without any rival its gradient would be NaN
     rivals = torch.logsumexp(scaled.masked_fill(~apart, -1e4), dim=1, keepdim=True)
     losses = torch.nn.functional.softplus(rivals - scaled)
     return torch.where(alike, losses, 0.0).sum() / alike.sum().clamp(min=1)
 
 
 def multi_similarity(cosines: Tensor, alike: Tensor, apart: Tensor, *, base: float) -> Tensor:
-    """The loss of Wang et al. (2019), the mean over the names that have some ``alike`` and some ``apart``.
+    """Returns the loss of Wang et al. (2019), the mean over the names with some ``alike`` and some ``apart``.
 
-    Of a name's pairs count those that are hard: as like as the least like of its synonyms, or as unlike as
-    the likest of the others.
+    Only hard pairs count: others that are nearly as similar as the least similar synonym, and synonyms that
+    are hardly more similar than the most similar other.
     """
     import torch
 
@@ -140,15 +142,15 @@ def multi_similarity(cosines: Tensor, alike: Tensor, apart: Tensor, *, base: flo
 
 
 def _soft(values: Tensor, mask: Tensor) -> Tensor:
-    """log(1 + sum(exp(values))) of each row, over the mask."""
+    """Returns log(1 + sum(exp(values))) of each row, over the mask."""
     import torch
 
-    kept = values.masked_fill(~mask, -math.inf)
-    return torch.logsumexp(torch.cat([torch.zeros_like(kept[:, :1]), kept], dim=1), dim=1)
+    inside = values.masked_fill(~mask, -math.inf)
+    return torch.logsumexp(torch.cat([torch.zeros_like(inside[:, :1]), inside], dim=1), dim=1)
 
 
 def _encode(model: SentenceTransformer, names: Sequence[str], length: int) -> Tensor:
-    """Unit vectors of the names, with their gradients."""
+    """Returns unit vectors of the names, through which gradients flow."""
     import torch
 
     order = sorted(range(len(names)), key=lambda i: len(names[i]))
@@ -180,7 +182,7 @@ def _schedule(hyperparameters: Hyperparameters) -> Schedule:
 
 
 class _FittingReport:
-    """The share done, the loss and the time left, on standard error."""
+    """A meter of the steps on standard error, with the loss and the time left."""
 
     def __init__(self, steps: int, done: int, wanted: bool | None) -> None:
         self._steps, self._from, self._begun, self._shown = steps, done, time.monotonic(), 0.0

@@ -1,4 +1,4 @@
-"""What an encoder is worth on a vocabulary: recall of names that were taken out, by vectors alone.
+"""Measures what an encoder is worth on a vocabulary: the recall of held-out names, by vectors alone.
 
 In: a split with names that were held out, an encoder. Out: how often the concept of such a name comes first,
 and among the first five, by an exhaustive search of the other names.
@@ -30,7 +30,7 @@ _BLOCK = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """The share of the names asked for whose concept comes first, and is among the first five."""
+    """The share of the held-out names whose concept comes first, and is among the first five."""
 
     at1: float
     at5: float
@@ -45,7 +45,10 @@ def measure(
     index: Dense | None = None,
     progress: bool | None,
 ) -> Recall | None:
-    """The recall of the held-out names by an exhaustive search, in the index where that makes one."""
+    """Returns the recall of the held-out names, None if there are none, by an exhaustive search.
+
+    It is one in the ``index`` if that is exhaustive and has the vectors of this encoder.
+    """
     if not split.held_out:
         return None
     import numpy as np
@@ -58,19 +61,18 @@ def measure(
         names = [store.alias(store.key_rows[key]) for key in keys.tolist()]
         vectors, order = encoding.encode(names, embedder, output, progress=progress)
         nearest = keys[order[_nearest(queries, vectors)]]
-    found = [
+    places = [
         concepts.index(concept) if concept in concepts else NEAREST
         for concepts, (_, concept) in zip(
             (concepts_of(store, row) for row in nearest.tolist()), split.held_out, strict=True
         )
     ]
-    return Recall(
-        sum(place < 1 for place in found) / len(found), sum(place < 5 for place in found) / len(found)
-    )
+    first, five = (sum(place < top for place in places) for top in (1, 5))
+    return Recall(first / len(places), five / len(places))
 
 
 def _nearest(queries: NDArray[np.float32], vectors: NDArray[np.float16]) -> NDArray[np.int64]:
-    """The rows of the vectors that are nearest to each query, nearest first."""
+    """Returns the rows of the vectors that are nearest to each query, nearest first: (queries, NEAREST)."""
     import numpy as np
 
     cosines = np.empty((len(queries), 0), np.float32)
@@ -78,13 +80,13 @@ def _nearest(queries: NDArray[np.float32], vectors: NDArray[np.float16]) -> NDAr
     for start in range(0, len(vectors), _BLOCK):
         block = queries @ vectors[start : start + _BLOCK].astype(np.float32).T
         cosines = np.concatenate([cosines, block], axis=1)
-        added = np.arange(start, start + block.shape[1])
-        rows = np.concatenate([rows, np.broadcast_to(added, block.shape)], axis=1)
+        block_rows = np.arange(start, start + block.shape[1])
+        rows = np.concatenate([rows, np.broadcast_to(block_rows, block.shape)], axis=1)
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :NEAREST]
         cosines, rows = np.take_along_axis(cosines, best, axis=1), np.take_along_axis(rows, best, axis=1)
     return rows
 
 
 def concepts_of(store: Store, keys: Sequence[int]) -> list[int]:
-    """The concepts of keys in their order; key -1 is none."""
+    """Returns the concepts of keys in their order; key -1 is none."""
     return list(dict.fromkeys(c for key in keys if key >= 0 for c in synonyms.holders(store, key)))

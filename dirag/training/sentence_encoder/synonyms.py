@@ -1,8 +1,8 @@
-"""The names of a knowledge base as training data of an encoder: what to draw near, hold apart, and ask for.
+"""Makes training data for an encoder of the names of a knowledge base: batches of synonyms and strangers.
 
-In: an open store. Out: the names of each concept in groups, one group for all that is one name written in
-several ways; some of the groups are held out, with every key of theirs, to be asked for afterwards. A batch
-depends on the seed and the number of the step only, so training can stop after any step and go on there.
+In: an open store. Out: the names of each concept in groups, one group for all ways to write one name; some
+groups are held out, with every key of theirs, to measure recall with. A batch depends on the seed and the
+number of its step only, so training can stop after any step and go on there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dirag.data import Concept
     from dirag.knowledge.store.store import Store
 
-#: Steps of ``is_a`` that are told apart; concepts that are further from each other are strangers.
+#: Steps of ``is_a`` from which on two concepts are strangers.
 FAR = 3
 _NAMES = 2  # of a concept in a batch
 _NEIGHBOURS = 1  # concepts of like names that come into a batch with each seed
@@ -45,9 +45,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class SynonymSplit:
-    """``groups`` are the names of each concept to learn from, ``held_out`` names with the concept of each.
+    """The names to learn from, in ``groups`` by concept, and those ``held_out``, each with its concept.
 
-    ``searched`` tells of each key whether it is filed for one of these concepts and is not held out.
+    ``searched`` has a flag for each key of the store: it belongs to a name to learn from.
     """
 
     groups: Mapping[int, tuple[Group, ...]]
@@ -56,7 +56,7 @@ class SynonymSplit:
 
     @property
     def seeds(self) -> list[tuple[int, int]]:
-        """Each group of a concept that has two names or more: concept and place of the group."""
+        """Returns every group of the concepts with two names or more: concept and place of the group."""
         return [
             (concept, place)
             for concept, groups in self.groups.items()
@@ -74,26 +74,26 @@ class Batch:
 
 
 def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> SynonymSplit:
-    """The split of a knowledge base, or of as many of its concepts as have ``limit`` names.
+    """Splits the names of a knowledge base, or of as many of its concepts as have ``limit`` names.
 
-    ``hold_out`` is the share of the groups that are held out, among those that can be: a concept keeps its
-    preferred name, and a name that other concepts share has no right answer.
+    ``hold_out`` is the share held out of the groups that can be: a concept keeps its preferred name, and a
+    name that concepts share has no right answer. Raises KnowledgeError if no concept has two names left.
     """
     rng = random.Random(f"lessons {seed}")
     groups = {concept: _groups(store, store.concept(concept)) for concept in _some(store, limit, rng)}
-    free = [
+    candidates = [
         (concept, place)
-        for concept, own in groups.items()
-        for place, group in enumerate(own)
+        for concept, concept_groups in groups.items()
+        for place, group in enumerate(concept_groups)
         if place and group.keys and all(set(holders(store, key)) == {concept} for key in group.keys)
     ]
-    chosen = set(rng.sample(free, round(hold_out * len(free))))
-    kept = {
-        concept: tuple(group for place, group in enumerate(own) if (concept, place) not in chosen)
-        for concept, own in groups.items()
+    held_out = set(rng.sample(candidates, round(hold_out * len(candidates))))
+    learnt = {
+        concept: tuple(g for place, g in enumerate(concept_groups) if (concept, place) not in held_out)
+        for concept, concept_groups in groups.items()
     }
-    asked = tuple((groups[concept][place].names[0], concept) for concept, place in sorted(chosen))
-    split = SynonymSplit(kept, asked, _filed(store, chain.from_iterable(kept.values())))
+    queries = tuple((groups[concept][place].names[0], concept) for concept, place in sorted(held_out))
+    split = SynonymSplit(learnt, queries, _flags_of_keys(store, chain.from_iterable(learnt.values())))
     if not split.seeds:
         raise KnowledgeError(
             f"no concept of {store.folder} has two names",
@@ -105,61 +105,64 @@ def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> Syno
 def batches(
     store: Store, split: SynonymSplit, neighbours: Neighbours, *, size: int, seed: int, start: int = 0
 ) -> Iterator[Batch]:
-    """Batches of about ``size`` names without end, from step ``start`` on: seeds, neighbours and parents."""
+    """Yields batches of about ``size`` names without end, from step ``start`` on.
+
+    Each holds names of the seeds' concepts, of concepts whose names are near theirs, and of their parents.
+    """
     import numpy as np
 
     seeds, number = split.seeds, seeds_in(size)
     orders: dict[int, NDArray[np.int64]] = {}
     for step in count(start):
-        chosen = []
+        batch_seeds = []
         for place in range(step * number, (step + 1) * number):
             epoch, rest = divmod(place, len(seeds))
             if epoch not in orders:
                 orders = {epoch: np.random.default_rng([seed, epoch]).permutation(len(seeds))}
-            chosen.append(seeds[orders[epoch][rest]])
-        yield _batch(store, split, neighbours, chosen, random.Random(f"batch {seed} {step}"))
+            batch_seeds.append(seeds[orders[epoch][rest]])
+        yield _batch(store, split, neighbours, batch_seeds, random.Random(f"batch {seed} {step}"))
 
 
 def seeds_in(size: int) -> int:
-    """How many seeds make a batch of about so many names."""
+    """Returns how many seeds make a batch of about so many names."""
     return max(1, size // (_NAMES * (1 + _NEIGHBOURS)))
 
 
 def holders(store: Store, key: int) -> list[int]:
-    """The concepts of a key, those whose preferred name it is first."""
+    """Returns the concepts of a key, those first whose preferred name it is."""
     rows = range(store.key_rows[key], store.key_rows[key + 1])
     return list(dict.fromkeys(store.row_concepts[row] for row in rows))
 
 
 def _some(store: Store, limit: int | None, rng: random.Random) -> list[int]:
-    """All concepts, or seeded ones until they have so many names."""
+    """Returns all concepts, or a random choice that has just so many names, in order."""
     numbers = list(range(store.manifest.concepts))
     if limit is None:
         return numbers
     rng.shuffle(numbers)
-    names = taken = 0
-    while taken < len(numbers) and names < limit:
-        names += 1 + len(store.concept(numbers[taken]).synonyms)
-        taken += 1
-    return sorted(numbers[:taken])
+    names = end = 0
+    while end < len(numbers) and names < limit:
+        names += 1 + len(store.concept(numbers[end]).synonyms)
+        end += 1
+    return sorted(numbers[:end])
 
 
 def _groups(store: Store, concept: Concept) -> list[Group]:
-    """The names of a concept, preferred first; those of the same words in another order are one group."""
-    found: list[tuple[list[str], set[tuple[str, ...]], set[int]]] = []
+    """Groups the names of a concept, preferred first; the same words in another order are one group."""
+    groups: list[tuple[list[str], set[tuple[str, ...]], set[int]]] = []
     for name in (concept.name, *concept.synonyms):
-        filed = {normalise.key(form) for form in (name, *normalise.variants(name))}
-        names, keys = [name], {store.trie.find(key) for key in filed} - {-1}
-        words = {tuple(sorted(key)) for key in filed}
-        for other in [group for group in found if group[1] & words]:
-            found.remove(other)
+        name_keys = {normalise.key(form) for form in (name, *normalise.variants(name))}
+        names, keys = [name], {store.trie.find(key) for key in name_keys} - {-1}
+        words = {tuple(sorted(key)) for key in name_keys}
+        for other in [group for group in groups if group[1] & words]:
+            groups.remove(other)
             names, words, keys = other[0] + names, other[1] | words, other[2] | keys
-        found.append((names, words, keys))
-    found.sort(key=lambda group: concept.name not in group[0])
-    return [Group(tuple(names), frozenset(keys)) for names, _, keys in found]
+        groups.append((names, words, keys))
+    groups.sort(key=lambda group: concept.name not in group[0])
+    return [Group(tuple(names), frozenset(keys)) for names, _, keys in groups]
 
 
-def _filed(store: Store, groups: Iterable[Group]) -> NDArray[np.bool_]:
+def _flags_of_keys(store: Store, groups: Iterable[Group]) -> NDArray[np.bool_]:
     import numpy as np
 
     keys = np.zeros(store.manifest.keys, np.bool_)
@@ -175,22 +178,22 @@ def _batch(
     seeds: Sequence[tuple[int, int]],
     rng: random.Random,
 ) -> Batch:
-    chosen = {concept: _names(split.groups[concept], place, rng) for concept, place in seeds}
-    asked = [split.groups[concept][place].names[0] for concept, place in seeds]
-    for (concept, _), near in zip(seeds, neighbours(asked), strict=True):
+    names = {concept: _names(split.groups[concept], place, rng) for concept, place in seeds}
+    queries = [split.groups[concept][place].names[0] for concept, place in seeds]
+    for (concept, _), near in zip(seeds, neighbours(queries), strict=True):
         others = [other for other in near if other != concept and other in split.groups][:_NEAR]
         parents = [parent for parent in store.parents(concept) if parent in split.groups]
         for pool, number in ((others, _NEIGHBOURS), (parents, 1)):
             for other in rng.sample(pool, min(number, len(pool))):
                 groups = split.groups[other]
-                chosen.setdefault(other, _names(groups, rng.randrange(len(groups)), rng))
-    pairs = [(concept, name) for concept, names in chosen.items() for name in names]
-    written = tuple(_rewritten(name, rng) for _, name in pairs)
-    return Batch(written, _steps(store, [concept for concept, _ in pairs], written))
+                names.setdefault(other, _names(groups, rng.randrange(len(groups)), rng))
+    pairs = [(concept, name) for concept, two_names in names.items() for name in two_names]
+    forms = tuple(_rewritten(name, rng) for _, name in pairs)
+    return Batch(forms, _steps(store, [concept for concept, _ in pairs], forms))
 
 
 def _names(groups: Sequence[Group], place: int, rng: random.Random) -> list[str]:
-    """A name of the group at this place, and one of another group, or else another of the same."""
+    """Draws a name of the group at this place, and one of another group, or else another of the same."""
     first = rng.choice(groups[place].names)
     others = [group for number, group in enumerate(groups) if number != place]
     rest = rng.choice(others).names if others else [name for name in groups[place].names if name != first]
@@ -198,7 +201,7 @@ def _names(groups: Sequence[Group], place: int, rng: random.Random) -> list[str]
 
 
 def _rewritten(name: str, rng: random.Random) -> str:
-    """The name as it is, or as a text may write it: turned round, without signs, in small letters."""
+    """Returns the name as it is, or as a text may write it: inverted, without punctuation, in lower case."""
     if rng.random() < 0.25:
         name = rng.choice([name, *normalise.variants(name)])
     if rng.random() < 0.25:
@@ -207,7 +210,10 @@ def _rewritten(name: str, rng: random.Random) -> str:
 
 
 def _steps(store: Store, concepts: Sequence[int], names: Sequence[str]) -> NDArray[np.int64]:
-    """The steps between each two names over their nearest common ancestor; a name of both joins them."""
+    """Returns the steps between each two names over their nearest common ancestor: (names, names).
+
+    They are 0 for one name that two concepts share.
+    """
     import numpy as np
 
     numbers = list(dict.fromkeys(concepts))
@@ -226,9 +232,9 @@ def _steps(store: Store, concepts: Sequence[int], names: Sequence[str]) -> NDArr
 
 
 def _above(store: Store, concept: int) -> dict[int, int]:
-    """The concept and those above it, each with its steps, as far as a pair can be told from strangers."""
-    found, waiting = {concept: 0}, [concept]
+    """Returns the concept and its ancestors, each with its steps, up to ``FAR``."""
+    steps, level = {concept: 0}, [concept]
     for step in range(1, FAR):
-        waiting = [parent for child in waiting for parent in store.parents(child) if parent not in found]
-        found |= dict.fromkeys(waiting, step)
-    return found
+        level = [parent for child in level for parent in store.parents(child) if parent not in steps]
+        steps |= dict.fromkeys(level, step)
+    return steps

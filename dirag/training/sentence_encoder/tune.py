@@ -1,8 +1,8 @@
-"""Fits a sentence encoder to the names of a knowledge base, after SapBERT and HiPrBERT.
+"""Tunes a sentence encoder to the names of a knowledge base, after SapBERT and HiPrBERT.
 
 In: a built base with vectors, and an encoder. Out: a sentence-transformers folder that ``kb build --encoder``
-takes, with a ``card.json`` that says what made it, and the recall of names that were held out, before and
-after. What is killed goes on where it was when it is repeated; the folder appears whole or not at all.
+takes, with a ``card.json`` that records what made it, and the recall of held-out names before and after. A
+tuning that was killed goes on when it is repeated; the folder appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class TuningReport:
-    """What tuning did; ``loss`` is the mean of the first tenth of the steps and of the last.
+    """Figures of a tuning; ``loss`` is the mean over the first tenth of the steps and over the last.
 
-    ``before`` and ``after`` are of the ``held_out`` names by their vectors alone, among ``searched`` names;
-    None where nothing was held out.
+    ``before`` and ``after`` are the recall of the ``held_out`` names by their vectors alone, among
+    ``searched`` names; None if nothing was held out.
     """
 
     concepts: int
@@ -101,52 +101,124 @@ def tune(
     command: str = "",
     progress: bool | None = None,
 ) -> TuningReport:
-    """Tune an encoder (a known name or a path) to the knowledge base in ``base`` and write it to ``output``.
+    """Tunes an encoder (a known name or a path) to the knowledge base ``base`` and writes it to ``output``.
 
     Hard negatives come from the dense index of the base. A tuned encoder that stands at ``output`` is
-    replaced, anything else is refused. ``progress``: None tells it on a terminal only.
+    replaced, anything else is refused. With ``progress`` None a meter is shown on a terminal only.
     """
-    options = options or Options()
     if output.exists() and not (output / CARD).is_file():
         raise UsageError(f"{output} exists and is no tuned encoder", hint="name a new folder")
     begun = time.monotonic()
     folder = artifacts.locate(encoder, offline=offline)
-    store, embedder = Store(base), SentenceEncoder(folder, device=device)
-    index = _index(store, embedder, offline)
-    split = synonyms.draw(store, hold_out=options.hold_out, limit=options.names, seed=options.seed)
+    embedder = SentenceEncoder(folder, device=device)
+    tuning = _Tuning.prepare(Store(base), embedder, options or Options(), offline=offline)
     output.parent.mkdir(parents=True, exist_ok=True)
-    before = recall.measure(store, split, embedder, output, index=index, progress=progress)
-    model, checkpoint = _load(folder, device), _checkpoint(output, store, embedder, options)
-    losses = _fit(model, store, split, index, options, checkpoint, progress)
+    before = tuning.recall_of(embedder, output, progress)
+    model = _load(folder, device)
+    losses = tuning.fit(model, output, progress)
     with atomic.new_folder(output) as part:
         _save(model, folder, part)
-        tuned = SentenceEncoder(part, device=device)
-        after = recall.measure(store, split, tuned, output, progress=progress)
-        report = TuningReport(
-            concepts=len(split.groups),
-            searched=int(split.searched.sum()),
-            held_out=len(split.held_out),
-            steps=len(losses),
-            seconds=time.monotonic() - begun,
-            loss=_ends(losses),
-            before=before,
-            after=after,
-        )
-        card = _card(store, embedder, folder, options, report, command)
+        after = tuning.recall_of(SentenceEncoder(part, device=device), output, progress)
+        report = tuning.report(losses, before, after, seconds=time.monotonic() - begun)
+        card = {"dirag": fingerprint.version(), "command": command} | tuning.card(folder, report)
         (part / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-    for leftover in output.parent.glob(f".{glob.escape(output.name)}.tuning-*"):
-        leftover.unlink(missing_ok=True)  # of abandoned options too
+    for checkpoint in output.parent.glob(f".{glob.escape(output.name)}.tuning-*"):
+        checkpoint.unlink(missing_ok=True)  # those of tunings with other options too
     encoding.discard(output)
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Tuning:
+    """What a tuning works with: a base and its index, the encoder to tune, the names to learn and find."""
+
+    store: Store
+    index: Dense
+    embedder: Embedder
+    split: SynonymSplit
+    options: Options
+
+    @classmethod
+    def prepare(cls, store: Store, embedder: Embedder, options: Options, *, offline: bool) -> _Tuning:
+        index = _index(store, embedder, offline)
+        split = synonyms.draw(store, hold_out=options.hold_out, limit=options.names, seed=options.seed)
+        return cls(store, index, embedder, split, options)
+
+    def recall_of(self, embedder: Embedder, output: Path, progress: bool | None) -> Recall | None:
+        return recall.measure(self.store, self.split, embedder, output, index=self.index, progress=progress)
+
+    def fit(self, model: SentenceTransformer, output: Path, progress: bool | None) -> list[float]:
+        """Trains the model; returns the loss of each step."""
+        options = self.options
+        in_epoch = len(self.split.seeds) / synonyms.seeds_in(options.batch)
+        hyperparameters = fitting.Hyperparameters(
+            steps=options.steps or math.ceil(options.epochs * in_epoch),
+            rate=options.rate,
+            length=options.length,
+            precision=options.precision,
+        )
+        return fitting.fit(model, self._batches, hyperparameters, self._checkpoint(output), progress=progress)
+
+    def report(
+        self, losses: Sequence[float], before: Recall | None, after: Recall | None, *, seconds: float
+    ) -> TuningReport:
+        tenth = max(1, len(losses) // 10)
+        return TuningReport(
+            concepts=len(self.split.groups),
+            searched=int(self.split.searched.sum()),
+            held_out=len(self.split.held_out),
+            steps=len(losses),
+            seconds=seconds,
+            loss=(sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth),
+            before=before,
+            after=after,
+        )
+
+    def card(self, folder: Path, report: TuningReport) -> dict[str, object]:
+        """Returns what made the encoder, begun with the one in ``folder``, and what it is worth."""
+        manifest = self.store.manifest
+        weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
+        sources = [{"name": s.name, "sha256": s.sha256, "licence": s.licence} for s in manifest.sources]
+        return {
+            "base": {
+                "sources": sources,
+                "concepts": manifest.concepts,
+                "names": manifest.names,
+                "index": manifest.encoder,
+            },
+            "encoder": {
+                "name": self.embedder.name,
+                "sha256": {path.name: fingerprint.sha256(path) for path in weights},
+            },
+            "options": asdict(self.options),
+            "report": asdict(report),
+        }
+
+    def _batches(self, start: int) -> Iterator[Batch]:
+        size, seed = self.options.batch, self.options.seed
+        return synonyms.batches(self.store, self.split, self._neighbours, size=size, seed=seed, start=start)
+
+    def _neighbours(self, names: Sequence[str]) -> list[list[int]]:
+        """Returns the concepts of the names in the index that are nearest to each name, nearest first."""
+        vectors = self.index.embedder.embed(names)
+        keys, _ = self.index.search(vectors, limit=recall.NEAREST, allowed=self.split.searched)
+        return [recall.concepts_of(self.store, row) for row in keys.tolist()]
+
+    def _checkpoint(self, output: Path) -> Path:
+        """Returns the path of the checkpoint: with another base, encoder or option it is another file."""
+        files = {name: file.sha256 for name, file in self.store.manifest.files.items()}
+        provenance = json.dumps([files, identity(self.embedder.name), asdict(self.options)], sort_keys=True)
+        digest = hashlib.sha256(provenance.encode()).hexdigest()[:16]
+        return output.with_name(f".{output.name}.tuning-{digest}")
+
+
 def _index(store: Store, embedder: Embedder, offline: bool) -> Dense:
-    """The dense index of the base, with the encoder that made it, which need not be the one to tune."""
+    """Opens the dense index of the base, with the encoder that made it, which need not be the one to tune."""
     info = dense.read_info(store.manifest.extra)
     if info is None:
         raise KnowledgeError(
             f"{store.folder} has no vectors, among which to look for names that are easily confused",
-            hint="build it with an encoder",
+            hint="build it with kb build --encoder",
         )
     if identity(info.encoder) != identity(embedder.name):
         embedder = open_encoder(info.opened_as, offline=offline)
@@ -154,7 +226,7 @@ def _index(store: Store, embedder: Embedder, offline: bool) -> Dense:
 
 
 def _load(folder: Path, device: str) -> SentenceTransformer:
-    """The model to train; weights that the folder lacks, as BERT's pooler, are always made the same."""
+    """Loads the model to train; weights that the folder lacks (BERT's pooler) are alike in every run."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -162,35 +234,8 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
         return sentence.load_model(folder, device)
 
 
-def _fit(
-    model: SentenceTransformer,
-    store: Store,
-    split: SynonymSplit,
-    index: Dense,
-    options: Options,
-    checkpoint: Path,
-    progress: bool | None,
-) -> list[float]:
-    def near(names: Sequence[str]) -> list[list[int]]:
-        keys, _ = index.search(index.embedder.embed(names), limit=recall.NEAREST, allowed=split.searched)
-        return [recall.concepts_of(store, row) for row in keys.tolist()]
-
-    def batches(start: int) -> Iterator[Batch]:
-        return synonyms.batches(store, split, near, size=options.batch, seed=options.seed, start=start)
-
-    in_epoch = len(split.seeds) / synonyms.seeds_in(options.batch)
-    steps = options.steps or math.ceil(options.epochs * in_epoch)
-    hyperparameters = fitting.Hyperparameters(
-        steps=steps,
-        rate=options.rate,
-        length=options.length,
-        precision=options.precision,
-    )
-    return fitting.fit(model, batches, hyperparameters, checkpoint, progress=progress)
-
-
 def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
-    """Write the model, with the tokenizer's files as they were and the limit where every version reads it."""
+    """Writes the model, the tokenizer's files as they were, and the limit where every version reads it."""
     with paths.quiet():
         model.save(str(folder), create_model_card=False)
     for pattern in ("tokenizer*", "vocab*", "special_tokens_map.json"):
@@ -202,39 +247,3 @@ def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
         settings.write_text(
             json.dumps(table | {"max_seq_length": model.max_seq_length}, indent=1) + "\n", "utf-8"
         )
-
-
-def _ends(losses: Sequence[float]) -> tuple[float, float]:
-    size = max(1, len(losses) // 10)
-    return sum(losses[:size]) / size, sum(losses[-size:]) / size
-
-
-def _checkpoint(output: Path, store: Store, embedder: Embedder, options: Options) -> Path:
-    """Where training is kept until it is done: of another base, encoder or option it is another file."""
-    files = {name: file.sha256 for name, file in store.manifest.files.items()}
-    made_of = json.dumps([files, identity(embedder.name), asdict(options)], sort_keys=True)
-    return output.with_name(f".{output.name}.tuning-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}")
-
-
-def _card(
-    store: Store, embedder: Embedder, folder: Path, options: Options, report: TuningReport, command: str
-) -> dict[str, object]:
-    """What made an encoder, and what it is worth."""
-    manifest = store.manifest
-    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
-    return {
-        "dirag": fingerprint.version(),
-        "command": command,
-        "base": {
-            "sources": [{"name": s.name, "sha256": s.sha256, "licence": s.licence} for s in manifest.sources],
-            "concepts": manifest.concepts,
-            "names": manifest.names,
-            "index": manifest.encoder,
-        },
-        "encoder": {
-            "name": embedder.name,
-            "sha256": {path.name: fingerprint.sha256(path) for path in weights},
-        },
-        "options": asdict(options),
-        "report": asdict(report),
-    }
