@@ -1,4 +1,4 @@
-"""Limits on the words and sizes of the package: lower one when its figure falls, raise none."""
+"""Limits on the words and sizes of the package: none is loosened, each follows its figure when it mends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dirag"
 #: Participles that say what was done to a thing and leave open which thing it is.
 PARTICIPLES = {"found", "told", "kept", "made", "asked", "said"}
 
-LONG_FUNCTIONS = 10
+LONG_FUNCTIONS = 5
 TOP_MODULES = 8
-COMMENTS_PER_100_LINES = 1.9
-PARTICIPLE_VARIABLES = 131
+COMMENTS_PER_100_LINES = 1.75  # at least; 3 is meant
+PARTICIPLE_VARIABLES = 94
 
 
 @cache
@@ -62,14 +62,14 @@ def test_few_modules_lie_at_the_top() -> None:
     assert len(top) <= TOP_MODULES, top
 
 
-def test_comments_are_few() -> None:
+def test_comments_are_not_fewer() -> None:
     comments = sum(
         token.type == tokenize.COMMENT
         for source in sources().values()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
     )
     lines = sum(len(source.splitlines()) for source in sources().values())
-    assert 0 < 100 * comments / lines <= COMMENTS_PER_100_LINES, f"{comments} comments in {lines} lines"
+    assert 100 * comments / lines >= COMMENTS_PER_100_LINES, f"{comments} comments in {lines} lines"
 
 
 def test_variables_are_no_participles() -> None:
