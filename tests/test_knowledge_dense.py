@@ -124,7 +124,7 @@ def test_encoding_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytes
     target = tmp_path / "kb"
     with pytest.raises(Killed):
         encoding.encode(NAMES, Counting(dies_at=4), target)
-    (part,) = tmp_path.glob(".kb.vectors-*")
+    (part,) = (path for path in tmp_path.glob(".kb.vectors-*") if path.suffix != ".lock")
     assert part == encoding.checkpoint(NAMES, Counting(), target)
     with part.open("ab") as stream:
         stream.write(b"half")
@@ -137,6 +137,19 @@ def test_encoding_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytes
     assert encoding.checkpoint(NAMES[1:], Counting(), target) != part
     encoding.discard(target)
     assert not list(tmp_path.iterdir())
+
+
+def test_one_build_at_a_time_encodes_the_same_names(tmp_path: Path) -> None:
+    class Second(Counting):
+        """While it encodes, another build of the same base begins."""
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            with pytest.raises(KnowledgeError, match="another build is encoding the same names"):
+                encoding.encode(NAMES, Counting(), tmp_path / "kb")
+            encoding.encode(NAMES[1:], Counting(), tmp_path / "kb")
+            return super().embed(texts)
+
+    encoding.encode(NAMES, Second(), tmp_path / "kb")
 
 
 def test_progress_tells_the_share_and_the_time_left(

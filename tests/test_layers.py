@@ -49,6 +49,8 @@ HEAVY = {
     "numpy",
     "rapidfuzz",
     "huggingface_hub",
+    "filelock",
+    "tqdm",
     "peft",
     "vllm",
 }

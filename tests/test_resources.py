@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,19 @@ def test_an_installed_package_uses_its_own_data_only(tmp_path: Path, monkeypatch
 def test_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRAG_HOME", str(tmp_path / "here"))
     assert paths.home() == tmp_path / "here"
-    monkeypatch.delenv("DIRAG_HOME")
+    monkeypatch.setenv("DIRAG_HOME", "~/there")
+    assert paths.home() == Path.home() / "there"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders for caches")
+def test_without_a_home_it_is_the_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for unset in ({}, {"DIRAG_HOME": "", "XDG_CACHE_HOME": ""}):
+        for name in ("DIRAG_HOME", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in unset.items():
+            monkeypatch.setenv(name, value)
+        assert paths.home() == tmp_path / ".cache" / "dirag"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert paths.home() == tmp_path / "cache" / "dirag"
 

@@ -250,7 +250,10 @@ def _tagged(
     if tagger_kind(config).pool:
         examples = sources.read_pool(config.pool, data_dir=data_dir, offline=config.offline)
     summary = Summary()
-    with closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger:
+    with (
+        closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger,
+        summary.meter,
+    ):
         for result in tag(
             bare, tagger, index=index, min_score=config.min_score, as_sentences=dataset.as_sentences
         ):

@@ -18,6 +18,7 @@ import click
 
 from dirag.data import Result, Usage
 from dirag.errors import InputError
+from dirag.files.progress import Meter
 
 
 @dataclass(slots=True)
@@ -30,35 +31,27 @@ class Summary:
     issues: Counter[str] = field(default_factory=Counter)
     usage: Usage = field(default_factory=Usage)
     started: float = field(default_factory=time.monotonic)
-    drawn: float = 0.0
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        def write(line: str) -> None:
+            click.echo(f"dirag: {line}", err=True)
+
+        self.meter = Meter("tagging", None, unit="documents", wanted=self.shown, write=write)
 
     def add(self, result: Result) -> None:
         self.documents += 1
         self.entities += len(result.entities)
         self.usage += result.usage
         self.issues.update(issue.code for issue in result.issues)
-        if self.shown:
-            for issue in result.issues:
-                if issue.code in ("unreadable", "empty"):
-                    click.echo(f"dirag: {issue.where}: {issue.code}: {issue.detail}", err=True)
-            self._draw()
+        for issue in result.issues:
+            if issue.code in ("unreadable", "empty"):
+                self.meter.say(f"{issue.where}: {issue.code}: {issue.detail}")
+        self.meter.at(self.documents)
 
     def finish(self, notices: Sequence[str]) -> None:
-        if self.shown:
-            self._clear()
-            for line in (str(self), *notices):
-                click.echo(f"dirag: {line}", err=True)
-
-    def _draw(self) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self.started > 2 and now - self.drawn > 0.2:
-            rate = self.documents / (now - self.started)
-            click.echo(f"\r\x1b[K{self.documents:,} documents, {rate:,.1f}/s ", nl=False, err=True)
-            self.drawn = now
-
-    def _clear(self) -> None:
-        if self.drawn:
-            click.echo("\r\x1b[K", nl=False, err=True)
+        for line in (str(self), *notices):
+            self.meter.say(line)
 
     def __str__(self) -> str:
         issues = ", ".join(f"{code} {n:,}" for code, n in sorted(self.issues.items())) or "none"

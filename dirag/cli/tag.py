@@ -56,9 +56,12 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
         whole = _journal(values, config, base)
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
-    with EntityRecogniser(config, base=base) as recogniser:
+    with EntityRecogniser(config, base=base) as recogniser, summary.meter:
+        on_terminal = values["output"] is None and sys.stdout.isatty()
         with sink(values["output"], values["form"]) as (out, dumps):
             for result in recogniser.tag(documents):
+                if on_terminal:
+                    summary.meter.clear()
                 out.write(dumps(result))
                 out.flush()
                 summary.add(result)

@@ -12,13 +12,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dirag.errors import ArtifactError
 from dirag.files import atomic, fingerprint, known
 from dirag.files.known import Artifact, File
+from dirag.files.locking import locked
 from dirag.files.paths import home, private_folder
 
 _RECEIPT = ".receipt.json"
@@ -81,7 +81,7 @@ def pull(
             f"{name!r} is not in the store and fetching is switched off", hint=_cure(artifact)
         )
     store = private_folder("artifacts")
-    with _locked(store / f".{name}.lock"):
+    with locked(store / f".{name}.lock"):
         if location := find(name):
             return location
         atomic.sweep(store / name, age=0.0)
@@ -122,9 +122,8 @@ def _fill(artifact: Artifact, part: Path, *, source: Path | None, progress: bool
 
     if progress is not False:
         print(f"{artifact.name}: {artifact.attribution}; licence: {artifact.licence}", file=sys.stderr)
-    bar = sys.stderr.isatty() if progress is None else progress
     failures = []
-    for origin, fetch in fetching.origins(artifact, source=source, bar=bar):
+    for origin, fetch in fetching.origins(artifact, source=source, progress=progress):
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=part) as work:
             try:
                 fetch(Path(work))
@@ -175,19 +174,3 @@ def _adopt(artifact: Artifact, folder: Path) -> bool:
     with contextlib.suppress(OSError):  # a read-only store is fine: it is hashed at each use
         _write_receipt(artifact, folder)
     return True
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keeps a second process waiting, so that it finds the artifact there; a kill frees the lock.
-
-    Where the platform has no ``fcntl`` both fetch, and the rename decides.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

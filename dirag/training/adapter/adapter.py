@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from dirag.assembly import engines
 from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter_settings, engine_kind
 from dirag.errors import UsageError
 from dirag.files import atomic, fingerprint, paths
+from dirag.files.progress import Meter
 from dirag.training.adapter import card, conversion, model, validation
 from dirag.training.adapter.batches import Position, TokenRow, batches
 from dirag.training.adapter.model import AdaptedModel
@@ -31,7 +32,6 @@ CHECKPOINT = ".checkpoint.safetensors"
 CARD = "README.md"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _TRIAL = ".trial-"
-_PAUSE = 20.0  # seconds between two lines of progress
 _RECENT = 50  # steps whose mean loss is reported
 
 
@@ -54,12 +54,16 @@ def train(
     prepared = prepare(spec, notify)
     trainer = _trainer(prepared, output / CHECKPOINT)
     _begin(trainer, output, notify)
-    trainer.run(
-        partial(_batches, prepared, trainer.total),
-        partial(_validate, prepared, trainer.adapted, output, notify) if prepared.held_out else None,
-        partial(_publish, prepared, trainer, output),
-        report=_ProgressLog(trainer, notify),
-    )
+    start = trainer.progress.position.seen
+    with Meter(
+        "training", trainer.total, unit="training examples", start=start, wanted=True, write=notify
+    ) as meter:
+        trainer.run(
+            partial(_batches, prepared, trainer.total),
+            partial(_validate, prepared, trainer.adapted, output, meter.say) if prepared.held_out else None,
+            partial(_publish, prepared, trainer, output),
+            report=partial(_report, meter),
+        )
     _describe(prepared, trainer, output)
     (output / CHECKPOINT).unlink()
     return trainer.progress
@@ -198,23 +202,6 @@ def _describe(prepared: PreparedTraining, trainer: Trainer, folder: Path) -> Non
         part.write_text(text, "utf-8")
 
 
-class _ProgressLog:
-    """Lines with the share done, the loss, the speed and the time left, validations included."""
-
-    def __init__(self, trainer: Trainer, notify: Callable[[str], None]) -> None:
-        self._total, self._notify = trainer.total, notify
-        self._begun = self._shown = time.monotonic()
-        self._seen_before, self._tokens_before = trainer.progress.position.seen, trainer.progress.tokens
-
-    def __call__(self, progress: Progress) -> None:
-        now, seen = time.monotonic(), progress.position.seen
-        if now - self._shown < _PAUSE and seen < self._total:
-            return
-        self._shown, seconds = now, now - self._begun
-        remaining = seconds / (seen - self._seen_before) * (self._total - seen)
-        speed = (progress.tokens - self._tokens_before) / seconds
-        losses = progress.losses[-_RECENT:]
-        self._notify(
-            f"{seen / self._total:4.0%} of {self._total:,} training examples, "
-            f"loss {sum(losses) / len(losses):.3f}, {speed:,.0f} tokens/s, {remaining / 60:,.0f} min left"
-        )
+def _report(meter: Meter, progress: Progress) -> None:
+    loss, speed = fmean(progress.losses[-_RECENT:]), progress.tokens / progress.seconds
+    meter.at(progress.position.seen, f"loss {loss:.3f}, {speed:,.0f} tokens/s")

@@ -9,8 +9,6 @@ depend on the batches only.
 from __future__ import annotations
 
 import math
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +17,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from dirag.errors import KnowledgeError
+from dirag.files.progress import Meter
 from dirag.training import loop
 from dirag.training.loop import Checkpoint, Optimizer, Schedule
 
@@ -71,10 +70,7 @@ def fit(
     if checkpoint.is_file():
         tensors, losses = file.load(hint="delete it to begin anew")
         optimizer.restore(tensors, steps=len(losses))
-    schedule, report = (
-        _schedule(hyperparameters),
-        _FittingReport(hyperparameters.steps, len(losses), progress),
-    )
+    schedule, done, total = _schedule(hyperparameters), len(losses), hyperparameters.steps
 
     def step(batch: Batch) -> None:
         with torch.autocast(
@@ -85,10 +81,13 @@ def fit(
         loss.backward()
         optimizer.step(schedule.at(len(losses), len(losses) + 1))
         losses.append(loss.item())
-        report.at(losses)
+        meter.at(len(losses), f"loss {fmean(losses[-50:]):.3f}")
 
-    remaining = islice(batches(len(losses)), hyperparameters.steps - len(losses))
-    loop.run(remaining, step, lambda: file.save(optimizer.tensors(), losses))
+    with Meter("tuning", total, unit="steps", start=done, wanted=progress) as meter:
+        if done:
+            meter.say(f"tuning goes on at step {done:,} of {total:,}")
+        remaining = islice(batches(done), total - done)
+        loop.run(remaining, step, lambda: file.save(optimizer.tensors(), losses))
     return losses
 
 
@@ -179,26 +178,3 @@ def _schedule(hyperparameters: Hyperparameters) -> Schedule:
     rise = max(1, round(_WARM * hyperparameters.steps))
     fall = max(1, hyperparameters.steps - rise)
     return Schedule(hyperparameters.rate, hyperparameters.steps, rise=rise, fall=fall)
-
-
-class _FittingReport:
-    """A meter of the steps on standard error, with the loss and the time left."""
-
-    def __init__(self, steps: int, done: int, wanted: bool | None) -> None:
-        self._steps, self._from, self._begun, self._shown = steps, done, time.monotonic(), 0.0
-        self._wanted = sys.stderr.isatty() if wanted is None else wanted
-        if done and self._wanted:
-            print(f"tuning goes on at step {done:,} of {steps:,}", file=sys.stderr)
-
-    def at(self, losses: Sequence[float]) -> None:
-        now, done = time.monotonic(), len(losses)
-        pause = 0.2 if sys.stderr.isatty() else 10.0
-        if not self._wanted or (now - self._shown < pause and done < self._steps):
-            return
-        self._shown = now
-        left = (now - self._begun) / (done - self._from) * (self._steps - done)
-        share, loss = f"{done / self._steps:4.0%} of {self._steps:,} steps", fmean(losses[-50:])
-        end = "\r" if sys.stderr.isatty() and done < self._steps else "\n"
-        print(
-            f"tuning: {share}, loss {loss:.3f}, {left:,.0f} s left   ", end=end, file=sys.stderr, flush=True
-        )
