@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from dirag.errors import ArtifactError
 from dirag.files import fingerprint
 
+flags = st.lists(st.sampled_from(["sse4_2", "avx2", "avx512f", "asimd"]), min_size=1, unique=True)
 files = st.dictionaries(st.sampled_from(["a", "b", "sub/a", "sub/b c"]), st.binary(max_size=9), max_size=4)
 
 
@@ -76,5 +78,25 @@ def test_versions_of_what_is_there_and_what_is_not() -> None:
     }
 
 
-def test_a_processor_is_told_by_what_it_can_do() -> None:
-    assert fingerprint.processor() == fingerprint.processor() != ""
+@given(flags, flags, st.integers(1, 4), st.sampled_from(["flags\t\t", "Features\t"]))
+def test_processors_are_the_same_where_their_instructions_are(
+    tmp_path_factory: pytest.TempPathFactory, one: list[str], other: list[str], cores: int, key: str
+) -> None:
+    """Whatever else the system says of them, as the clock of the moment, and however many there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder, seen = tmp_path_factory.mktemp("cpu"), []
+        for number, names in enumerate((one, other, one)):
+            core = f"processor\t: 0\nMHz\t: {2000 + number}\n{key}: {' '.join(names)}\nbugs\t: none\n\n"
+            (folder / str(number)).write_text(core * cores)
+            patch.setattr(fingerprint, "_CPUINFO", folder / str(number))
+            seen.append(fingerprint.processor())
+    assert (seen[0] == seen[1]) == (one == other)
+    assert seen[0] == seen[2] == f"{platform.machine()} {' '.join(one)}"
+
+
+def test_without_a_list_of_instructions_it_is_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "_CPUINFO", tmp_path / "absent")
+    monkeypatch.setattr(platform, "processor", lambda: "GenuineIntel Family 6")
+    assert fingerprint.processor() == f"{platform.machine()} GenuineIntel Family 6"

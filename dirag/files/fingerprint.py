@@ -15,6 +15,7 @@ from dirag.errors import ArtifactError
 from dirag.files import atomic
 from dirag.files.paths import private_folder
 
+_CPUINFO = Path("/proc/cpuinfo")  # Linux only
 _LARGE = 64 << 20  # bytes that take longer to read than a clock needs to move on
 
 
@@ -60,7 +61,7 @@ def versions(*libraries: str) -> dict[str, str]:
 def processor() -> str:
     """Returns the instruction sets of this processor: engines choose kernels, and so rounding, by them."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        lines = _CPUINFO.read_text("utf-8").splitlines()
     except OSError:
         lines = []
     flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
