@@ -178,7 +178,7 @@ def test_what_is_read_ahead_is_bounded_and_abandoned_work_aborted(engine: Engine
     assert len(read) <= 2 + 4 * 3
     assert engine.aborted
     assert not engine.flying
-    assert not backend._ended
+    assert not backend._in_work
 
 
 def test_two_streams_share_an_engine(engine: Engine) -> None:

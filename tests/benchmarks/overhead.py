@@ -54,7 +54,7 @@ def measure(args: argparse.Namespace, documents: Sequence[Document], pool: Pool)
     pairs = zip(documents, chosen, strict=True)
     built = [builder.build(document.text, examples=examples)[0] for document, examples in pairs]
     prompts: list[Prompt] = [prompt for prompt in built if prompt is not None]
-    tokens = [{"prompt_token_ids": engine._reader.encode(prompt.text)} for prompt in prompts]
+    tokens = [{"prompt_token_ids": engine._tokenizer.encode(prompt.text)} for prompt in prompts]
     params = [parameters(prompt, most=prompt.max_tokens, top=0) for prompt in prompts]
     tagger = LlmTagger(engine, builder, augmenter=Augmenter(selector, args.shots))
     segments = [Segment(0, document.text, number) for number, document in enumerate(documents)]

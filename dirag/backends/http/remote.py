@@ -70,15 +70,7 @@ class Remote:
 
         Raises UsageError for what the user wrote amiss, BackendError where no server answers.
         """
-        if api not in codec.PATHS:
-            raise unknown("api", api, codec.PATHS)
-        if dialect not in ("auto", *DIALECTS):
-            raise unknown("dialect", dialect, ["auto", *DIALECTS])
-        if key and not (key.isascii() and key.isprintable()):
-            raise UsageError(
-                "the key holds characters that no HTTP header can hold",
-                hint="correct the variable that --key-env names",
-            )
+        _check(api, dialect, key)
         self._client = Client(addresses.parse(base_url), key=key, policy=policy)
         self._origin = self._client.address.origin
         self._models: tuple[str, ...] = ()
@@ -90,12 +82,7 @@ class Remote:
         self._unknown = dialect == "auto" and not served.dialect
         self._counts = bool(self._dialect.tokenize)
         self.name = f"openai:{self._model}"
-        about = {"version": served.version, **served.about.get(self._model, {})}
-        self.identity = {
-            "the server's model": self._model,
-            "the server's dialect": spoken,
-            "what the server says": orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode(),
-        }
+        self.identity = _identity(served, self._model, spoken)
         self.context = min(context, served.contexts.get(self._model, context))
         self._unsent = False
         self._closed = Event()
@@ -228,6 +215,27 @@ class Remote:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise BackendError(f"{self.name} is closed", hint="open it again")
+
+
+def _check(api: str, dialect: str, key: str | None) -> None:
+    if api not in codec.PATHS:
+        raise unknown("api", api, codec.PATHS)
+    if dialect not in ("auto", *DIALECTS):
+        raise unknown("dialect", dialect, ["auto", *DIALECTS])
+    if key and not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            "the key holds characters that no HTTP header can hold",
+            hint="correct the variable that --key-env names",
+        )
+
+
+def _identity(served: Served, model: str, dialect: str) -> dict[str, str]:
+    about = {"version": served.version, **served.about.get(model, {})}
+    return {
+        "the server's model": model,
+        "the server's dialect": dialect,
+        "what the server says": orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode(),
+    }
 
 
 def open_engine(config: Config) -> Remote:

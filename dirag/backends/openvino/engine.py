@@ -8,11 +8,9 @@ one.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeGuard
 
 from dirag.backends import gguf_tokenizer
 from dirag.backends.admission import admit
@@ -20,6 +18,7 @@ from dirag.backends.openvino import model
 from dirag.backends.openvino.decoding import Decoder
 from dirag.backends.openvino.kv_blocks import KvBlocks
 from dirag.backends.openvino.model import OpenVinoModel, PromptPiece
+from dirag.backends.ordered import in_steps
 from dirag.config import Config, adapter_of
 from dirag.data import Completion, Prompt, Usage
 from dirag.errors import BackendError
@@ -62,24 +61,7 @@ class OpenVino:
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; prompts are read ahead only to keep the engine busy."""
-        source, more = iter(prompts), True
-        waiting: deque[_Request | Completion] = deque()  # in the order of their prompts, done or not
-        try:
-            while more or waiting:
-                busy = [request for request in waiting if _is_busy(request)]
-                while more and len(busy) < self._parallel and len(waiting) < 4 * self._parallel:
-                    prompt = next(source, None)
-                    more = prompt is not None
-                    if prompt is not None:
-                        waiting.append(request := self._request(prompt))
-                        busy += [request] if isinstance(request, _Request) else []
-                self._step(busy)
-                while waiting and (completion := _completion(waiting[0])):
-                    waiting.popleft()
-                    yield completion
-        finally:
-            for request in filter(_is_busy, waiting):  # the caller stopped early, or pressed Ctrl-C
-                self._blocks.give_back(request.blocks)
+        return in_steps(prompts, self._request, self._step, self._abandon, parallel=self._parallel)
 
     def notices(self) -> Sequence[str]:
         return ()
@@ -119,6 +101,8 @@ class OpenVino:
                 request.written.append(request.decoder.extend(next(logits)))
                 if request.decoder.finish:
                     self._blocks.give_back(request.blocks)
+                    usage = Usage(len(request.prompt), len(request.written), request.cached)
+                    request.completion = request.decoder.completion(usage)
 
     def _start(self, request: _Request) -> bool:
         """Give a request its blocks, some of them perhaps with the beginning of its prompt."""
@@ -128,6 +112,10 @@ class OpenVino:
         request.blocks, request.past = taken
         request.cached = request.past
         return True
+
+    def _abandon(self, requests: Iterable[_Request]) -> None:
+        for request in requests:
+            self._blocks.give_back(request.blocks)
 
 
 @dataclass(slots=True)
@@ -141,6 +129,7 @@ class _Request:
     past: int = 0
     cached: int = 0
     written: list[int] = field(default_factory=list)
+    completion: Completion | None = None
 
     def next_piece(self, room: int) -> PromptPiece | None:
         """What to compute next; of a prompt never a single token, which another kernel would compute."""
@@ -154,19 +143,6 @@ class _Request:
             return None
         tokens = self.prompt[self.past : self.past + size]
         return PromptPiece(tokens, self.past, self.blocks, wanted=size == left)
-
-
-def _is_busy(request: _Request | Completion) -> TypeGuard[_Request]:
-    """Whether a request is in work; one that is over has given its blocks back."""
-    return isinstance(request, _Request) and request.decoder.finish is None
-
-
-def _completion(request: _Request | Completion) -> Completion | None:
-    """The completion of a request that is over."""
-    if isinstance(request, Completion):
-        return request
-    usage = Usage(len(request.prompt), len(request.written), request.cached)
-    return request.decoder.completion(usage) if request.decoder.finish else None
 
 
 def open_engine(config: Config) -> OpenVino:

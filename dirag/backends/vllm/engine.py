@@ -8,7 +8,6 @@ completion, never a cut one. Refuses a model that is no folder on this machine: 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.backends.admission import EMPTY, admit
+from dirag.backends.ordered import in_steps
 from dirag.backends.vllm import start
 from dirag.backends.vllm.tokenizer import VllmTokenizer
 from dirag.config import Config, adapter_of
@@ -25,7 +25,7 @@ from dirag.data import Completion, Prompt
 from dirag.errors import BackendError
 
 if TYPE_CHECKING:
-    from vllm import LLMEngine, RequestOutput, SamplingParams
+    from vllm import LLMEngine, SamplingParams
 
 #: Seconds that vLLM's processes have to end by themselves.
 GRACE = 0.5
@@ -61,39 +61,19 @@ class Vllm:
         self._lora = start.lora(adapter) if adapter else None
         self.name = f"vllm:{folder.name}" + (f"+{adapter.name}" if adapter else "")
         self.context: int = self._engine.model_config.max_model_len
-        self._reader = VllmTokenizer(self._engine.get_tokenizer(), top=top)
+        self._tokenizer = VllmTokenizer(self._engine.get_tokenizer(), top=top)
         self._parallel, self._top = parallel, top
         self._numbers = count()
-        self._ended: dict[str, RequestOutput] = {}
+        self._in_work: dict[str, _EngineRequest] = {}
         self._masked = not self._tells_raw_probabilities()
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a prompt, the one that begins it included."""
-        return len(self._reader.encode(text.encode(errors="replace").decode()))
+        return len(self._tokenizer.encode(text.encode(errors="replace").decode()))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
         """Completions in order; prompts are read ahead to keep the engine full."""
-        source, more = iter(prompts), True
-        waiting: deque[_EngineRequest | Completion] = deque()  # in the order of their prompts, done or not
-        flying: set[str] = set()
-        try:
-            while more or waiting:
-                while more and len(flying) < self._parallel and len(waiting) < 4 * self._parallel:
-                    prompt = next(source, None)
-                    more = prompt is not None
-                    if prompt is not None:
-                        waiting.append(request := self._submit(prompt))
-                        flying.update([request.id] if isinstance(request, _EngineRequest) else ())
-                while waiting and (completion := self._completion(waiting[0])):
-                    done = waiting.popleft()
-                    if isinstance(done, _EngineRequest):
-                        flying.discard(done.id)  # another stream of this engine may have seen it end
-                    yield completion
-                if waiting:
-                    self._step()
-                    flying.difference_update(self._ended)
-        finally:
-            self._abandon(waiting)  # the caller stopped early, or pressed Ctrl-C
+        return in_steps(prompts, self._submit, self._step, self._abandon, parallel=self._parallel)
 
     def notices(self) -> Sequence[str]:
         """None where all is well: the text stays on this machine."""
@@ -122,7 +102,7 @@ class Vllm:
         from vllm.inputs import tokens_input
 
         engine = self._opened()
-        admitted = admit(prompt, self._reader.encode, context=self.context)
+        admitted = admit(prompt, self._tokenizer.encode, context=self.context)
         if isinstance(admitted, Completion):
             return admitted
         if not prompt.text:  # but for the token that begins every prompt
@@ -135,42 +115,39 @@ class Vllm:
         except (ValueError, VLLMValidationError) as error:
             # Its words may quote the grammar, and so the note.
             return Completion.failed(f"vLLM refuses the request ({type(error).__name__})")
+        self._in_work[request.id] = request
         return request
 
-    def _step(self) -> None:
-        """Wait for what the engine has computed next; ended requests go where ``generate`` looks for them."""
+    def _step(self, _: Sequence[_EngineRequest]) -> None:
+        """Waits for what vLLM has computed next, also for other streams of this engine."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
             outputs = self._opened().step()
         except EngineDeadError as error:
-            raise BackendError(f"{self.name} has died", hint="read its messages on standard error") from error
-        self._ended.update((output.request_id, output) for output in outputs if output.finished)
+            raise BackendError(
+                f"{self.name} has died", hint="what it wrote on standard error says why"
+            ) from error
+        for output in outputs:
+            if output.finished and (request := self._in_work.pop(output.request_id, None)):
+                request.completion = self._tokenizer.completion(request.tokens, output)
 
-    def _completion(self, request: _EngineRequest | Completion) -> Completion | None:
-        """The completion of a request that is over."""
-        if isinstance(request, Completion):
-            return request
-        output = self._ended.pop(request.id, None)
-        return self._reader.completion(request.tokens, output) if output else None
-
-    def _abandon(self, waiting: Iterable[_EngineRequest | Completion]) -> None:
+    def _abandon(self, requests: Iterable[_EngineRequest]) -> None:
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        requests = [request.id for request in waiting if isinstance(request, _EngineRequest)]
-        if self._engine is not None and requests:
+        names = [request.id for request in requests if self._in_work.pop(request.id, None)]
+        if self._engine is not None and names:
             with suppress(EngineDeadError):
-                self._engine.abort_request([name for name in requests if name not in self._ended])
-        for name in requests:
-            self._ended.pop(name, None)
+                self._engine.abort_request(names)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _EngineRequest:
     """A prompt in vLLM's hands."""
 
     id: str
     tokens: Sequence[int]
+    completion: Completion | None = None
 
 
 def parameters(prompt: Prompt, *, most: int, top: int) -> SamplingParams:

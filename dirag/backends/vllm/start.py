@@ -79,14 +79,16 @@ def start(folder: Path, *, context: int, adapter: Path | None, options: Sequence
                 f"vLLM cannot be imported: {error}", hint="install it with: pip install 'dirag[vllm]'"
             ) from error
         given = read_options(options, [field.name for field in fields(EngineArgs)])
+        values = arguments(folder, adapter=adapter, top=top, given=given)
         try:
-            args = EngineArgs(**arguments(folder, adapter=adapter, top=top, given=given))
+            args = EngineArgs(**values)
             # vLLM refuses a longer context than the model was trained for; others here take what there is.
             args.max_model_len = min(context, args.create_model_config().max_model_len)
             engine = LLMEngine.from_engine_args(args, usage_context=UsageContext.LLM_CLASS)
             engine.collective_rpc("keep_raw_probabilities")
             return engine
         except Exception as error:
+            # Nothing but vLLM's own code stands in this block, and it raises whatever its libraries do.
             raise BackendError(
                 f"vLLM cannot run {folder}: {_line(error)}",
                 hint="what it wrote above says more; a script that opens it keeps its own work behind "
