@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial, update_wrapper
 from itertools import islice
 from typing import TypeAlias
 
@@ -216,8 +217,10 @@ def is_deterministic(backend: Backend, reopen: Callable[[], Backend], slack: flo
     again.close()
 
 
-def every() -> list[Callable[..., None]]:
-    """The laws that take an open engine and nothing else, but perhaps some slack."""
-    found = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
-    lawful = (["backend"], ["backend", "slack"])
-    return [law for _, law in found if list(inspect.signature(law).parameters)[:2] in lawful]
+def every(slack: float = 0.0) -> list[Callable[..., None]]:
+    """Returns the laws that take an open engine and nothing else; those that allow for ``slack`` have it."""
+    functions = [function for _, function in inspect.getmembers(sys.modules[__name__], inspect.isfunction)]
+    parameters = {function: list(inspect.signature(function).parameters) for function in functions}
+    strict = [function for function in functions if parameters[function] == ["backend"]]
+    lenient = [function for function in functions if parameters[function] == ["backend", "slack"]]
+    return strict + [update_wrapper(partial(law, slack=slack), law) for law in lenient]

@@ -5,8 +5,13 @@ What is hard for one implementation only (an encoder's arithmetic, an engine's c
 
 from __future__ import annotations
 
+import ast
+import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import get_type_hints
 
 import backend_laws
 import pytest
@@ -210,7 +215,34 @@ def test_a_cache_is_deterministic(recording: Path, tmp_path: Path) -> None:
     backend_laws.is_deterministic(reopen(), reopen)
 
 
-def test_every_engine_is_under_the_laws() -> None:
-    """The tests of each engine (``test_llamacpp``, ``test_openvino``, …) hold the engine itself to them."""
-    assert set(config.ENGINES) == {"llamacpp", "openai", "openvino", "replay", "vllm"}
-    assert len(backend_laws.every()) >= 10
+def law_abiding() -> set[type]:
+    """The engines of the tests that are parametrized over every law, and are reopened by one more."""
+    classes = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        homes = {
+            alias.name: node.module or ""
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        if "laws.is_deterministic(" in ast.unparse(tree):
+            for test in filter(is_parametrized_over_laws, tree.body):
+                [name] = re.findall(r"law: Callable\[\[(\w+)\], None\]", ast.unparse(test))
+                assert re.search(r"^ +law\(", ast.unparse(test), re.MULTILINE), f"{path.name} applies no law"
+                classes.add(getattr(importlib.import_module(homes[name]), name))
+    return classes
+
+
+def is_parametrized_over_laws(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        re.match(r"pytest\.mark\.parametrize\('law', (backend_)?laws\.every\(", ast.unparse(decorator))
+        for decorator in node.decorator_list
+    )
+
+
+@pytest.mark.parametrize("name", config.ENGINES)
+def test_every_engine_is_under_the_laws(name: str) -> None:
+    engine = get_type_hints(resolve_name(config.ENGINES[name].open))["return"]
+    assert engine in law_abiding()
+    assert len({law.__name__ for law in backend_laws.every()}) >= 12

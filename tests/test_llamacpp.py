@@ -15,6 +15,7 @@ from pathlib import Path
 import backend_laws as laws
 import pytest
 
+from dirag.backends import gguf_files
 from dirag.backends.llamacpp import server
 from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.constraint import Constraint
@@ -81,7 +82,7 @@ def test_reuses_the_beginning_of_the_prompt_before(engine: LlamaCpp) -> None:
 
 def test_context_is_never_more_than_the_model_has(path: Path) -> None:
     engine = LlamaCpp(path, context=100_000)
-    assert engine.context == 8192 or engine.context == 2048
+    assert engine.context == gguf_files.open(path).fields["llama.context_length"].contents()
     engine.close()
 
 

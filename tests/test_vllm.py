@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import backend_laws as laws
@@ -64,24 +63,7 @@ def engine() -> Iterator[Vllm]:
     backend.close()
 
 
-@pytest.mark.parametrize(
-    "law",
-    [
-        partial(laws.keeps_order, slack=SLACK),
-        laws.answers_each_prompt,
-        laws.is_lazy,
-        laws.reports_length,
-        laws.hides_stop_strings,
-        laws.keeps_unicode,
-        partial(laws.refuses_long_prompts, slack=SLACK),
-        laws.survives_bad_prompts,
-        laws.counts_tokens,
-        laws.obeys_constraints,
-        partial(laws.tells_raw_log_probabilities, slack=SLACK),
-        partial(laws.samples_by_seed, slack=SLACK),
-    ],
-    ids=lambda law: getattr(law, "func", law).__name__,
-)
+@pytest.mark.parametrize("law", laws.every(SLACK), ids=lambda law: law.__name__)
 def test_law(engine: Vllm, law: Callable[[Vllm], None]) -> None:
     law(engine)
 
