@@ -11,7 +11,7 @@ UNSPELLABLE = "the prompt holds a lone surrogate, which no token can spell"
 
 
 def without_room(prompt: Prompt) -> Completion | None:
-    """The completion of a prompt that leaves no room for an answer."""
+    """Returns the failed completion of a prompt that leaves no room for an answer, else None."""
     if prompt.max_tokens < 1:
         return Completion.failed(f"max_tokens is {prompt.max_tokens}, which leaves no room for an answer")
     return None
@@ -20,7 +20,7 @@ def without_room(prompt: Prompt) -> Completion | None:
 def admit(
     prompt: Prompt, encode: Callable[[str], list[int]], *, context: int
 ) -> tuple[list[int], int] | Completion:
-    """The tokens of a prompt and how many its answer may have at most; a completion where it is refused.
+    """Returns the tokens of a prompt and the most that its answer may have; a completion where it is refused.
 
     ``encode`` raises UnicodeEncodeError for what it cannot spell.
     """

@@ -42,7 +42,7 @@ def check(path: Path, what: str) -> None:
 
 
 def open(path: Path) -> GGUFReader:
-    """The metadata and tensors of a file; raises BackendError where it is damaged."""
+    """Opens the metadata and tensors of a file; raises BackendError where it is damaged."""
     from gguf import GGUFReader
 
     try:
@@ -55,7 +55,7 @@ def open(path: Path) -> GGUFReader:
 
 
 def rewrite(reader: GGUFReader, target: Path, deltas: Mapping[str, NDArray[np.float32]] = {}) -> None:
-    """Write the same model with weights of 8 bits, or of 16 where rows are no blocks, in place of fewer.
+    """Writes the same model with weights of 8 bits, or of 16 where rows are no blocks, in place of fewer.
 
     ``deltas`` are added to the tensors of these names.
     """
@@ -80,7 +80,7 @@ def rewrite(reader: GGUFReader, target: Path, deltas: Mapping[str, NDArray[np.fl
 def write(
     reader: GGUFReader, target: Path, tensors: Iterable[tuple[str, NDArray[Any], GGMLQuantizationType]]
 ) -> None:
-    """Write a file of the same metadata with these tensors: name, data and what these are."""
+    """Writes a file of the same metadata with these tensors: name, data and type."""
     from gguf import GGUFValueType, GGUFWriter
 
     writer = GGUFWriter(target, reader.fields["general.architecture"].contents())
@@ -97,7 +97,7 @@ def write(
 
 
 def adapter(path: Path) -> tuple[float, dict[str, NDArray[np.float32]]]:
-    """The alpha of a LoRA adapter, 0 where none is told, and its tensors.
+    """Reads the alpha of a LoRA adapter, 0 where the file has none, and its tensors.
 
     Raises BackendError where the file is no such adapter.
     """
@@ -105,15 +105,15 @@ def adapter(path: Path) -> tuple[float, dict[str, NDArray[np.float32]]]:
 
     check(path, "adapter")
     reader = open(path)
-    told = {name: reader.fields[name].contents() if name in reader.fields else None for name in _LORA}
-    if told != _LORA:
+    metadata = {name: reader.fields[name].contents() if name in reader.fields else None for name in _LORA}
+    if metadata != _LORA:
         raise BackendError(f"{path} is no LoRA adapter", hint="make it with convert_lora_to_gguf.py")
     alpha = reader.fields["adapter.lora.alpha"].contents() if "adapter.lora.alpha" in reader.fields else 0.0
     return alpha, {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
 
 
 def lora(path: Path, model: GGUFReader) -> dict[str, NDArray[np.float32]]:
-    """What an adapter adds to the tensors of a model: the products of its pairs, scaled (arXiv 2106.09685).
+    """Returns what an adapter adds to a model's tensors: products of its pairs, scaled (arXiv 2106.09685).
 
     Raises BackendError where the file is no LoRA adapter, or one of another model.
     """

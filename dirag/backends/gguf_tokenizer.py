@@ -51,20 +51,20 @@ class GgufTokenizer:
     context: int
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a prompt; UnicodeEncodeError where it holds a lone surrogate."""
+        """Returns the tokens of a prompt; raises UnicodeEncodeError where it holds a lone surrogate."""
         text.encode()
         return [*self.first, *self.tokenizer.encode(text, add_special_tokens=False).ids]
 
     @cached_property
     def first_bytes(self) -> NDArray[np.int16]:
-        """The first byte of each token, 256 for a control token, which ends an answer."""
+        """The first byte of each token, int16; 256 for a control token, which ends an answer."""
         import numpy as np
 
         return np.array([piece[0] if piece else 256 for piece in self.pieces], np.int16)
 
 
 def convert(reader: GGUFReader, path: Path, folder: Path) -> None:
-    """Write the tokenizer of a GGUF file into a folder, in the form that ``load`` reads in no time."""
+    """Writes the tokenizer of a GGUF file into a folder, in the form that ``load`` reads in no time."""
     from tokenizers import Tokenizer, models
 
     fields = {name: field.contents() for name, field in reader.fields.items()}
@@ -84,29 +84,29 @@ def convert(reader: GGUFReader, path: Path, folder: Path) -> None:
     first = [fields["tokenizer.ggml.bos_token_id"]] if _begins(fields, parting) else []
     text = [number for number, kind in enumerate(types) if kind in (_NORMAL, _USER)]
     context = fields[f"{fields['general.architecture']}.context_length"]
-    told = {"first": first, "text": text, "context": context}
-    (folder / _NUMBERS).write_text(json.dumps(told), "utf-8")
+    numbering = {"first": first, "text": text, "context": context}
+    (folder / _NUMBERS).write_text(json.dumps(numbering), "utf-8")
 
 
 def load(folder: Path) -> GgufTokenizer:
-    """The tokenizer that ``convert`` wrote."""
+    """Reads the tokenizer that ``convert`` wrote."""
     from tokenizers import Tokenizer
 
-    told = json.loads((folder / _NUMBERS).read_bytes())
+    numbering = json.loads((folder / _NUMBERS).read_bytes())
     tokenizer = Tokenizer.from_file(str(folder / _SPELLING))
     numbers = tokenizer.get_vocab(with_added_tokens=False)
     pieces, signs = [b""] * len(numbers), _bytes_of_signs()
-    text = frozenset(told["text"])
+    text = frozenset(numbering["text"])
     for token, number in numbers.items():
         if number in text:
             pieces[number] = b"".join(
                 bytes([signs[sign]]) if sign in signs else sign.encode() for sign in token
             )
-    return GgufTokenizer(tokenizer, pieces, tuple(told["first"]), told["context"])
+    return GgufTokenizer(tokenizer, pieces, tuple(numbering["first"]), numbering["context"])
 
 
 def _begins(fields: Mapping[str, object], parting: object) -> bool:
-    """Whether a token stands before every prompt; llama.cpp's default is by the kind of tokenizer."""
+    """Tells whether a token stands before every prompt; llama.cpp's default is by the kind of tokenizer."""
     return bool(fields.get("tokenizer.ggml.add_bos_token", parting == "llama-bpe"))
 
 
@@ -123,7 +123,7 @@ def _parted(parting: str | None) -> PreTokenizer:
 
 
 def _bytes_of_signs() -> dict[str, int]:
-    """The byte that each sign of a byte-level vocabulary stands for (GPT-2)."""
+    """Returns the byte that each sign of a byte-level vocabulary stands for (GPT-2)."""
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     other = [byte for byte in range(0x100) if byte not in plain]
     return {chr(byte): byte for byte in plain} | {chr(0x100 + n): byte for n, byte in enumerate(other)}

@@ -40,7 +40,7 @@ class Cached:
         """Completions in order. Where many hits follow each other the engine's stream ends for a while."""
         source, more = iter(prompts), True
         waiting: deque[Completion | None] = deque()  # None: the engine is at it
-        asked: deque[bytes] = deque()
+        requests: deque[bytes] = deque()
 
         def missing() -> Iterator[Prompt]:
             nonlocal more
@@ -54,27 +54,27 @@ class Cached:
                 waiting.append(self._known(request))
                 if waiting[-1] is None:
                     hits = 0
-                    asked.append(request)
+                    requests.append(request)
                     yield prompt
                 else:
                     hits += 1
 
         while more:
             for completion in self._backend.generate(missing()):
-                self._keep(asked.popleft(), completion)
+                self._keep(requests.popleft(), completion)
                 usage = replace(completion.usage, misses=1)
                 waiting[waiting.index(None)] = replace(completion, usage=usage)
                 yield from _done(waiting)
             yield from _done(waiting)
 
     def notices(self) -> Sequence[str]:
-        """Those of the engine, and what went wrong with the cache."""
-        told = list(self._backend.notices())
+        """Returns those of the engine, and what went wrong with the cache."""
+        sentences = list(self._backend.notices())
         if self._store.damaged:
-            told.append(f"{self._store.damaged:,} answers in the cache were damaged and asked for again")
+            sentences.append(f"{self._store.damaged:,} answers in the cache were damaged and asked for again")
         if self._store.trouble:
-            told.append(f"the cache {self._store.folder} is no longer used: {self._store.trouble}")
-        return told
+            sentences.append(f"the cache {self._store.folder} is no longer used: {self._store.trouble}")
+        return sentences
 
     def close(self) -> None:
         self._store.close()

@@ -55,18 +55,18 @@ class CacheStore:
             ) from error
 
     def get(self, request: bytes) -> bytes | None:
-        """The answer to a request, or None."""
+        """Returns the answer to a request, or None."""
         if self._db is None:
             return None
         key = self._keyed(request)
         if key in self._fresh:
             return self._fresh[key]
         try:
-            found = self._db.execute("SELECT seal, answer FROM answers WHERE request = ?", (key,)).fetchall()
+            rows = self._db.execute("SELECT seal, answer FROM answers WHERE request = ?", (key,)).fetchall()
         except sqlite3.Error as error:
             self._give_up(error)
             return None
-        for seal, answer in found:
+        for seal, answer in rows:
             if isinstance(answer, bytes) and seal == self._keyed(key, answer):
                 self._touched.add(key)
                 self._write(at_once=False)
@@ -129,7 +129,7 @@ class CacheStore:
 
 
 def _own_folder(folder: Path) -> Path:
-    """The folder, made if it is absent, for its owner alone."""
+    """Makes the folder if it is absent, and opens it to its owner alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(_FILE))
     if others:

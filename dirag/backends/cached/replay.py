@@ -24,7 +24,7 @@ from dirag.protocols import Backend
 
 
 def request_key(prompt: Prompt) -> str:
-    """The sha256 of a request: its text, stop strings, token limit and constraint, and how it is sampled."""
+    """Returns the sha256 of a request: text, stop strings, token limit, constraint, and how it is sampled."""
     grammar = prompt.constraint.gbnf() if prompt.constraint else None
     request = [prompt.text, prompt.stop, prompt.max_tokens, grammar]
     request += [prompt.temperature, prompt.seed] if prompt.temperature else []
@@ -32,7 +32,7 @@ def request_key(prompt: Prompt) -> str:
 
 
 def completion_of(raw: Mapping[str, Any]) -> Completion:
-    """The completion that was written as JSON; which cache it came from then does not count any more."""
+    """Returns the completion that was written as JSON; which cache it came from then counts no more."""
     tokens = tuple(Token(t["text"], t["logprob"], tuple((o, p) for o, p in t["top"])) for t in raw["tokens"])
     usage = Usage(*(raw["usage"][name] for name in ("prompt", "completion", "cached")))
     return Completion(raw["text"], tokens, raw["finish"], usage, raw["detail"])
@@ -70,15 +70,15 @@ class Recorder:
         return tokens
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
-        sent: deque[Prompt] = deque()
+        prompts_sent: deque[Prompt] = deque()
 
         def passed() -> Iterator[Prompt]:
             for prompt in prompts:
-                sent.append(prompt)
+                prompts_sent.append(prompt)
                 yield prompt
 
         for completion in self._backend.generate(passed()):
-            self._write({"request": request_key(sent.popleft()), "completion": completion})
+            self._write({"request": request_key(prompts_sent.popleft()), "completion": completion})
             yield completion
 
     def notices(self) -> Sequence[str]:
@@ -122,16 +122,16 @@ class Replay:
             yield self._completions.get(request_key(prompt), missing)
 
     def notices(self) -> Sequence[str]:
-        """None: no engine is asked."""
+        """Returns none: no engine is asked."""
         return ()
 
     def close(self) -> None:
-        """Nothing is open; closed like any engine it answers no more."""
+        """Ends it like any engine, though nothing is open: closed it answers no more."""
         self._closed = True
 
 
 def _head(path: Path) -> tuple[str, int]:
-    """The engine of a recording and its context."""
+    """Reads the name of the engine that a recording is of, and its context in tokens."""
     with _reading(path), path.open("rb") as file:
         head = orjson.loads(file.readline())
         return str(head["engine"]), int(head["context"])
@@ -139,7 +139,7 @@ def _head(path: Path) -> tuple[str, int]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What goes wrong with a recording, as an error that names it."""
+    """Raises what goes wrong with a recording as a BackendError that names the file."""
     try:
         yield
     except OSError as error:

@@ -33,7 +33,7 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """The address that a user wrote, with or without the ``/v1`` at its end; UsageError where it is none."""
+    """Reads the address that a user wrote, with or without the ``/v1`` at its end; raises UsageError."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -53,5 +53,5 @@ def parse(url: str) -> Address:
 
 
 def _refused(why: str, hint: str = "write it as http://127.0.0.1:8000 or https://host/v1") -> UsageError:
-    """The error for an address, which is not quoted: it may hold a password."""
+    """Returns the error for an address, which is not quoted: it may hold a password."""
     return UsageError(f"--base-url {why}", hint=hint)

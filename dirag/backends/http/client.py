@@ -73,7 +73,7 @@ class Client:
     def ask(
         self, path: str, body: bytes | None, read: Callable[[bytes], T], cancel: CancelToken | None = None
     ) -> T:
-        """What ``read`` makes of the answer: to a GET, or to a POST where there is a body.
+        """Returns what ``read`` makes of the answer: to a GET, or to a POST where there is a body.
 
         A ValueError, TypeError, LookupError or AttributeError of ``read`` means that the answer is damaged.
         Raises RequestFailed, Cancelled, and BackendError where no server answers.
@@ -86,8 +86,8 @@ class Client:
                 cancel.wait(0)
                 # A server that is busy with our other requests is not one that fails this one.
                 before, answered = answered, self._answered
-                crowded = trouble.status in (429, 503) and answered > before
-                tries += not crowded
+                if trouble.status not in (429, 503) or answered == before:
+                    tries += 1
                 if not trouble.transient or tries > self._policy.retries or trouble.pause > LONGEST_PAUSE:
                     raise self._last(trouble) from None
                 pause = trouble.pause + self._backoff(tries)
@@ -103,7 +103,7 @@ class Client:
         return random.uniform(longest / 2, longest)
 
     def _last(self, trouble: RequestFailed) -> Exception:
-        """The error of a request that is not sent again."""
+        """Returns the error of a request that is not sent again."""
         if trouble.transient:
             with self._lock:
                 self._lost += 1
@@ -146,12 +146,12 @@ def _refusal(reply: Reply) -> RequestFailed:
     status = reply.status
     transient = status in (408, 429) or (500 <= status < 600 and status not in (501, 505))
     code = _machine_code(reply.content)
-    told = f"status {status} ({code})" if code else f"status {status}"
-    return RequestFailed(told, status=status, transient=transient, pause=reply.pause)
+    detail = f"status {status} ({code})" if code else f"status {status}"
+    return RequestFailed(detail, status=status, transient=transient, pause=reply.pause)
 
 
 def _machine_code(content: bytes) -> str:
-    """The error's type in the server's own words where it is one word: messages may quote the prompt."""
+    """Returns the error's type where the server names it in one word: its messages may quote the prompt."""
     with suppress(ValueError, TypeError, AttributeError):
         error = orjson.loads(content)
         error = error.get("error", error)

@@ -23,7 +23,7 @@ STOPS = 4
 
 
 def body(prompt: Prompt, *, api: str, model: str, dialect: Dialect, top: int) -> bytes:
-    """The request for one prompt; UnicodeEncodeError where it cannot be spelled."""
+    """Returns the request for one prompt as JSON; raises UnicodeEncodeError where it cannot be spelled."""
     prompt.text.encode()
     request: dict[str, Json] = {"model": model, "max_tokens": prompt.max_tokens}
     request["temperature"] = prompt.temperature
@@ -43,19 +43,19 @@ def body(prompt: Prompt, *, api: str, model: str, dialect: Dialect, top: int) ->
 
 
 def read(content: bytes, prompt: Prompt, *, top: int) -> Completion:
-    """The completion that an answer of either API holds."""
+    """Reads the completion that an answer of either API holds."""
     answer = orjson.loads(content)
     choice = answer["choices"][0]
     # A model that refuses, or only thinks, writes null.
-    written = choice["message"]["content"] or "" if "message" in choice else choice["text"]
-    if not isinstance(written, str):
+    content_text = choice["message"]["content"] or "" if "message" in choice else choice["text"]
+    if not isinstance(content_text, str):
         raise TypeError
     usage = _usage(answer.get("usage") or {})
     reason = choice.get("finish_reason")
     if reason in ("content_filter", "abort", "error"):
         return Completion.failed(f"the server ended it: {reason}", usage)
-    text = before_stop(written, prompt.stop)
-    length = reason == "length" and text == written
+    text = before_stop(content_text, prompt.stop)
+    length = reason == "length" and text == content_text
     if length:
         text = text.rstrip("\ufffd")  # a character that was cut in its middle
     tokens = tuple(joined(_tokens(choice.get("logprobs") or {}, top), text))
@@ -63,31 +63,34 @@ def read(content: bytes, prompt: Prompt, *, top: int) -> Completion:
 
 
 def joined(tokens: Iterable[Token], text: str) -> list[Token]:
-    """The tokens cut so that their texts join to ``text``; none where they do not spell it.
+    """Cuts tokens so that their texts join to ``text``; returns none where they do not spell it.
 
     Tokens that hold a part of a character are shown in many ways: such a run is one token, with the
     log-probability of its last. What comes after the text (a stop string, the mark of the end) is left out.
     """
+    # Servers spell a token that ends inside a character as they like: as U+FFFD, as bytes in words, or empty.
+    # So one that does not stand at ``at`` waits; the next that is found in the text shows how much of it the
+    # run of such tokens has spelled.
     result: list[Token] = []
-    at, held = 0, None
+    at, unplaced = 0, None
     for token in tokens:
         if at == len(text):
             break
-        found = text.find(token.text, at) if held or text.startswith(token.text, at) else -1
-        if token.text and found >= 0:
-            if held and found > at:
-                result.append(replace(held, text=text[at:found]))
+        start = text.find(token.text, at) if unplaced or text.startswith(token.text, at) else -1
+        if token.text and start >= 0:
+            if unplaced and start > at:
+                result.append(replace(unplaced, text=text[at:start]))
             result.append(token)
-            at, held = found + len(token.text), None
+            at, unplaced = start + len(token.text), None
         elif token.text.startswith(text[at:]):  # a stop string begins inside it
             result.append(replace(token, text=text[at:]))
             at = len(text)
         else:
-            held = token
+            unplaced = token
     if at == len(text):
         return result
     # Where not one token is spelled, as with names like "token_id:5", nothing is known of any.
-    return [*result, replace(held, text=text[at:])] if held and result else []
+    return [*result, replace(unplaced, text=text[at:])] if unplaced and result else []
 
 
 def _usage(raw: dict[str, Any]) -> Usage:
@@ -97,11 +100,11 @@ def _usage(raw: dict[str, Any]) -> Usage:
 
 
 def _tokens(logprobs: dict[str, Any], top: int) -> Iterator[Token]:
-    """The tokens in either spelling: that of chat, which llama.cpp has everywhere, or that of completions."""
+    """Yields the tokens of either spelling: that of chat, llama.cpp's everywhere, or that of completions."""
     if "content" in logprobs:
-        for each in logprobs["content"] or ():
-            others = [(other["token"], other["logprob"]) for other in each.get("top_logprobs") or ()]
-            yield _token(each["token"], each["logprob"], others, top)
+        for entry in logprobs["content"] or ():
+            others = [(other["token"], other["logprob"]) for other in entry.get("top_logprobs") or ()]
+            yield _token(entry["token"], entry["logprob"], others, top)
         return
     texts, values = logprobs.get("tokens") or (), logprobs.get("token_logprobs") or ()
     tops = logprobs.get("top_logprobs") or [None] * len(texts)

@@ -1,4 +1,4 @@
-"""What servers of the API call the things that the API has no word for, and which server this one is.
+"""Names that servers give to what the API leaves open (constraints, tokenizing), and which server this is.
 
 In: what a server says of itself. Out: its models, its dialect, its context. A server that does not say what
 it is gets the bare API: no constraint is sent, and no field that it may refuse.
@@ -108,16 +108,16 @@ def _context(card: Mapping[str, Json]) -> int:
 
 
 def _version(client: Client) -> str:
-    """The version of vLLM, empty where it does not tell it."""
+    """Asks for the version of vLLM; empty where it does not say."""
     try:
         return client.ask(
-            f"{client.address.root}/version", None, lambda read: str(orjson.loads(read)["version"])
+            f"{client.address.root}/version", None, lambda content: str(orjson.loads(content)["version"])
         )
     except RequestFailed:
         return ""
 
 
 def _is_old(version: str) -> bool:
-    """Whether this is vLLM before 0.12; an unknown version, or a build without tags (0.1.dev), is new."""
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return found is not None and (0, 1) != (int(found[1]), int(found[2])) < (0, 12)
+    """Tells whether this is vLLM before 0.12; an unknown version, or an untagged build (0.1.dev), is new."""
+    release = re.match(r"v?(\d+)\.(\d+)", version)
+    return release is not None and (0, 1) != (int(release[1]), int(release[2])) < (0, 12)

@@ -90,7 +90,7 @@ class Remote:
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="dirag-remote")
 
     def count_tokens(self, text: str) -> int:
-        """The server's own count where it has one, else an upper bound: no token is shorter than a byte."""
+        """Returns the server's own count, or else an upper bound: no token is shorter than a byte."""
         self._check_open()
         template = TEMPLATE if self._api == "chat" else 0
         if self._counts:
@@ -102,7 +102,7 @@ class Remote:
         return len(text.encode("utf-8", "replace")) + template
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
-        """Completions in order; enough are in work that a slow one does not hold up the rest."""
+        """Yields completions in order; enough are in work that a slow one does not hold up the rest."""
         self._check_open()
         cancel = CancelToken()
         self._cancels.add(cancel)
@@ -124,13 +124,15 @@ class Remote:
             self._cancels.discard(cancel)
 
     def notices(self) -> Sequence[str]:
-        """Where text was sent, and what the server was not asked for."""
+        """Says where text was sent, and what the server was not asked for."""
         client = self._client
-        told = [f"text was sent to {self._origin} ({client.requests:,} requests, {client.retried:,} retried)"]
+        sentences = [
+            f"text was sent to {self._origin} ({client.requests:,} requests, {client.retried:,} retried)"
+        ]
         if self._unsent:
             why = "does not say which server it is; name it with --dialect" if self._unknown else "takes none"
-            told.append(f"no constraint was sent: {self._origin} {why}")
-        return told
+            sentences.append(f"no constraint was sent: {self._origin} {why}")
+        return sentences
 
     def close(self) -> None:
         """Ends what is in work and closes the connections."""
@@ -145,10 +147,10 @@ class Remote:
             served = look(self._client)
             self._models = served.models
             if not model and len(served.models) != 1:
-                known = (
+                offer = (
                     f"serves {', '.join(served.models)}" if served.models else "does not tell what it serves"
                 )
-                raise UsageError(f"{self._origin} needs --model NAME", hint=f"it {known}")
+                raise UsageError(f"{self._origin} needs --model NAME", hint=f"it {offer}")
             return served
         except RequestFailed as trouble:
             self._client.close()
@@ -183,7 +185,7 @@ class Remote:
         return self._client.ask(self._client.address.api + codec.PATHS[self._api], body, read, cancel)
 
     def _checked(self, prompt: Prompt, completion: Completion) -> Completion:
-        """The completion, held to the context and to the constraint, whatever the server made of them."""
+        """Holds a completion to the context and the constraint, whatever the server made of them."""
         if completion.usage.prompt > self.context:
             tokens = f"{completion.usage.prompt} tokens, over the context of {self.context}"
             return Completion.failed(f"the prompt has {tokens}", completion.usage)
@@ -200,12 +202,12 @@ class Remote:
             return len(orjson.loads(content)["tokens"])
 
         # A lone surrogate is counted like any character here; ``generate`` refuses it.
-        asked: dict[str, Json] = {
+        request: dict[str, Json] = {
             self._dialect.tokenize: text.encode(errors="replace").decode(),
             "model": self._model,
         }
-        asked |= {"add_special": True} if self._dialect.tokenize == "content" else {}
-        return self._client.ask(f"{self._client.address.root}/tokenize", orjson.dumps(asked), count)
+        request |= {"add_special": True} if self._dialect.tokenize == "content" else {}
+        return self._client.ask(f"{self._client.address.root}/tokenize", orjson.dumps(request), count)
 
     def _fatal(self, trouble: RequestFailed) -> BackendError:
         models = f"; it serves {', '.join(self._models)}" if self._models else ""

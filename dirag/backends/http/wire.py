@@ -48,10 +48,10 @@ class CancelToken:
     def set(self) -> None:
         with self._lock:
             self._event.set()
-            for held in self._sockets:
+            for sock in self._sockets:
                 with suppress(OSError):
                     # Not SSLSocket's own, which takes the cipher away from under the thread that reads.
-                    socket.socket.shutdown(held, socket.SHUT_RDWR)
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def wait(self, seconds: float) -> None:
         """Sleeps; raises Cancelled as soon as the token is set."""
@@ -59,16 +59,16 @@ class CancelToken:
             raise Cancelled
 
     @contextmanager
-    def holding(self, held: socket.socket) -> Iterator[None]:
+    def holding(self, sock: socket.socket) -> Iterator[None]:
         with self._lock:
             if self._event.is_set():
                 raise Cancelled
-            self._sockets.add(held)
+            self._sockets.add(sock)
         try:
             yield
         finally:
             with self._lock:
-                self._sockets.discard(held)
+                self._sockets.discard(sock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Wire:
         self._lock = Lock()
 
     def exchange(self, path: str, body: bytes | None, cancel: CancelToken) -> Reply:
-        """The answer to a POST, or to a GET where there is no body.
+        """Returns the answer to a POST, or to a GET where there is no body.
 
         Raises NoConnection, Cancelled, OSError, HTTPException; BackendError for a certificate.
         """
@@ -131,13 +131,13 @@ class Wire:
 
     def _talk(self, connection: HTTPConnection, path: str, body: bytes | None, cancel: CancelToken) -> Reply:
         deadline = time.monotonic() + self._timeout
-        held: socket.socket = connection.sock
-        held.settimeout(self._timeout)
+        sock: socket.socket = connection.sock
+        sock.settimeout(self._timeout)
         try:
-            with cancel.holding(held):
+            with cancel.holding(sock):
                 connection.request("GET" if body is None else "POST", path, body, self._headers)
                 response = connection.getresponse()
-                content = _content(response, held, deadline)
+                content = _content(response, sock, deadline)
         except BaseException:
             connection.close()
             raise
@@ -146,16 +146,16 @@ class Wire:
         return Reply(response.status, _pause(response.getheader("Retry-After")), content)
 
 
-def _content(response: HTTPResponse, held: socket.socket, deadline: float) -> bytes:
-    """The body, whole; a server that sends it drop by drop meets the deadline too."""
+def _content(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
+    """Reads the whole body; a server that sends it drop by drop meets the deadline too."""
     content = bytearray()
     while piece := response.read1(1 << 16):
         content += piece
         if len(content) > LARGEST:
             raise HTTPException("the answer is too long")
-        if (left := deadline - time.monotonic()) <= 0:
+        if (seconds_left := deadline - time.monotonic()) <= 0:
             raise TimeoutError
-        held.settimeout(left)
+        sock.settimeout(seconds_left)
     if response.length:
         raise HTTPException("the answer is cut off")
     response.close()  # read1 leaves it open, and then the connection takes no other request
@@ -163,7 +163,7 @@ def _content(response: HTTPResponse, held: socket.socket, deadline: float) -> by
 
 
 def _pause(header: str | None) -> float:
-    """The seconds that a Retry-After asks for, in both of its spellings; 0 where there is none."""
+    """Reads the seconds that a Retry-After asks for, in both of its spellings; 0 where there is none."""
     with suppress(TypeError, ValueError):
         if header and header.strip().isdecimal():
             return float(header)

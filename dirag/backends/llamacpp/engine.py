@@ -75,11 +75,11 @@ class LlamaCpp:
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llamacpp")
 
     def count_tokens(self, text: str) -> int:
-        """The exact number of tokens of a prompt, the one that begins it included."""
+        """Returns the exact number of tokens of a prompt, the one that begins it included."""
         return len(self._tokenize(text))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
-        """Completions in order; prompts are read ahead only to keep several slots busy."""
+        """Yields completions in order; prompts are read ahead only to keep several slots busy."""
         abandoned = Event()
         try:
             ahead = 2 * self._parallel - 1
@@ -89,7 +89,7 @@ class LlamaCpp:
             abandoned.set()
 
     def notices(self) -> Sequence[str]:
-        """None: the text stays in this process."""
+        """Returns none: the text stays in this process."""
         return ()
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class LlamaCpp:
         return completion
 
     def _as_if_alone(self, usage: Usage) -> bool:
-        """Whether an answer that used the cache is, to the last bit, the one that it would be without.
+        """Tells whether an answer that used the cache is, to the last bit, the one that it would be without.
 
         llama.cpp multiplies a single token by another kernel than two or more, which sum in another order.
         So no batch may hold one token, here or without the cache, and no cached token may have been written
@@ -141,7 +141,7 @@ class LlamaCpp:
         return _completion(chunks, self._top)
 
     def _tokenize(self, text: str) -> list[int]:
-        """The tokens of a prompt; what is spelled like a control token is text: notes may hold anything."""
+        """Returns the tokens of a prompt; what is spelled like a control token there is text."""
         body = {"content": text, "add_special": True, "parse_special": False}
         tokens: list[int] = self._http("POST", "/tokenize", body)["tokens"]
         return tokens
@@ -197,7 +197,7 @@ def _await_loop(server: Server) -> None:
 
 
 def _completion(chunks: list[dict[str, Any]], top: int) -> Completion:
-    """What the streamed pieces of one answer say together."""
+    """Joins the streamed pieces of one answer."""
     error = next((chunk["error"] for chunk in chunks if "error" in chunk), None)
     if error is not None:
         return Completion.failed(f"llama.cpp: {error['message']}")
@@ -217,7 +217,7 @@ def _usage(counts: dict[str, Any]) -> Usage:
 
 
 def _tokens(choices: list[dict[str, Any]], top: int) -> Iterator[Token]:
-    """The tokens, whose texts join to the answer's.
+    """Yields the tokens, whose texts join to the answer's.
 
     The token that ends an answer has no text; so has one that is held back since a stop string may begin
     with it, and its text comes with the next. A character that takes several tokens is one, with the

@@ -51,19 +51,19 @@ class ConstraintAutomaton:
         return cls(steps, free, size)
 
     def advance(self, states: States, piece: Iterable[int]) -> States:
-        """The states after some bytes, none if they are not admissible."""
+        """Returns the states after some bytes, none if they are not admissible."""
         for byte in piece:
-            known = self._known.get((states, byte))
-            if known is None:
+            following = self._known.get((states, byte))
+            if following is None:
                 reached = [to for state in states for to in self.steps[state].get(byte, ())]
-                known = self._known[states, byte] = self._closed(reached)
-            states = known
+                following = self._known[states, byte] = self._closed(reached)
+            states = following
             if not states:
                 break
         return states
 
     def next_bytes(self, states: States) -> Iterator[int]:
-        """The bytes that may come next, with repeats."""
+        """Yields the bytes that may come next, with repeats."""
         for state in states:
             yield from self.steps[state]
 
@@ -71,7 +71,7 @@ class ConstraintAutomaton:
         return self.end in states
 
     def _closed(self, reached: Iterable[int]) -> States:
-        """The states with those that free steps lead to."""
+        """Returns the states with those that free steps lead to."""
         seen = set(reached)
         agenda = list(seen)
         for state in agenda:

@@ -35,16 +35,16 @@ class Decoder:
         self._states = self._automaton.start if self._automaton else frozenset()
         self._most = most
         self._utf8 = getincrementaldecoder("utf-8")("replace")
-        self._told: list[Token] = []
+        self._tokens: list[Token] = []
         self._text = ""
         self.finish: Literal["stop", "length"] | None = None
 
     def completion(self, usage: Usage) -> Completion:
         assert self.finish
-        return Completion(self._text, tuple(self._told), self.finish, usage)
+        return Completion(self._text, tuple(self._tokens), self.finish, usage)
 
     def extend(self, logits: NDArray[np.float32]) -> int:
-        """Choose the next token and return it."""
+        """Chooses the next token and returns it."""
         import numpy as np
 
         top = float(logits.max())
@@ -59,21 +59,21 @@ class Decoder:
         elif (cut := before_stop(self._text, self._stop)) != self._text:
             self._text = cut
             self.finish = "stop"
-        elif len(self._told) + 1 >= self._most:
+        elif len(self._tokens) + 1 >= self._most:
             self.finish = "length"
-        self._tell(before, float(logits[chosen]) - total, [(n, float(logits[n]) - total) for n in best])
+        self._add_token(before, float(logits[chosen]) - total, [(n, float(logits[n]) - total) for n in best])
         return chosen
 
-    def _tell(self, before: str, logprob: float, best: Sequence[tuple[int, float]]) -> None:
-        """Add the token with what it adds to the text; a stop string may reach back into tokens before it."""
-        for place in range(len(self._told) - 1, -1, -1):
+    def _add_token(self, before: str, logprob: float, best: Sequence[tuple[int, float]]) -> None:
+        """Adds the token with what it adds to the text; a stop string may reach back into earlier tokens."""
+        for place in range(len(self._tokens) - 1, -1, -1):
             if len(before) <= len(self._text):
                 break
-            token = self._told[place]
+            token = self._tokens[place]
             before = before[: len(before) - len(token.text)]
-            self._told[place] = Token(self._text[len(before) :], token.logprob, token.top)
+            self._tokens[place] = Token(self._text[len(before) :], token.logprob, token.top)
         names = tuple((self._tokenizer.pieces[n].decode(errors="replace"), p) for n, p in best)
-        self._told.append(Token(self._text[len(before) :], logprob, names))
+        self._tokens.append(Token(self._text[len(before) :], logprob, names))
 
     def _chosen(self, logits: NDArray[np.float32]) -> int:
         import numpy as np
@@ -100,7 +100,7 @@ class Decoder:
 
 
 def _falling(values: NDArray[np.floating]) -> Iterator[int]:
-    """The places of values from the greatest on; of all of them only if the first few are not enough."""
+    """Yields the places of values from the greatest on; sorts all of them only if the first few do not do."""
     import numpy as np
 
     few = min(_FEW, len(values))
@@ -110,5 +110,5 @@ def _falling(values: NDArray[np.floating]) -> Iterator[int]:
 
 
 def before_stop(text: str, stops: Iterable[str]) -> str:
-    """The text before the first stop string in it, if any."""
+    """Returns the text before the first stop string in it, if any."""
     return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]

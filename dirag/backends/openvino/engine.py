@@ -56,11 +56,11 @@ class OpenVino:
         self.name = f"openvino:{path.name}" + (f"+{adapter.name}" if adapter else "")
 
     def count_tokens(self, text: str) -> int:
-        """The exact number of tokens of a prompt, the one that begins it included."""
+        """Returns the exact number of tokens of a prompt, the one that begins it included."""
         return len(self._tokenizer.encode(text.encode(errors="replace").decode()))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
-        """Completions in order; prompts are read ahead only to keep the engine busy."""
+        """Yields completions in order; prompts are read ahead only to keep the engine busy."""
         return in_steps(prompts, self._request, self._step, self._abandon, parallel=self._parallel)
 
     def notices(self) -> Sequence[str]:
@@ -80,7 +80,7 @@ class OpenVino:
         return _Request(tokens, Decoder(prompt, self._tokenizer, most=most, top=self._top), most)
 
     def _step(self, busy: Sequence[_Request]) -> None:
-        """Compute one call: a token of each answer, and prompts as far as there is room for them."""
+        """Computes one call: a token of each answer, and prompts as far as there is room for them."""
         room, pieces = self._room, []
         for request in busy:
             if not room or (not request.blocks and not self._start(request)):
@@ -105,11 +105,11 @@ class OpenVino:
                     request.completion = request.decoder.completion(usage)
 
     def _start(self, request: _Request) -> bool:
-        """Give a request its blocks, some of them perhaps with the beginning of its prompt."""
-        taken = self._blocks.take(request.prompt, len(request.prompt) + request.most)
-        if taken is None:
+        """Gives a request its blocks, some of them perhaps with the beginning of its prompt."""
+        placement = self._blocks.take(request.prompt, len(request.prompt) + request.most)
+        if placement is None:
             return False
-        request.blocks, request.past = taken
+        request.blocks, request.past = placement
         request.cached = request.past
         return True
 
@@ -132,17 +132,17 @@ class _Request:
     completion: Completion | None = None
 
     def next_piece(self, room: int) -> PromptPiece | None:
-        """What to compute next; of a prompt never a single token, which another kernel would compute."""
+        """Returns what to compute next; of a prompt never one token alone, which has another kernel."""
         if self.written:
             return PromptPiece(self.written[-1:], self.past, self.blocks, wanted=True)
-        left = len(self.prompt) - self.past
-        size = min(left, room)
-        if left - size == 1:
+        remaining = len(self.prompt) - self.past
+        size = min(remaining, room)
+        if remaining - size == 1:
             size -= 1
-        if size < min(left, _LEAST):
+        if size < min(remaining, _LEAST):
             return None
         tokens = self.prompt[self.past : self.past + size]
-        return PromptPiece(tokens, self.past, self.blocks, wanted=size == left)
+        return PromptPiece(tokens, self.past, self.blocks, wanted=size == remaining)
 
 
 def open_engine(config: Config) -> OpenVino:

@@ -26,27 +26,29 @@ class KvBlocks:
         return -(-tokens // self.size)
 
     def take(self, prompt: Sequence[int], tokens: int) -> tuple[list[int], int] | None:
-        """Blocks for so many tokens, and how many of the prompt's first tokens they hold already.
+        """Returns blocks for so many tokens, and how many of the prompt's first tokens they hold already.
 
         At least two tokens of the prompt are left to compute. None where too few blocks are free.
         """
-        held = []
+        shared = []
         for name in self._chain(prompt[: max(0, len(prompt) - 2)]):
             if name not in self._known:
                 break
-            held.append(self._known[name])
-        fresh = self.needed(tokens) - len(held)
-        spare = sum(block not in held for block in self._unused)
+            shared.append(self._known[name])
+        fresh = self.needed(tokens) - len(shared)
+        # Blocks without users count as free, but for those of this very beginning: they are about to be used,
+        # so handing them out as fresh ones would write over what is shared.
+        spare = sum(block not in shared for block in self._unused)
         if fresh > len(self._free) + spare:
             return None
-        for block in held:
+        for block in shared:
             self._unused.pop(block, None)
-        blocks = held + [self._fresh() for _ in range(fresh)]
+        blocks = shared + [self._fresh() for _ in range(fresh)]
         self._users.update(blocks)
-        return blocks, len(held) * self.size
+        return blocks, len(shared) * self.size
 
     def computed(self, prompt: Sequence[int], blocks: Sequence[int]) -> None:
-        """Remember which blocks hold the beginnings of this prompt."""
+        """Remembers which blocks hold the beginnings of this prompt."""
         for name, block in zip(self._chain(prompt), blocks, strict=False):
             if name not in self._known and block not in self._names:
                 self._known[name] = block
@@ -70,7 +72,7 @@ class KvBlocks:
         return block
 
     def _chain(self, prompt: Sequence[int]) -> Iterator[bytes]:
-        """The name of each full block of a prompt."""
+        """Yields the name of each full block of a prompt."""
         digest = blake2b(digest_size=16)
         for end in range(self.size, len(prompt) + 1, self.size):
             digest.update(",".join(map(str, prompt[end - self.size : end])).encode() + b";")

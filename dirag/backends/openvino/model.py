@@ -81,7 +81,7 @@ class OpenVinoModel:
                 self._request.set_tensor(name, openvino.Tensor(port.get_element_type(), shape))
 
     def infer(self, pieces: Sequence[PromptPiece]) -> NDArray[np.float32]:
-        """The logits behind each wanted piece, float32 of shape (wanted, vocabulary)."""
+        """Returns the logits behind each wanted piece, float32 of shape (wanted, vocabulary)."""
         import numpy as np
 
         pieces = list(pieces)
@@ -115,7 +115,7 @@ class OpenVinoModel:
 
 
 def converted(path: Path, adapter: Path | None = None) -> Path:
-    """The folder in the cache with the model of a GGUF file and an adapter, made when first asked for."""
+    """Returns the cached folder with the model of a GGUF file and an adapter, made at the first call."""
     folder = _folder(path, adapter)
     if not folder.is_dir():
         with atomic.new_folder(folder, replace=False) as part:  # another run may read what it made first
@@ -157,7 +157,7 @@ def _convert(path: Path, adapter: Path | None, folder: Path) -> None:
 
 
 def _paged(core: openvino.Core, folder: Path) -> openvino.Model:
-    """The model with a paged cache, and with logits for the ``wanted`` tokens only."""
+    """Reads the model, gives it a paged cache, and has it compute logits of the ``wanted`` tokens only."""
     import numpy as np
     import openvino
     from openvino import opset13
@@ -170,8 +170,8 @@ def _paged(core: openvino.Core, folder: Path) -> openvino.Model:
         node = node.input_value(0).get_node()
     wanted = opset13.parameter([-1], openvino.Type.i64, name="wanted")
     wanted.output(0).set_names({"wanted"})
-    kept = opset13.gather(node.input_value(0), wanted, opset13.constant(np.int64(0)))
-    node.input(0).replace_source_output(kept.output(0))
+    rows = opset13.gather(node.input_value(0), wanted, opset13.constant(np.int64(0)))
+    node.input(0).replace_source_output(rows.output(0))
     model.add_parameters([wanted])
     model.validate_nodes_and_infer_types()
     return model

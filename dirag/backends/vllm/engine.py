@@ -68,15 +68,15 @@ class Vllm:
         self._masked = not self._tells_raw_probabilities()
 
     def count_tokens(self, text: str) -> int:
-        """The exact number of tokens of a prompt, the one that begins it included."""
+        """Returns the exact number of tokens of a prompt, the one that begins it included."""
         return len(self._tokenizer.encode(text.encode(errors="replace").decode()))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:
-        """Completions in order; prompts are read ahead to keep the engine full."""
+        """Yields completions in order; prompts are read ahead to keep the engine full."""
         return in_steps(prompts, self._submit, self._step, self._abandon, parallel=self._parallel)
 
     def notices(self) -> Sequence[str]:
-        """None where all is well: the text stays on this machine."""
+        """Returns none where all is well: the text stays on this machine."""
         masked = "this vLLM tells probabilities under the constraint only, so scores are too high"
         return [masked] if self._masked else []
 
@@ -87,9 +87,9 @@ class Vllm:
             engine.engine_core.shutdown(timeout=GRACE)
 
     def _tells_raw_probabilities(self) -> bool:
-        """Whether a token that nothing but a constraint could bring about is told to be unlikely."""
-        (tried,) = self.generate([Prompt("One, two, three,", max_tokens=1, constraint=UNLIKELY)])
-        return bool(tried.tokens) and tried.tokens[0].logprob < math.log(0.1)
+        """Tells whether a token that nothing but a constraint could bring about is called unlikely."""
+        (completion,) = self.generate([Prompt("One, two, three,", max_tokens=1, constraint=UNLIKELY)])
+        return bool(completion.tokens) and completion.tokens[0].logprob < math.log(0.1)
 
     def _opened(self) -> LLMEngine:
         if self._engine is None:
@@ -151,7 +151,7 @@ class _EngineRequest:
 
 
 def parameters(prompt: Prompt, *, most: int, top: int) -> SamplingParams:
-    """What vLLM is asked for: one output at the end, log-probabilities of ``top`` tokens a place."""
+    """Returns what vLLM is asked for: one output at the end, log-probabilities of ``top`` tokens a place."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 

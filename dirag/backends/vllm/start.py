@@ -45,7 +45,7 @@ RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 def read_options(options: Sequence[str], known: Sequence[str]) -> dict[str, Json]:
-    """``name=value`` pairs, the value a JSON one or a word; UsageError for a name that is not known."""
+    """Reads ``name=value`` pairs, the value a JSON one or a word; raises UsageError for an unknown name."""
     read: dict[str, Json] = {}
     for option in options:
         name, equals, value = option.partition("=")
@@ -65,7 +65,7 @@ def read_options(options: Sequence[str], known: Sequence[str]) -> dict[str, Json
 
 
 def start(folder: Path, *, context: int, adapter: Path | None, options: Sequence[str], top: int) -> LLMEngine:
-    """The engine with its weights loaded."""
+    """Starts the engine and loads its weights."""
     check_folder(folder, "config.json", "weights")
     os.environ |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     for name, value in HABITS.items():
@@ -97,7 +97,7 @@ def start(folder: Path, *, context: int, adapter: Path | None, options: Sequence
 
 
 def arguments(folder: Path, *, adapter: Path | None, top: int, given: Mapping[str, Json]) -> dict[str, Any]:
-    """The values for ``vllm.EngineArgs``: ours, those of the adapter, and what the user has given by name."""
+    """Returns the values for ``vllm.EngineArgs``: ours, the adapter's, and those of the user."""
     values: dict[str, Any] = {
         "model": str(folder),
         "enable_prefix_caching": True,
@@ -114,14 +114,14 @@ def arguments(folder: Path, *, adapter: Path | None, top: int, given: Mapping[st
 
 
 def lora(adapter: Path) -> LoRARequest:
-    """What goes with each request so that it is answered with the adapter."""
+    """Returns what goes with each request so that it is answered with the adapter."""
     from vllm.lora.request import LoRARequest
 
     return LoRARequest(adapter.name, 1, str(adapter.resolve()))
 
 
 def _rank(adapter: Path) -> int:
-    """The first rank that vLLM knows and that holds the adapter's own."""
+    """Returns the first rank that vLLM knows and that has room for the adapter's own."""
     check_folder(adapter, "adapter_config.json", "adapter")
     try:
         rank = int(json.loads((adapter / "adapter_config.json").read_bytes())["r"])
@@ -143,9 +143,9 @@ def check_folder(folder: Path, file: str, what: str) -> None:
 
 @contextmanager
 def _records_kept_apart() -> Iterator[None]:
-    """Standard output is standard error for a while, also in the processes that begin meanwhile."""
+    """Makes standard output standard error for a while, also in the processes that begin meanwhile."""
     sys.stdout.flush()
-    kept, told = os.dup(1), os.environ.get("PYTHONWARNINGS")
+    output, filters = os.dup(1), os.environ.get("PYTHONWARNINGS")
     os.dup2(2, 1)
     try:
         with warnings.catch_warnings():
@@ -154,13 +154,13 @@ def _records_kept_apart() -> Iterator[None]:
             os.environ["PYTHONWARNINGS"] = "ignore"
             yield
     finally:
-        if told is None:
+        if filters is None:
             del os.environ["PYTHONWARNINGS"]
         else:
-            os.environ["PYTHONWARNINGS"] = told
+            os.environ["PYTHONWARNINGS"] = filters
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(output, 1)
+        os.close(output)
 
 
 def _value(text: str) -> Json:

@@ -29,13 +29,13 @@ class VllmTokenizer:
         self._tokenizer, self._top = tokenizer, top
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a prompt; UnicodeEncodeError where it holds a lone surrogate."""
+        """Returns the tokens of a prompt; raises UnicodeEncodeError where it holds a lone surrogate."""
         text.encode()
         tokens: list[int] = self._tokenizer.encode(text, split_special_tokens=True, verbose=False)
         return tokens
 
     def completion(self, prompt: Sequence[int], output: RequestOutput) -> Completion:
-        """What vLLM wrote for the prompt with these tokens."""
+        """Returns what vLLM wrote for the prompt with these tokens."""
         (answer,) = output.outputs
         if answer.finish_reason not in ("stop", "length"):
             return Completion.failed(f"vLLM ended the request: {answer.finish_reason}")
@@ -53,7 +53,7 @@ class VllmTokenizer:
         return Token(piece, place[number].logprob, best)
 
     def _pieces(self, prompt: Sequence[int], answer: Sequence[int], length: int) -> Iterator[str]:
-        """What each token adds to the text, which a stop string has cut to this length.
+        """Yields what each token adds to the text, which a stop string has cut to this length.
 
         A character that takes several tokens comes with the last of them, as vLLM counts it too.
         """

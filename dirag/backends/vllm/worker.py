@@ -21,22 +21,22 @@ class RawProbabilities:
     model_runner: GPUModelRunner
 
     def keep_raw_probabilities(self) -> None:
-        """Called in each worker, once, when its model is loaded."""
+        """Patches the sampler; called in each worker, once, when its model is loaded."""
         from vllm.v1.worker import gpu_model_runner
 
         sampler = self.model_runner.sampler
         mask, compute = gpu_model_runner.apply_grammar_bitmask, sampler.compute_logprobs
-        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+        unmasked: list[tuple[torch.Tensor, torch.Tensor]] = []
 
         def masked(
             scheduled: SchedulerOutput, grammar: GrammarOutput, batch: InputBatch, logits: torch.Tensor
         ) -> None:
-            kept[:] = [(logits, compute(logits))]  # the mask is laid over the logits in place
+            unmasked[:] = [(logits, compute(logits))]  # the mask is laid over the logits in place
             mask(scheduled, grammar, batch, logits)
 
         def computed(logits: torch.Tensor) -> torch.Tensor:
-            raw = next((before for after, before in kept if after is logits), None)
-            kept.clear()
+            raw = next((before for after, before in unmasked if after is logits), None)
+            unmasked.clear()
             return compute(logits) if raw is None else raw
 
         gpu_model_runner.apply_grammar_bitmask = masked
