@@ -32,7 +32,9 @@ def open_engine(config: object) -> Scripted:
 def test_each_row_opens_an_engine(name: str) -> None:
     opener = resolve_name(ENGINES[name].open)
     assert list(inspect.signature(opener).parameters) == ["config"]
-    assert get_type_hints(opener)["config"] is Config
+    hints = get_type_hints(opener)
+    assert hints["config"] is Config
+    assert f'self.name = f"{name}:' in inspect.getsource(hints["return"])
 
 
 @pytest.mark.parametrize("name", ENGINES)

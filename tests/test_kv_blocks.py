@@ -37,6 +37,18 @@ def test_two_tokens_are_always_left_to_compute() -> None:
             blocks.give_back(taken[0])
 
 
+def test_a_block_that_is_shared_does_not_count_as_free() -> None:
+    blocks, prompt = KvBlocks(2, SIZE), [1] * 6
+    taken = blocks.take(prompt, 8)
+    assert taken is not None
+    blocks.computed(prompt, taken[0])
+    blocks.give_back(taken[0])
+    assert blocks.take(prompt, 3 * SIZE) is None
+    again = blocks.take(prompt, 2 * SIZE)
+    assert again is not None
+    assert again[1] == SIZE
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(prompts, st.integers(0, 8), st.booleans()), max_size=30))
 def test_blocks_in_use_are_private_or_hold_the_same_beginning(
