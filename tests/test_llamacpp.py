@@ -184,7 +184,7 @@ def test_loading_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatc
 LONG_WORK = """
 import sys
 from pathlib import Path
-from dirag.backends.llamacpp import LlamaCpp
+from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.constraint import Builder
 from dirag.constraint import Constraint
 from dirag.data import Prompt
