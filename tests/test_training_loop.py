@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+import subprocess
+import sys
 import time
 from itertools import count, pairwise
 from pathlib import Path
@@ -70,31 +71,34 @@ def test_a_checkpoint_is_written_every_minute_and_at_the_end(monkeypatch: pytest
     assert events == [0, 1, 2, "save", 3, 4, 5, "save", 6, "save"]
 
 
-def test_ctrl_c_ends_the_run_after_the_step_and_its_checkpoint() -> None:
-    handler, events = signal.getsignal(signal.SIGINT), list[object]()
+#: In a process of its own: at the end of the whole suite, and only there, the first Ctrl-C raised in pytest's
+#: process ended it in a silent SIGSEGV, twice of two; which native library is behind it is not known.
+INTERRUPTED = """
+import signal, sys
+from itertools import count
+from dirag.training import loop
 
-    def step(number: int) -> None:
-        if number == 2:
-            signal.raise_signal(signal.SIGINT)
-        events.append(number)
+events = []
 
-    with pytest.raises(KeyboardInterrupt):
-        loop.run(count(), step, lambda: events.append("save"))
-    assert events == [0, 1, 2, "save"]
-    assert signal.getsignal(signal.SIGINT) is handler
-
-
-def test_a_second_ctrl_c_ends_the_run_at_once() -> None:
-    events: list[object] = []
-
-    def step(number: int) -> None:
+def step(number):
+    for _ in range(int(sys.argv[1]) if number == 2 else 0):
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        events.append(number)
+    events.append(number)
 
-    with pytest.raises(KeyboardInterrupt):
-        loop.run(count(), step, lambda: events.append("save"))
-    assert events == []
+try:
+    loop.run(count(), step, lambda: events.append("save"))
+except KeyboardInterrupt:
+    print(events, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+@pytest.mark.parametrize("presses, events", [(1, "[0, 1, 2, 'save']"), (2, "[0, 1]")])
+def test_ctrl_c_ends_the_run_after_the_step_and_its_checkpoint_and_twice_at_once(
+    presses: int, events: str
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(presses)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == f"{events} True"
 
 
 @given(st.integers(1, 200), st.floats(0.01, 0.99), st.floats(1e-6, 1))
