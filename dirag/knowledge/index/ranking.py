@@ -94,14 +94,7 @@ class Model:
     none: float
 
     def score(self, features: Features) -> float:
-        weights = self.weights
-        return math.fsum(
-            chain(
-                map(mul, weights.spelling, features.spelling),
-                map(mul, weights.name, features.name),
-                map(mul, weights.concept, features.concept),
-            )
-        )
+        return math.fsum(map(mul, chain.from_iterable(self.weights), chain.from_iterable(features)))
 
     def probabilities(self, scores: Mapping[int, float], group: Callable[[int], str]) -> dict[int, float]:
         """Returns the probability of each concept among those of its group, from the scores."""
