@@ -24,23 +24,23 @@ RETRIEVAL = (
 
 
 def provenance(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
-    """Everything that decides the records of a run, by the name under which a user knows it."""
-    told = {
+    """Returns everything that decides the records of a run, by the name under which a user knows it."""
+    parts = {
         f"--{name.replace('_', '-')}": str(getattr(config, name))
         for name, shown in options().items()
         if shown.decides
     }
-    told |= fingerprint.versions("dirag", *RETRIEVAL)
+    parts |= fingerprint.versions("dirag", *RETRIEVAL)
     if base is not None:
         files = (file.sha256.encode() for file in base.manifest.files.values())
-        told["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
+        parts["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
     kind = tagger_kind(config)
     if kind.pool:
-        told["examples"] = pool(config).manifest.sha256
+        parts["examples"] = pool(config).manifest.sha256
     if kind.prompts:
-        asked_first = sources("candidates") if config.retrieval == "llm" else []
-        told["prompt"] = fingerprint.of(*sources(config.answer, config.prompt), *asked_first)
+        candidate_prompt = sources("candidates") if config.retrieval == "llm" else []
+        parts["prompt"] = fingerprint.of(*sources(config.answer, config.prompt), *candidate_prompt)
         if selector_kind(config.selector).encoder and config.shots and config.encoder != "hash":
-            told["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
-        told |= engine_identity(config)
-    return told
+            parts["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
+        parts |= engine_identity(config)
+    return parts

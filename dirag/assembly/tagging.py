@@ -30,7 +30,7 @@ from dirag.taggers.weighing import Thresholds, Weigher
 
 
 def selector(config: Config, examples: Pool, index: Index | None = None) -> ExampleSelector | None:
-    """The selector over a pool; None where a prompt takes no examples.
+    """Opens the selector over a pool; returns None where a prompt takes no examples.
 
     ``index`` finds the concepts that the selector ``coverage`` takes into account.
     """
@@ -47,7 +47,10 @@ def selector(config: Config, examples: Pool, index: Index | None = None) -> Exam
 def builder(
     config: Config, types: Sequence[str], *, context: int, count: Callable[[str], int]
 ) -> PromptBuilder:
-    """What makes the prompts of a run."""
+    """Makes the builder of a run's prompts, for an engine with so much ``context`` that counts tokens so.
+
+    Raises PromptError where descriptions are asked for and nothing would show them.
+    """
     template = load_template(config.answer, path=prompt_file(config.answer, config.prompt))
     described = template.describe(types) if config.descriptions else {}
     if described and not (template.describes or config.answer in answers.DESCRIBING):
@@ -68,15 +71,15 @@ def builder(
     )
 
 
-def candidates(config: Config, made: PromptBuilder) -> PromptBuilder | None:
-    """What asks for candidates first, made after the builder of a run; None where nothing does."""
+def candidates(config: Config, entities: PromptBuilder) -> PromptBuilder | None:
+    """Makes the builder of prompts that ask for candidates first, after the one that asks for entities."""
     if config.retrieval != "llm":
         return None
-    return replace(made, template=load_template("candidates"), answer=CandidateList())
+    return replace(entities, template=load_template("candidates"), answer=CandidateList())
 
 
 def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) -> Retriever | None:
-    """What finds the concepts that prompts tell; None where they tell none."""
+    """Opens the retriever of the concepts that prompts show; returns None where they show none."""
     number, matches = config.concepts, config.concept_matches
     if not number:
         if config.retrieval == "llm":
@@ -124,12 +127,12 @@ def llm_tagger(
     concepts = retriever(config, types, base)  # refuses options before the weights are loaded
     engine = engines.backend(config)
     index = base.linker_for(types) if base else None
-    made = builder(config, types, context=engine.context, count=engine.count_tokens)
+    prompts = builder(config, types, context=engine.context, count=engine.count_tokens)
     return LlmTagger(
         engine,
-        made,
+        prompts,
         augmenter=Augmenter(selector(config, examples, index), config.shots, concepts),
-        candidates=candidates(config, made),
+        candidates=candidates(config, prompts),
         weigher=weigher(config, types, base=base, examples=examples),
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )
@@ -145,7 +148,7 @@ def weigher(config: Config, types: Sequence[str], *, base: KnowledgeBase | None,
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:
-    """The names of the knowledge base that stand in a text."""
+    """Returns the names of the knowledge base that stand in a text."""
     [tagging] = dictionary.tag([Segment(0, text)])
     return tagging.entities
 
