@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seqeval.scheme import IOB2, Tokens
+from seqeval.metrics.sequence_labeling import get_entities
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, IOE2, Tokens
 
 from dirag.data import Document, Entity
-from dirag.formats.bio_tags import from_bio, to_bio
+from dirag.formats.bio_tags import ANY_SCHEME, STRICT_BIO, WordSpan, from_bio, to_bio
 
 TAGS = st.sampled_from(["O", "B-disease", "I-disease", "B-gene", "I-gene"])
 TAGGED = st.lists(st.tuples(st.text("ab-.β", min_size=1, max_size=4), TAGS), max_size=12)
@@ -34,6 +35,49 @@ def test_the_entities_are_those_of_seqeval(tagged: list[tuple[str, str]]) -> Non
     assert covered + len(issues) == sum(tag != "O" for tag in tags)
 
 
+@given(st.lists(st.sampled_from(["O", *(f"{prefix}-{type_}" for prefix in "BIES" for type_ in "xy")])))
+def test_any_tags_have_the_spans_of_seqeval_by_default(tags: list[str]) -> None:
+    spans, refused = ANY_SCHEME.spans(tags)
+    assert [(type_, start, end - 1) for start, end, type_ in spans] == get_entities(tags)
+    assert refused == []
+
+
+SEGMENTS = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["", "x", "y"])), max_size=6)
+
+
+@pytest.mark.parametrize("scheme", [IOB1, IOE2, IOB2, IOBES, BILOU])
+@given(SEGMENTS)
+def test_tags_of_every_scheme_have_its_spans(scheme: type, segments: list[tuple[int, str]]) -> None:
+    tags: list[str] = []
+    spans: list[WordSpan] = []
+    for length, type_ in segments:
+        before = len(tags)
+        if not type_:
+            tags += ["O"] * length
+            continue
+        follows = bool(spans and spans[-1] == (spans[-1].start, before, type_))
+        spans.append(WordSpan(before, before + length, type_))
+        tags += [f"{prefix}-{type_}" for prefix in prefixes(scheme.__name__, length, follows=follows)]
+    assert [(e.start, e.end, e.tag) for e in Tokens(tags, scheme).entities] == spans
+    assert ANY_SCHEME.spans(tags) == (spans, [])
+    assert (STRICT_BIO.spans(tags) == (spans, [])) or scheme is not IOB2
+
+
+def prefixes(scheme: str, length: int, *, follows: bool) -> str:
+    """Spells an entity of so many words; ``follows``: behind another of its type, without a word between."""
+    inside = "I" * length
+    if scheme in ("IOBES", "BILOU"):
+        single, last = ("S", "E") if scheme == "IOBES" else ("U", "L")
+        return single if length == 1 else f"B{inside[2:]}{last}"
+    if scheme == "IOE2":
+        return f"{inside[1:]}E"
+    return f"B{inside[1:]}" if follows or scheme == "IOB2" else inside
+
+
+def test_inside_tags_alone_are_one_entity_as_long_as_their_type_stays() -> None:
+    assert ANY_SCHEME.spans(["I-x", "I-x", "O", "I-x", "I-y"])[0] == [(0, 2, "x"), (3, 4, "x"), (4, 5, "y")]
+
+
 @given(TAGGED)
 def test_spans_and_tags_say_the_same(tagged: list[tuple[str, str]]) -> None:
     tokens, tags = split(tagged)
@@ -53,14 +97,14 @@ def test_every_entity_is_tagged_or_handed_back(text: str, data: st.DataObject) -
     entities = [entity(text, *span) for span in drawn]
     tokens, tags, left_out = to_bio(text, entities)
     assert tokens == text.split()
-    _, said, issues = from_bio(tokens, tags)
+    _, tagged, issues = from_bio(tokens, tags)
     assert not issues
-    assert len(said) + len(left_out) == len(entities)
-    kept = list(entities)
-    for gone in left_out:
-        kept.remove(gone)
-    kept.sort(key=lambda e: e.start)
-    assert [(e.text, e.type) for e in said] == [(" ".join(e.text.split()), e.type) for e in kept]
+    assert len(tagged) + len(left_out) == len(entities)
+    expected = list(entities)
+    for untagged in left_out:
+        expected.remove(untagged)
+    expected.sort(key=lambda e: e.start)
+    assert [(e.text, e.type) for e in tagged] == [(" ".join(e.text.split()), e.type) for e in expected]
 
 
 @pytest.mark.parametrize(

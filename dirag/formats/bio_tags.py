@@ -1,16 +1,72 @@
-"""Character spans to BIO tags over whitespace tokens, and back (the IOB2 scheme, read strictly).
+"""Tags of words (IO, BIO, BIOES, BILOU) to spans of words, and character spans to BIO tags and back.
 
-In come a text with its entities, or tokens with their tags; out comes the other. What one side cannot say of
-the other is handed back to the caller, never dropped in silence. Scores do not pass through here: `score`
-compares character offsets, so a span off the token boundaries counts as what it is.
+``Scheme.spans`` is the one decoder of tags, whether they stand in a file or a model gave them. What one side
+cannot say of the other is handed back to the caller, never dropped in silence. Scores do not pass through
+here: `score` compares character offsets, so a span off the token boundaries counts as what it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 from dirag.data import Entity, Issue
+
+
+class WordSpan(NamedTuple):
+    """An entity of the words ``start`` to ``end``, half-open."""
+
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A way to read tags, ``O`` or a prefix and a type: ``B-disease``.
+
+    ``prefixes``: those that the scheme has. ``orphans_begin``: an inside or end tag that continues no entity
+    of its type begins one, as IO and IOB1 mean it; where not, it is refused.
+    """
+
+    prefixes: frozenset[str]
+    orphans_begin: bool
+
+    def has(self, tag: str) -> bool:
+        """Tells whether a tag is one of the scheme's; "O" is."""
+        prefix, _, type_ = tag.partition("-")
+        return tag == "O" or (prefix in self.prefixes and type_ != "")
+
+    def spans(self, tags: Iterable[str]) -> tuple[list[WordSpan], list[int]]:
+        """Returns the entities of a sentence with a tag a word, and the numbers of the tags that are refused.
+
+        A refused tag ends the entity before it, as ``O`` does.
+        """
+        spans: list[WordSpan] = []
+        refused: list[int] = []
+        open_type = ""  # of the entity that the next word may continue
+        for number, tag in enumerate(tags):
+            prefix, _, type_ = tag.partition("-")
+            continues = type_ == open_type and prefix in _INSIDE
+            if tag == "O" or not self.has(tag) or not (continues or self.orphans_begin or prefix in _BEGIN):
+                if tag != "O":
+                    refused.append(number)
+                open_type = ""
+                continue
+            start = spans.pop().start if continues else number
+            spans.append(WordSpan(start, number + 1, type_))
+            open_type = "" if prefix in _END else type_
+        return spans, refused
+
+
+_BEGIN, _INSIDE, _END = frozenset("BSU"), frozenset("IMEL"), frozenset("ESLU")
+#: The reading of seqeval's mode "strict": to take an orphan for a beginning rewards malformed output.
+STRICT_BIO = Scheme(frozenset("BI"), orphans_begin=False)
+#: Every scheme there is at once: well-formed tags of one mean in no other something else.
+ANY_SCHEME = Scheme(_BEGIN | _INSIDE | _END, orphans_begin=True)
 
 
 def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str], list[Entity]]:
@@ -37,32 +93,27 @@ def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str],
 def from_bio(tokens: Sequence[str], tags: Sequence[str]) -> tuple[str, tuple[Entity, ...], tuple[Issue, ...]]:
     """Returns the tokens joined by spaces, the entities of the tags, and an issue for each tag refused.
 
-    Strict as in seqeval's mode of that name: an entity is a ``B-`` with the ``I-`` of the same type right
-    after it. An ``I-`` that continues nothing is refused, for it does not say where its entity begins: the
-    lenient readings, which count it as a beginning, reward a system for malformed output.
-    Raises ValueError where there are not as many tags as tokens.
+    The tags are read as ``STRICT_BIO``; a tag on an empty token is refused. Raises ValueError where there are
+    not as many tags as tokens.
     """
-    text, offset, open_type = " ".join(tokens), 0, ""
-    spans: list[tuple[int, int, str]] = []
-    issues: list[Issue] = []
-    for i, (token, tag) in enumerate(zip(tokens, tags, strict=True)):
-        prefix, _, kind = tag.partition("-")
-        start, end = offset, offset + len(token)
-        offset = end + 1
-        if prefix == "B" and kind and token:
-            spans.append((start, end, kind))
-            open_type = kind
-        elif prefix == "I" and kind == open_type and kind and token:
-            spans[-1] = (spans[-1][0], end, kind)
-        else:
-            open_type = ""
-            if tag != "O":
-                issues.append(Issue("unusable-label", f"token {i + 1}", _refusal(token, prefix, kind)))
-    return text, tuple(Entity(s, e, kind, text[s:e]) for s, e, kind in spans), tuple(issues)
+    # An empty token has no characters to be an entity of, so its tag is made one that no scheme has.
+    readable = [tag if token or tag == "O" else "" for token, tag in zip(tokens, tags, strict=True)]
+    spans, refused = STRICT_BIO.spans(readable)
+    issues = (Issue("unusable-label", f"token {n + 1}", _refusal(tokens[n], tags[n])) for n in refused)
+    return " ".join(tokens), tuple(to_entities(tokens, spans)), tuple(issues)
 
 
-def _refusal(token: str, prefix: str, kind: str) -> str:
-    """Tells why a tag is refused; never repeats the tag, which in a broken file may be document text."""
-    if not kind or prefix not in {"B", "I"}:
+def to_entities(tokens: Sequence[str], spans: Iterable[WordSpan]) -> Iterator[Entity]:
+    """Yields the entities of word spans, with offsets into the tokens joined by spaces."""
+    text = " ".join(tokens)
+    ends = list(accumulate(len(token) + 1 for token in tokens))
+    for first, after, type_ in spans:
+        start, end = ends[first] - len(tokens[first]) - 1, ends[after - 1] - 1
+        yield Entity(start, end, type_, text[start:end])
+
+
+def _refusal(token: str, tag: str) -> str:
+    """Says why a tag is refused; never repeats the tag, which in a broken file may be document text."""
+    if not STRICT_BIO.has(tag):
         return "the tag is not O, B-type or I-type"
     return "an I- tag that continues no entity of its type" if token else "a tag on an empty token"

@@ -1,20 +1,18 @@
 """CoNLL and BIO columns: a token a line, the token in the first column and its tag in the last.
 
 Each sentence is a document, its text the tokens with one space between. Tags may be IOB1, IOB2, BIOES
-or BILOU: an entity begins at B, S or U, and also where an inside tag has no entity of its type to go
-on with, as IOB1 has it. ``-DOCSTART-`` lines are skipped. A tag that is none of these counts as O and
-is reported once a sentence.
+or BILOU, read as ``bio_tags.ANY_SCHEME``. ``-DOCSTART-`` lines are skipped. A tag that is none of these
+counts as O and is reported once a sentence.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
-from dirag.data import Document, Entity, Issue
+from dirag.data import Document, Issue
+from dirag.formats.bio_tags import ANY_SCHEME, to_entities
 from dirag.formats.text import unreadable
 
-_TAG = re.compile(r"O|[BIESLUM]-.+")
 _Line = tuple[int, bytes]
 
 
@@ -49,7 +47,7 @@ def _sentence(block: list[_Line], *, name: str, id: str) -> Document:
             return unreadable(id, where=f"{name}:{number}", detail=detail, line=number)
         columns = line.split("\t") if "\t" in line else line.split()
         tag = columns[-1].strip() if len(columns) > 1 else ""
-        if not _TAG.fullmatch(tag):
+        if not ANY_SCHEME.has(tag):
             bad.append(number)
             tag = "O"
         if columns[0]:
@@ -59,24 +57,5 @@ def _sentence(block: list[_Line], *, name: str, id: str) -> Document:
     if bad:
         detail = f"{len(bad)} of {len(block)} lines have no tag in the last column"
         issues = (Issue("unusable-label", f"{name}:{bad[0]}", detail),)
-    text = " ".join(tokens)
-    return Document(id, text, tuple(_entities(text, tokens, tags)), issues=issues)
-
-
-def _entities(text: str, tokens: list[str], tags: list[str]) -> Iterator[Entity]:
-    open_type, start, end = "", 0, 0
-    position = 0
-    for token, tag in zip(tokens, tags, strict=True):
-        prefix, type_ = tag[0], tag[2:]
-        if open_type and (prefix in "OBSU" or type_ != open_type):
-            yield Entity(start, end, open_type, text[start:end])
-            open_type = ""
-        if type_ and not open_type:
-            open_type, start = type_, position
-        end = position + len(token)
-        if open_type and prefix in "ESLU":
-            yield Entity(start, end, open_type, text[start:end])
-            open_type = ""
-        position = end + 1
-    if open_type:
-        yield Entity(start, end, open_type, text[start:end])
+    spans, _ = ANY_SCHEME.spans(tags)  # refuses none: the tags of no scheme are O by now
+    return Document(id, " ".join(tokens), tuple(to_entities(tokens, spans)), issues=issues)
