@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.errors import ArtifactError
-from dirag.files import paths as resources
+from dirag.files import libraries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +58,9 @@ class Bert:
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_NUM_THREADS": resources.cores(),
+            "INFERENCE_NUM_THREADS": libraries.cores(),
         }
-        core = resources.openvino().Core()
+        core = libraries.import_openvino().Core()
         self._compiled = core.compile_model(_graph(weights, shape), "CPU", settings)
 
     @classmethod
@@ -103,7 +103,7 @@ def _graph(weights: Mapping[str, NDArray[np.float32]], shape: Shape) -> openvino
     """Token numbers and mask to unit vectors: BERT as in arXiv 1810.04805, then pooling."""
     import numpy as np
 
-    library = resources.openvino()
+    library = libraries.import_openvino()
     op = library.opset13
 
     def floats(value: NDArray[np.float32] | float) -> openvino.Node:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dirag.encoders.bert_openvino import batches
 from dirag.errors import ArtifactError
-from dirag.files.paths import loading, quiet
+from dirag.files.libraries import loading, quiet
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.errors import ArtifactError, UsageError
-from dirag.files import paths
-from dirag.files.paths import loading, quiet
+from dirag.files import fingerprint
+from dirag.files.libraries import loading, quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,7 +156,7 @@ def _identity(path: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(file for pattern in _CONTENT for file in path.glob(pattern)):
         digest.update(f"{file.relative_to(path)}:{file.stat().st_size}\n".encode())
-        for block in paths.samples(file):
+        for block in fingerprint.samples(file):
             digest.update(block)
     return digest.hexdigest()[:12]
 

@@ -1,1 +1,1 @@
-"""The disk: data folders, known files fetched once, digests, journals of finished work."""
+"""The machine: data folders, files fetched once, digests, journals of finished work, foreign libraries."""

@@ -1,5 +1,4 @@
-"""This machine: the data folders ``kb/`` and ``prompts/``, the folder of what is fetched, the processors, and
-OpenVINO.
+"""Where files lie: the data folders ``kb/`` and ``prompts/``, and the user's folder of what is fetched.
 
 An installed wheel carries the data as ``dirag/_data/kb`` and ``dirag/_data/prompts``; a source checkout
 has it beside the package. A file that is not there is refused with the place that was looked at.
@@ -8,18 +7,11 @@ has it beside the package. A file that is not there is refused with the place th
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
-from dirag.errors import ArtifactError, BackendError
+from dirag.errors import ArtifactError
 
-_SAMPLES = 64  # blocks of a large file that make its identity
-_BLOCK = 4096
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -71,57 +63,3 @@ def private_folder(*parts: str) -> Path:
             f"cannot make the folder {folder}: {error.strerror}", hint="point DIRAG_HOME to a writable folder"
         ) from error
     return folder
-
-
-def samples(file: Path) -> Iterator[bytes]:
-    """Reads blocks from all over a file: enough to tell weights apart, at a cost that no size raises."""
-    with file.open("rb") as stream:
-        size = file.stat().st_size
-        for start in range(0, size, max(_BLOCK, size // _SAMPLES)):
-            stream.seek(start)
-            yield stream.read(_BLOCK)
-
-
-def cores() -> int:
-    """Returns the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def openvino(name: str = "openvino") -> ModuleType:
-    """Imports a library of OpenVINO with a stub in place of its telemetry, which reports to a server."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise BackendError(f"{name} cannot be loaded: {error}", hint="install openvino-genai anew") from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the loader's progress bar and its advice off standard error; errors are raised all the same."""
-    from transformers.utils import logging
-
-    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
-
-
-@contextmanager
-def loading(failed: str, *, hint: str) -> Iterator[None]:
-    """Keeps a loader quiet; what its files lack becomes an ArtifactError that begins with ``failed``."""
-    with quiet():
-        from safetensors import SafetensorError
-
-        try:
-            yield
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ArtifactError(f"{failed}: {reason}", hint=hint) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dirag.errors import BackendError
-from dirag.files import paths
+from dirag.files import libraries
 
 if TYPE_CHECKING:
     from xllamacpp import CommonParams, Server
@@ -52,7 +52,7 @@ def parameters(
     params.n_ctx = context * parallel
     params.n_parallel = parallel
     params.n_batch = params.n_ubatch = BATCH
-    threads = threads or paths.cores()
+    threads = threads or libraries.cores()
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.flash_attn_type = llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.kv_unified = False

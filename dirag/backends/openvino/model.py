@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.errors import BackendError
-from dirag.files import atomic, fingerprint, paths
+from dirag.files import atomic, fingerprint, libraries, paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ class OpenVinoModel:
     """
 
     def __init__(self, folder: Path, *, threads: int | None, tokens: int) -> None:
-        openvino = paths.openvino()
+        openvino = libraries.import_openvino()
         core = openvino.Core()
         settings = {
             # Where the processor has VNNI, weights are multiplied by activations of eight bits, as in
@@ -64,7 +64,7 @@ class OpenVinoModel:
             "KV_CACHE_PRECISION": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_NUM_THREADS": threads or paths.cores(),
+            "INFERENCE_NUM_THREADS": threads or libraries.cores(),
         }
         compiled = core.compile_model(_paged(core, folder), "CPU", settings)
         self._request = compiled.create_infer_request()
@@ -138,7 +138,7 @@ def _folder(path: Path, adapter: Path | None) -> Path:
 
 
 def _convert(path: Path, adapter: Path | None, folder: Path) -> None:
-    openvino_genai = paths.openvino("openvino_genai")
+    openvino_genai = libraries.import_openvino("openvino_genai")
     reader = gguf_files.open(path)
     gguf_tokenizer.convert(reader, path, folder)
     source = folder / "weights.gguf"  # OpenVINO writes beside what it reads

@@ -20,7 +20,7 @@ from typing import Any
 from dirag.assembly import engines
 from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter_settings, engine_kind
 from dirag.errors import UsageError
-from dirag.files import atomic, fingerprint, paths
+from dirag.files import atomic, fingerprint, libraries
 from dirag.files.progress import Meter
 from dirag.training.adapter import card, conversion, model, validation
 from dirag.training.adapter.batches import Position, TokenRow, batches
@@ -73,7 +73,7 @@ def _trainer(prepared: PreparedTraining, checkpoint: Path) -> Trainer:
     import torch
 
     config, settings = prepared.spec.config, prepared.spec.settings
-    torch.set_num_threads(config.threads or paths.cores())
+    torch.set_num_threads(config.threads or libraries.cores())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     adapted = AdaptedModel(
         model.load(prepared.path, precision=settings.precision, device=device),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.backends.vllm.tokenizer import VllmTokenizer
 from dirag.errors import UsageError
-from dirag.files.paths import loading
+from dirag.files.libraries import loading
 from dirag.training.adapter.batches import TokenRow
 from dirag.training.adapter.training_examples import TrainingExample
 

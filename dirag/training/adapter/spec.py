@@ -9,7 +9,7 @@ from pathlib import Path
 from dirag.assembly import sources
 from dirag.assembly.provenance import provenance
 from dirag.config import ADAPTER_WEIGHTS, MODEL, Config
-from dirag.files import fingerprint, paths
+from dirag.files import fingerprint, libraries
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
 from dirag.training.adapter import model, validation
@@ -96,7 +96,7 @@ def training_provenance(prepared: PreparedTraining, *, device: str) -> dict[str,
     result |= {f"--{name}": str(value) for name, value in asdict(spec.settings).items()}
     result |= {"base model": prepared.sha256, "processor": fingerprint.processor(), "device": device}
     result["--start"] = fingerprint.digest(prepared.start) if prepared.start else "none"
-    result["--threads"] = str(spec.config.threads or paths.cores())
+    result["--threads"] = str(spec.config.threads or libraries.cores())
     result["--dataset"], result["--tests"] = ",".join(spec.corpora), ",".join(spec.tests)
     for corpus in prepared.corpora:
         pool = corpus.pool.manifest

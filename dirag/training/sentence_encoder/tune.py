@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, get_args
 from dirag.encoders import sentence
 from dirag.encoders.sentence import SentenceEncoder, identity, open_encoder
 from dirag.errors import KnowledgeError, UsageError
-from dirag.files import artifacts, atomic, fingerprint, paths
+from dirag.files import artifacts, atomic, fingerprint, libraries
 from dirag.knowledge.index import dense, encoding
 from dirag.knowledge.store.store import Store
 from dirag.training.sentence_encoder import fitting, recall, synonyms
@@ -236,7 +236,7 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
 
 def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
     """Writes the model, the tokenizer's files as they were, and the limit where every version reads it."""
-    with paths.quiet():
+    with libraries.quiet():
         model.save(str(folder), create_model_card=False)
     for pattern in ("tokenizer*", "vocab*", "special_tokens_map.json"):
         for path in source.glob(pattern):
