@@ -7,19 +7,16 @@ official address into the cache; a fetched one with another sha256 than that on 
 from __future__ import annotations
 
 import functools
-import http.client
 import os
 import tomllib
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from dirag.errors import DatasetError, UsageError
+from dirag.errors import ArtifactError, DatasetError, UsageError
 from dirag.files import artifacts, atomic, fingerprint, paths
 
-_TIMEOUT = 10.0  # seconds without a byte
 _LARGEST = 1 << 26  # bytes; the largest file on record has 5 MB
 
 
@@ -86,14 +83,15 @@ def fetch(corpus: Known, record: Split, offline: bool) -> Path:
     )
     if artifacts.is_offline(offline):
         raise DatasetError(f"{corpus.name} is not on this machine and fetching is switched off", hint=cure)
+    from dirag.files import fetching  # its network modules cost 50 ms, and most runs fetch nothing
+
     folder = paths.private_folder("datasets", corpus.folder)
     try:
         with atomic.new_file(folder / record.file) as part:
-            with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
-                part.write_bytes(answer.read(_LARGEST))
+            fetching.download(address, part, limit=_LARGEST)
             if (digest := fingerprint.sha256(part)) != record.sha256:
                 raise DatasetError(f"{address} has sha256 {digest}, expected {record.sha256}", hint=cure)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ArtifactError) as error:
         raise DatasetError(
             f"{corpus.name} is not on this machine and cannot be fetched from {address} ({error})", hint=cure
         ) from error

@@ -13,13 +13,12 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from dirag.errors import ArtifactError
 from dirag.files.progress import Meter
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from dirag.files.known import Artifact
 
 _TIMEOUT = 30.0  # seconds without a byte
+_CHUNK = 1 << 18  # bytes between two movements of the meter
 
 
 def origins(
@@ -55,32 +55,38 @@ def _from_path(artifact: Artifact, source: Path, folder: Path) -> None:
         shutil.copyfile(path, folder / file.path)
 
 
+def download(address: str, target: Path, *, limit: int, meter: Meter | None = None) -> None:
+    """Writes what is at an address into a file; raises ArtifactError where that fails.
+
+    At most ``limit`` bytes and one are written: a wrong address cannot fill the disk, and the one byte tells a
+    caller who expects ``limit`` that there are more.
+    """
+    # Some hosts answer 403 to urllib's own User-Agent.
+    request = urllib.request.Request(address, headers={"User-Agent": "dirag"})
+    remaining = limit + 1
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("wb") as out:
+            while remaining and (chunk := answer.read(min(_CHUNK, remaining))):
+                out.write(chunk)
+                remaining -= len(chunk)
+                if meter is not None:
+                    meter.add(len(chunk))
+    except (OSError, http.client.HTTPException) as error:
+        raise ArtifactError(f"{type(error).__name__}: {error}") from error
+
+
 def _from_addresses(artifact: Artifact, progress: bool | None, folder: Path) -> None:
     with _meter(artifact, progress) as meter:
         for file in artifact.files:
             target = folder / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            request = urllib.request.Request(file.address, headers={"User-Agent": "dirag"})
-            try:
-                with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("wb") as out:
-                    _copy(answer, out, limit=file.size, meter=meter)
-            except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
-                raise ArtifactError(f"{type(error).__name__}: {error}") from error
+            download(file.address, target, limit=file.size, meter=meter)
         meter.say(f"{artifact.name}: {artifact.size / 1e6:,.1f} MB fetched")
 
 
 def _meter(artifact: Artifact, progress: bool | None) -> Meter:
     amount = f"{artifact.size / 1e6:,.1f} MB"
     return Meter(artifact.name, artifact.size, unit="B", amount=amount, wanted=progress)
-
-
-def _copy(source: IO[bytes], target: IO[bytes], *, limit: int, meter: Meter) -> None:
-    """Copies at most one byte more than expected, so that a wrong address cannot fill the disk."""
-    left = limit + 1
-    while left and (chunk := source.read(min(1 << 18, left))):
-        target.write(chunk)
-        left -= len(chunk)
-        meter.add(len(chunk))
 
 
 def _from_registry(artifact: Artifact, progress: bool | None, folder: Path) -> None:
