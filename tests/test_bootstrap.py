@@ -82,6 +82,8 @@ def test_seeds_differ_and_no_documents_are_refused() -> None:
     counts = table([Counts(i % 3 + 1, 2, i % 2) for i in range(50)])
     assert interval(counts, seed=1) != interval(counts, seed=2)
     with pytest.raises(ValueError, match="at least one document"):
+        randomisation(table([]), table([]))
+    with pytest.raises(ValueError, match="at least one document"):
         interval(table([]))
 
 

@@ -59,13 +59,16 @@ def paired_interval(
 
 
 def randomisation(a: Table, b: Table, *, shuffles: int = 10_000, seed: int = 0) -> float:
-    """The p-value of the difference in micro F1 by approximate randomisation (Noreen 1989), two-sided.
+    """Returns the two-sided p-value of a difference in micro F1: approximate randomisation (Noreen 1989).
 
     In each shuffle the two runs swap each document with probability 1/2; p is the share of the shuffles with
-    a difference at least as large, that of the runs themselves counted among them.
+    a difference at least as large, that of the runs themselves counted among them. Raises ValueError where
+    there are no documents.
     """
     import numpy as np
 
+    if not len(a):
+        raise ValueError("a test of randomisation needs at least one document, and there is none")
     a, b = _credits(a), _credits(b)
     swapped, documents = np.unique(b - a, axis=0, return_counts=True)
     total_a, total_b = a.sum(axis=0), b.sum(axis=0)
@@ -105,7 +108,7 @@ def _resampled(rows: Table, resamples: int, seed: int) -> Table:
     import numpy as np
 
     if not len(rows):
-        raise ValueError("a confidence interval needs at least one document")
+        raise ValueError("a confidence interval needs at least one document, and there is none")
     random = np.random.default_rng(seed)
     kinds, kind = np.unique(rows, axis=0, return_inverse=True)
     # One draw at a time: an index of resamples x documents at once would be 100 MB for BC2GM's training set.
