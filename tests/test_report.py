@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Entity, Issue, Result, Usage
-from dirag.evaluate.run import COUNTED, EvaluationReport, report
+from dirag.evaluate.report import COUNTED, EvaluationReport, report, title
 from dirag.evaluate.scoring.score import SCHEMES
 
 TEXT = "abcdefghij"
@@ -28,7 +29,7 @@ def entities(spans: Sequence[tuple[int, str]]) -> tuple[Entity, ...]:
 
 def made(gold: Sequence[Document], results: Sequence[Result]) -> EvaluationReport:
     dataset = Dataset("toy", "test", tuple(gold), ("disease", "gene"), {"toy.txt": "00"}, "CC0", "here")
-    return report(dataset, gold, results, sentences=9, seconds=lambda: 1.234, config={"shots": 2}, seed=1)
+    return report(dataset, gold, results, config={"shots": 2}, started=time.monotonic() - 5.0, seed=1)
 
 
 @settings(deadline=None, max_examples=40)
@@ -73,7 +74,9 @@ def test_cost_issues_and_origin_are_told() -> None:
         "examples-dropped": 1,
     }
     assert (shown["missing"], shown["extra"]) == (["3"], ["9"])
-    assert (shown["documents"], shown["sentences"], shown["seconds"]) == (3, 9, 1.23)
+    assert (shown["documents"], shown["sentences"]) == (3, 3)
+    assert 5.0 <= made(gold, results).seconds < 60
+    assert replace(made(gold, results), seconds=1.234).json()["seconds"] == 1.23
     assert shown["data"] == {"sha256": {"toy.txt": "00"}, "licence": "CC0"}
     assert shown["config"] == {"shots": 2}
     assert shown["cost"] is None
@@ -108,3 +111,9 @@ def test_every_scheme_is_in_the_report() -> None:
     assert (strict["incorrect"], strict["missed"], strict["spurious"]) == (1, 0, 0)
     assert (partial["partial"], partial["f1"], partial["macro_f1"]) == (1, 0.75, 0.75)
     assert (shown["unusable_gold"], shown["types"]) == (1, ["disease", "gene"])
+
+
+def test_a_corpus_without_splits_is_named_alone() -> None:
+    dataset = Dataset("toy", "test", (), ("disease",), {}, "CC0", "here")
+    assert title(dataset) == "toy test"
+    assert title(replace(dataset, split=None)) == "toy"

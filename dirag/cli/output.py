@@ -23,7 +23,10 @@ from dirag.files.progress import Meter
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of a run, printed to standard error; a running count on a terminal after two seconds."""
+    """Counts of a run, printed to standard error; a running count on a terminal after two seconds.
+
+    ``meter`` is to be entered as a context; in it, this is an observer of a run (``evaluate.run.Observer``).
+    """
 
     shown: bool = True
     documents: int = 0
@@ -39,19 +42,25 @@ class Summary:
 
         self.meter = Meter("tagging", None, unit="documents", wanted=self.shown, write=write)
 
+    def say(self, line: str) -> None:
+        """Prints a line, above the bar where there is one."""
+        self.meter.say(line)
+
     def add(self, result: Result) -> None:
+        """Counts a result; says which document could not be read or has no text."""
         self.documents += 1
         self.entities += len(result.entities)
         self.usage += result.usage
         self.issues.update(issue.code for issue in result.issues)
         for issue in result.issues:
             if issue.code in ("unreadable", "empty"):
-                self.meter.say(f"{issue.where}: {issue.code}: {issue.detail}")
+                self.say(f"{issue.where}: {issue.code}: {issue.detail}")
         self.meter.at(self.documents)
 
     def finish(self, notices: Sequence[str]) -> None:
+        """Prints the counts, then what the tagger has to say of the run."""
         for line in (str(self), *notices):
-            self.meter.say(line)
+            self.say(line)
 
     def __str__(self) -> str:
         issues = ", ".join(f"{code} {n:,}" for code, n in sorted(self.issues.items())) or "none"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dirag.evaluate.run import EvaluationReport
+    from dirag.evaluate.report import EvaluationReport
 
 
 def head(*, priced: bool = False) -> str:

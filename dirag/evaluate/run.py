@@ -1,0 +1,226 @@
+"""A run over a gold set, from options to report: which types, pool, knowledge base and ids count.
+
+In: a ``Config`` and a ``GoldSet``, or a file of any system's predictions. Out: an ``EvaluationReport`` and,
+where a folder is named, the records of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from dirag import formats, pipeline
+from dirag.assembly import sources, tagging
+from dirag.config import Config, tagger_kind
+from dirag.corpora import datasets
+from dirag.corpora.datasets import Dataset
+from dirag.data import Document, Json, Result
+from dirag.evaluate.report import EvaluationReport, report
+from dirag.evaluate.run_folder import RunFolder
+from dirag.evaluate.scoring import concepts
+from dirag.evaluate.scoring.concepts import CanonicalId
+from dirag.files import fingerprint
+from dirag.knowledge.base import KnowledgeBase
+
+
+class Observer(Protocol):
+    """Follows a run: a line before tagging, each result of it, and the tagger's notices at the end."""
+
+    def say(self, line: str) -> None: ...
+
+    def add(self, result: Result) -> None: ...
+
+    def finish(self, notices: Sequence[str]) -> None: ...
+
+
+class Unobserved:
+    """An observer that takes no notice."""
+
+    def say(self, line: str) -> None:
+        pass
+
+    def add(self, result: Result) -> None:
+        pass
+
+    def finish(self, notices: Sequence[str]) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSet:
+    """Documents to be scored on; ``dataset``, from which they are, has the entity types that count.
+
+    ``name`` is that by which the dataset was loaded: its train split goes by the same.
+    """
+
+    name: str
+    dataset: Dataset
+    documents: Collection[Document]
+    data_dir: str | None = None
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        config: Config,
+        *,
+        split: str = "test",
+        format: str | None = None,
+        data_dir: str | None = None,
+        limit: int | None = None,
+    ) -> GoldSet:
+        """Loads a split; ``limit`` draws so many documents by the seed, and types are those of ``config``."""
+        dataset = datasets.load(name, split=split, format=format, data_dir=data_dir, offline=config.offline)
+        dataset = replace(dataset, types=config.types or dataset.types)
+        documents = dataset.documents
+        if limit is not None:
+            documents = datasets.sample(documents, limit, seed=config.seed)
+        return cls(name, dataset, documents, data_dir)
+
+    def restricted(self) -> Iterator[Document]:
+        """Yields the documents with their entities of the types that count."""
+        types = self.dataset.types
+        for document in self.documents:
+            yield replace(document, entities=tuple(e for e in document.entities if e.type in types))
+
+    def options(self, config: Config) -> Config:
+        """Returns the options of a run over this set: its types, and its train split as the default pool."""
+        # Examples out of the very documents that are scored would give the answers away: the pool stays the
+        # built-in one where the train split is scored, and where a path says nothing of splits.
+        has_train = self.dataset.split not in (None, "train")
+        pool = self.name if config.pool == "default" and has_train else config.pool
+        return replace(config, types=self.dataset.types, pool=pool)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldIds:
+    """The ids of a gold standard: how many there are, and how many a knowledge base has."""
+
+    base: KnowledgeBase | None
+    number: int = 0
+    held: int = 0
+
+    @classmethod
+    def of(cls, base: KnowledgeBase | None, documents: Iterable[Document]) -> GoldIds:
+        """Looks the ids of gold documents up in a base."""
+        if base is None:
+            return cls(None)
+        ids = concepts.all_ids(documents)
+        return cls(base, len(ids), sum(base.id_of(id) is not None for id in ids))
+
+    def canonical_id(self) -> CanonicalId | None:
+        """Returns how ids are compared: by the concepts of the base, or as they are where there is no base.
+
+        Returns None where the base has none of them: linked to other ids, every entity would count as wrong.
+        """
+        base = self.base
+        if base is None:
+            return str
+        return (lambda id: base.id_of(id) or id) if self.held else None
+
+    def __str__(self) -> str:
+        held = f"the knowledge base holds {self.held:,} of the {self.number:,} ids of the gold standard"
+        if self.held:
+            return f"{held}: entities are linked"
+        return f"{held}: none is linked; name a vocabulary of its ids with --kb"
+
+
+def evaluate(
+    config: Config,
+    gold: GoldSet,
+    *,
+    predictions: str | None = None,
+    price: tuple[float, float] | None = None,
+    folder: Path | None = None,
+    observer: Observer | None = None,
+) -> EvaluationReport:
+    """Tags a gold set and scores the result, or the JSONL ``predictions`` of any system in its place.
+
+    Entities are linked where the knowledge base has ids of the gold standard. ``price`` is that of a million
+    tokens of prompts, and of answers. Records and report go to ``folder``.
+    """
+    started = time.monotonic()
+    observer = observer or Unobserved()
+    files = RunFolder(folder)
+    files.begin()
+    base = _knowledge_base(config, gold.documents, tagged=predictions is None)
+    with closing(base) if base else nullcontext():
+        ids = GoldIds.of(base, gold.documents)
+        if ids.number:
+            observer.say(str(ids))
+        provenance: dict[str, Json]
+        if predictions is None:
+            config = gold.options(config)
+            provenance = settings(config)
+            results = tag(config, gold, gold.documents, base=base, linked=ids.held > 0, observer=observer)
+        else:
+            provenance = {"predictions": predictions, "min_score": config.min_score}
+            results = read_predictions(predictions, config.min_score)
+        scored = report(
+            gold.dataset,
+            files.gold(gold.restricted()),
+            files.predictions(results),
+            config=provenance,
+            started=started,
+            seed=config.seed,
+            canonical_id=ids.canonical_id(),
+        )
+    scored = replace(scored, price=price)
+    files.end(scored.json())
+    return scored
+
+
+def tag(
+    config: Config,
+    gold: GoldSet,
+    documents: Iterable[Document],
+    *,
+    base: KnowledgeBase | None,
+    linked: bool,
+    observer: Observer,
+) -> Iterator[Result]:
+    """Yields the results of documents of a gold set, of which the tagger sees the text alone.
+
+    ``config`` is of :meth:`GoldSet.options`; entities are ``linked`` to concepts of the base, or not at all.
+    """
+    index = base.linker_for(config.types) if base and linked else None
+    bare = (replace(document, entities=()) for document in documents)
+    examples = None
+    if tagger_kind(config).pool:
+        examples = sources.read_pool(config.pool, data_dir=gold.data_dir, offline=config.offline)
+    as_sentences = gold.dataset.as_sentences
+    with closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger:
+        for result in pipeline.tag(
+            bare, tagger, index=index, min_score=config.min_score, as_sentences=as_sentences
+        ):
+            observer.add(result)
+            yield result
+        observer.finish(tagger.notices())
+
+
+def read_predictions(path: str, min_score: float) -> Iterator[Result]:
+    """Yields the records of a JSONL file as results, without the entities that score less."""
+    for document in formats.read([path], format="jsonl"):
+        entities = tuple(pipeline.scoring(document.entities, min_score))
+        yield Result(replace(document, entities=()), entities, document.issues)
+
+
+def settings(config: Config) -> dict[str, Json]:
+    """Returns the options of a run and dirag's version, as a report has them."""
+    values: dict[str, Json] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()
+    }
+    return values | {"dirag": fingerprint.version()}
+
+
+def _knowledge_base(config: Config, gold: Iterable[Document], *, tagged: bool) -> KnowledgeBase | None:
+    """Opens the base that tagging needs, or that ids of the gold standard are compared by."""
+    has_ids = any(entity.link for document in gold for entity in document.entities)
+    # Predictions of another system bring ids of their own: the default base, which may have to be fetched,
+    # is not opened for them, only one that the user named.
+    needed = (tagged and sources.reads_base(config)) or (has_ids and (tagged or config.kb != "default"))
+    return sources.knowledge_base(config) if needed else None
