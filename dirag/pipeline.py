@@ -1,8 +1,9 @@
 """The whole flow: documents -> segments -> taggings -> results, streaming, in input order.
 
-``tag`` is the only place that knows the order of the stages. Memory is bounded by one batch of documents;
-a result leaves as soon as the last segment of its document is tagged. What raises on one document costs that
-document only, and is an issue of its record.
+``tag`` knows the order of segmentation, tagging, alignment and linking; what happens within tagging is the
+tagger's own (``taggers.llm`` has the order of prompts and answers). Memory is bounded by one batch of
+documents; a result leaves as soon as the last segment of its document is tagged. What raises on one document
+costs that document only, and is an issue of its record.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def tag(
     min_score: float = 0.0,
     as_sentences: bool = False,
 ) -> Iterator[Result]:
-    """The result of each document, in order.
+    """Yields the result of each document, in order.
 
     ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out, last
     of all, so that no others take their place; one without a score stays. ``as_sentences`` takes each
@@ -69,7 +70,7 @@ class _Guard:
         self._where = Segment(0, document.text).where
 
     def attempt(self, stage: str, act: Callable[[], T], otherwise: T) -> T:
-        """What the stage gives or, where it raises, ``otherwise``.
+        """Returns the result of the stage or, where it raises, ``otherwise``.
 
         The issue tells the place in the code, not the exception's message, which may quote the document.
         """
@@ -88,7 +89,7 @@ class _Guard:
 def _tagged(
     tagger: Tagger, pieces: Sequence[Sequence[Segment]], guards: Sequence[_Guard]
 ) -> Iterator[list[Tagging]]:
-    """The taggings of each document's segments, all in one stream as long as the tagger does not raise.
+    """Yields the taggings of each document's segments, in one stream as long as the tagger does not raise.
 
     It reads ahead, so the document at hand need not be the one on which it raised: that one is tagged by
     itself, and a new stream begins behind it.
@@ -131,16 +132,17 @@ def _linked(result: Result, index: Index) -> Result:
 
 
 def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:
-    """The entities that score at least so much; one without a score stays."""
+    """Returns the entities that score at least so much; one without a score stays."""
     return [entity for entity in entities if entity.score is None or entity.score >= min_score]
 
 
 def link(entities: list[Entity], index: Index, text: str | None = None) -> list[Entity]:
-    """The entities with the best concept for each that has none yet, given the document's text."""
+    """Links each entity that has no concept yet to its best one, given the document's text."""
     unlinked = [entity.text for entity in entities if entity.link is None]
-    found = iter(index.lookup(unlinked, k=1, text=text)) if unlinked else iter(())
+    # One call for all: an index that searches by meaning embeds them as a batch.
+    hits = iter(index.lookup(unlinked, k=1, text=text)) if unlinked else iter(())
     return [
-        entity if entity.link is not None else replace(entity, link=next(iter(next(found)), None))
+        entity if entity.link is not None else replace(entity, link=next(iter(next(hits)), None))
         for entity in entities
     ]
 
@@ -152,7 +154,7 @@ def _pieces(text: str, number: int, as_sentences: bool) -> list[Segment]:
 
 
 def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    """What can be read without waiting, at least one and at most ``size`` documents at a time.
+    """Yields the documents that can be read without waiting, at least one and at most ``size`` at a time.
 
     A thread reads ahead, so that a slow producer (a pipe that is still being written) never holds back
     documents that are there. What the reader raises is raised here, after all that came before it.
@@ -161,6 +163,7 @@ def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]
     stop = threading.Event()
 
     def put(item: Document | BaseException | None) -> bool:
+        # In short waits: a thread that slept on a full queue would outlive a consumer that stopped early.
         while not stop.is_set():
             try:
                 ready.put(item, timeout=0.1)

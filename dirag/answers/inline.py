@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dirag.answers.labels import check_types, find_type
+from dirag.answers.listing import side_by_side
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
 from dirag.text.occurrences import flat_view, flatten, is_boundary, is_bounded, trim
@@ -41,15 +42,11 @@ class Inline:
         view = flat_view(text)
         parts: list[str] = []
         end = 0
-        for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
-            first, last = trim(text, entity.start, entity.end)
-            if entity.type not in self.types or first == last:
-                continue
+        for first, last, type_ in side_by_side(text, entities, self.types):
             start, stop = bisect_left(view.starts, first), bisect_left(view.ends, last) + 1
-            if start >= end:
-                before, after = _brackets(entity.type, inside=not is_bounded(view.text, start, stop))
-                parts += [_escape(view.text[end:start]), before, _escape(view.text[start:stop]), after]
-                end = stop
+            before, after = _brackets(type_, inside=not is_bounded(view.text, start, stop))
+            parts += [_escape(view.text[end:start]), before, _escape(view.text[start:stop]), after]
+            end = stop
         return "".join([*parts, _escape(view.text[end:])]).strip()
 
     def constrain(self, text: str) -> Constraint:

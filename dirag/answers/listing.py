@@ -43,18 +43,30 @@ class Item:
     ordinal: int | None = None
 
 
+def side_by_side(
+    text: str, entities: Iterable[Entity], types: Sequence[str]
+) -> Iterator[tuple[int, int, str]]:
+    """Yields start, end and type of the entities of these types that an answer can hold one after the other.
+
+    They have no blanks at their ends. Of entities that overlap, the first and longest stays.
+    """
+    # Not align.longest: an answer is written from left to right, so what begins first has the place.
+    taken = 0
+    for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
+        start, end = trim(text, entity.start, entity.end)
+        if entity.type in types and taken <= start < end:
+            yield start, end, entity.type
+            taken = end
+
+
 def items(text: str, entities: Sequence[Entity], types: Sequence[str]) -> list[Item]:
     """Returns the entities of these types as items in text order.
 
     Of entities that overlap, the first and longest stays.
     """
     groups: defaultdict[Key, list[Span]] = defaultdict(list)
-    end = 0
-    for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
-        span = trim(text, entity.start, entity.end)
-        if entity.type in types and end <= span[0] < span[1]:
-            groups[flatten(text[slice(*span)]), entity.type].append(span)
-            end = span[1]
+    for start, end, type_ in side_by_side(text, entities, types):
+        groups[flatten(text[start:end]), type_].append((start, end))
     marked = _ambiguous(text, groups)
     listed = [(spans[0], Item(*key)) for key, spans in groups.items() if key not in marked]
     listed += _one_by_one(text, groups, marked)

@@ -65,6 +65,7 @@ def _body(text: str) -> str:
 
 def _outermost(entities: Sequence[Entity]) -> Iterator[Entity]:
     """Yields mentions that can be marked side by side: where they overlap, the first and longest."""
+    # Not align.longest: what is written from left to right gives the place to what begins first.
     end = 0
     for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
         if entity.start >= end:

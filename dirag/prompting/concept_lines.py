@@ -51,6 +51,8 @@ class Retriever:
                     yield replace(hit, start=start, end=end)
 
     def _best(self, text: str, hits: Iterable[Hit]) -> list[Hit]:
+        # Not align.longest: a hit that is surer has the place, however short. Hits past the limit still hold
+        # theirs, so that a smaller limit shows a part of what a greater one would.
         apart: list[Hit] = []
         shown: dict[str, Hit] = {}
         for hit in sorted(hits, key=lambda hit: (hit.match != "exact", -hit.score, hit.start, -hit.end)):

@@ -1,7 +1,8 @@
 """From the mentions of an answer to entities with exact offsets, and from segments to their document.
 
 In come a text and the mentions of an answer, out go the entities that stand in the text and an issue for
-each mention that does not; the entities of windows that overlap are merged, none lost, none doubled.
+each mention that does not; the entities of windows that overlap are merged, none lost, none doubled. Entities
+that no answer names are made where they come from: by the dictionary tagger, and of known names.
 """
 
 from __future__ import annotations
@@ -42,21 +43,23 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
     nest; one that only repeats what others name is none. Time is linear in the text, the mentions and their
     occurrences.
     """
-    places = _Found(text, mentions)
-    free = _Free(text)
+    places = _Places(text, mentions)
+    free = _Free(len(text))
     issues: list[Issue] = []
     entities: list[Entity] = []
     seen: set[tuple[str, str]] = set()
     placed: set[tuple[Span, str]] = set()
+    # The order decides who gets a place. Mentions that mean a single place come first, as the others would
+    # take it among all of theirs. The sort is stable, so of equals the one named first wins.
     for mention in sorted(mentions, key=places.rank):
         spans = places.spans(mention)
         plain = mention.start is None and mention.occurrence is None
         key = (_key(mention.text), mention.type)
         if plain and key in seen:
-            continue
+            continue  # the first has taken all places of both: nothing is lost that an issue should tell of
         if plain:
             seen.add(key)
-        taken = [span for span in spans if free.take(span)]
+        taken = [span for span in spans if free.take(*span)]
         placed |= {(span, mention.type) for span in taken}
         entities += [Entity(s, e, mention.type, text[s:e], mention.score) for s, e in taken]
         if not spans:
@@ -91,17 +94,15 @@ def _key(name: str) -> str:
 
 def longest(spans: Iterable[S]) -> list[S]:
     """Returns the spans that stay where some overlap, in text order: the longest, the first of equals."""
-    winners: list[S] = []
+    # Other rules stand where they are needed: Scanner.longest looks names up only where a place is free,
+    # Retriever prefers the surer hit, and what is written from left to right the entity that begins first.
     ordered = sorted(spans, key=lambda span: span.start - span.end)
-    free = bytearray(b"\1") * max((span.end for span in ordered), default=0)
-    for span in ordered:
-        if 0 not in free[span.start : span.end]:
-            free[span.start : span.end] = bytes(span.end - span.start)
-            winners.append(span)
+    free = _Free(max((span.end for span in ordered), default=0))
+    winners = [span for span in ordered if free.take(span.start, span.end)]
     return sorted(winners, key=lambda span: span.start)
 
 
-class _Found:
+class _Places:
     """The spans that each mention may mean."""
 
     def __init__(self, text: str, mentions: Sequence[Mention]) -> None:
@@ -129,6 +130,7 @@ class _Found:
             span = (mention.start, mention.start + len(mention.text))
             return [span] if mention.text and self._text[slice(*span)] == mention.text else []
         if mention.occurrence is not None:
+            # Counted over places inside words too: an ordinal is the only way to mean one of these.
             spans = self._exact[mention.text] or self._tolerant.get(mention.text, [])
             return spans[mention.occurrence - 1 : mention.occurrence] if mention.occurrence > 0 else []
         return self._bounded[mention.text] or self._tolerant[mention.text]
@@ -140,13 +142,13 @@ class _Found:
 
 
 class _Free:
-    """Which characters no entity has taken yet."""
+    """Which of so many characters nothing has taken yet."""
 
-    def __init__(self, text: str) -> None:
-        self._taken = bytearray(len(text))
+    def __init__(self, length: int) -> None:
+        self._taken = bytearray(length)
 
-    def take(self, span: Span) -> bool:
-        start, end = span
+    def take(self, start: int, end: int) -> bool:
+        """Takes the characters of a span if all are free, and tells whether it was."""
         if self._taken.find(1, start, end) >= 0:
             return False
         self._taken[start:end] = b"\1" * (end - start)
@@ -180,14 +182,15 @@ def merge(segments: Sequence[Segment], entities: Sequence[Sequence[Entity]]) -> 
         for entity in tagged
     ]
     moved.sort(key=lambda item: (item[1].start - item[1].end, -(item[1].score or 0.0), item[0]))
-    winners = _Kept()
+    winners = _Windowed()
     for index, entity in moved:
+        # Only what another window says can be a copy of the same mention, cut at the edge.
         if all(index == other for other, _ in winners.overlapping(entity)):
             winners.add(index, entity)
     return [entity for _, entity in winners]
 
 
-class _Kept:
+class _Windowed:
     """Entities in text order, with the window that each came from; overlaps are found by bisection."""
 
     def __init__(self) -> None:
@@ -201,6 +204,7 @@ class _Kept:
         self._longest = max(self._longest, entity.end - entity.start)
 
     def overlapping(self, entity: Entity) -> Iterator[tuple[int, Entity]]:
+        # What begins earlier than this by more than the longest there is has ended before the entity begins.
         at = bisect_left(self._items, (entity.start - self._longest,))
         while at < len(self._items) and self._items[at][0] < entity.end:
             if self._items[at][1] > entity.start:
