@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dirag.data import Document, Entity
 from dirag.taggers.known_names import NameStatistics
 from dirag.taggers.weighing import Thresholds, Weigher
+from dirag.text.align import longest
 
 TEXT = "gout or renal failure in renal cell cancer of two"
 WORDS = [(at, at + len(word)) for word in set(TEXT.split()) for at in [TEXT.index(word)]]
@@ -57,10 +58,10 @@ def test_what_stays_and_what_comes(
         needed = min(adding, backing) if span in written else adding
         assert TEXT[slice(*span)] == entity.text
         assert score is None or score >= 0.2 or shares.get(span, 0.0) >= needed
-    known = {span: share for span, share in shares.items() if share >= adding}
-    for span, length in [(span, span[1] - span[0]) for span in known]:
-        rivals = [e for e in weighed if e.start < span[1] and span[0] < e.end]
-        assert max((e.end - e.start for e in rivals), default=0) >= length
+    # Of known names that overlap the longest comes; where a mention takes its place, the shorter stay out.
+    for name in longest(name for name in statistics.find(TEXT) if name.share >= adding):
+        rivals = [e for e in weighed if e.start < name.end and name.start < e.end]
+        assert max((e.end - e.start for e in rivals), default=0) >= name.end - name.start
 
 
 @settings(deadline=None)
