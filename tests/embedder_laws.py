@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dirag.encoders.sentence import identity
+from dirag.encoders.opening import identity
 from dirag.protocols import Embedder
 
 

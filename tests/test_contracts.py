@@ -29,7 +29,8 @@ from dirag.backends.cached.cache_store import CacheStore
 from dirag.backends.cached.replay import Recorder, Replay
 from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.data import Concept, Document, Entity, Segment
-from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
+from dirag.encoders.hashing import HashEmbedder
+from dirag.encoders.sentence import SentenceEncoder
 from dirag.examples import builtin, selection
 from dirag.examples.pool import Pool
 from dirag.knowledge.base import KnowledgeBase

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.encoders.bert_openvino import _BATCH_TOKENS, Bert, batches
-from dirag.encoders.sentence import HashEmbedder, SentenceEncoder, identity, open_encoder
+from dirag.encoders.hashing import HashEmbedder
+from dirag.encoders.opening import identity, open_encoder
+from dirag.encoders.sentence import SentenceEncoder
 from dirag.errors import ArtifactError
 
 TEXTS = [
@@ -45,7 +47,7 @@ def test_hash_embedder_is_lexical() -> None:
 
 def test_hash_embedder_does_not_depend_on_the_process() -> None:
     code = (
-        "from dirag.encoders import sentence as s; print(s.HashEmbedder().embed(['asthma']).tobytes().hex())"
+        "from dirag.encoders import hashing as h; print(h.HashEmbedder().embed(['asthma']).tobytes().hex())"
     )
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert other.stdout.strip() == HashEmbedder().embed(["asthma"]).tobytes().hex()

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dirag.data import Concept
-from dirag.encoders.sentence import HashEmbedder
+from dirag.encoders.hashing import HashEmbedder
 from dirag.errors import KnowledgeError
 from dirag.knowledge import base
 from dirag.knowledge.index import dense, encoding, hierarchy

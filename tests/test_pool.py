@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dirag import formats
 from dirag.data import Document, Entity, Issue
-from dirag.encoders.sentence import HashEmbedder
+from dirag.encoders.hashing import HashEmbedder
 from dirag.errors import ExamplesError
 from dirag.examples import pool
 from dirag.examples.pool import EXAMPLES, MANIFEST, VECTORS, Pool, restrict

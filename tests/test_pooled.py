@@ -11,7 +11,8 @@ import pytest
 from embedder_laws import check_embedder
 
 from dirag.encoders.bert_torch import Pooled
-from dirag.encoders.sentence import SentenceEncoder, identity, open_encoder
+from dirag.encoders.opening import identity, open_encoder
+from dirag.encoders.sentence import SentenceEncoder
 from dirag.errors import ArtifactError, UsageError
 
 Vectors = np.ndarray[tuple[int, ...], np.dtype[np.float32]]

@@ -15,7 +15,8 @@ from selector_laws import check_selector
 
 from dirag import formats
 from dirag.data import Concept, Document, Entity, Hit
-from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
+from dirag.encoders.hashing import HashEmbedder
+from dirag.encoders.sentence import SentenceEncoder
 from dirag.errors import UsageError
 from dirag.examples import lexical_selector
 from dirag.examples.pool import Pool

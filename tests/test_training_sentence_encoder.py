@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from killing import killed_at
 
 from dirag.data import Concept
-from dirag.encoders.sentence import HashEmbedder, SentenceEncoder
+from dirag.encoders.hashing import HashEmbedder
+from dirag.encoders.sentence import SentenceEncoder
 from dirag.errors import DiragError, KnowledgeError, UsageError
 from dirag.knowledge.index import dense
 from dirag.knowledge.store import writer

@@ -13,7 +13,7 @@ from dirag.assembly import engines
 from dirag.assembly.sources import pool
 from dirag.config import Config, selector_kind, tagger_kind
 from dirag.data import Entity, Segment
-from dirag.encoders.sentence import open_encoder
+from dirag.encoders.opening import open_encoder
 from dirag.errors import PromptError, UsageError
 from dirag.examples import selection
 from dirag.examples.pool import Pool

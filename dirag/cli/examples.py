@@ -19,7 +19,7 @@ from dirag.cli.options import (
     pooling_option,
     standard_lines,
 )
-from dirag.encoders.sentence import open_encoder
+from dirag.encoders.opening import open_encoder
 from dirag.examples import pool as pools
 from dirag.files import known
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag.encoders.sentence import identity
+from dirag.encoders.opening import identity
 from dirag.files import atomic
 from dirag.files.paths import private_folder
 

@@ -17,7 +17,7 @@ import orjson
 
 from dirag.data import Document, Result, Segment
 from dirag.encoders import vector_files as stored
-from dirag.encoders.sentence import identity
+from dirag.encoders.opening import identity
 from dirag.errors import ExamplesError
 from dirag.files import atomic, fingerprint
 from dirag.formats import jsonl

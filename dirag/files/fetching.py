@@ -58,8 +58,8 @@ def _from_path(artifact: Artifact, source: Path, folder: Path) -> None:
 def download(address: str, target: Path, *, limit: int, meter: Meter | None = None) -> None:
     """Writes what is at an address into a file; raises ArtifactError where that fails.
 
-    At most ``limit`` bytes and one are written: a wrong address cannot fill the disk, and the one byte tells a
-    caller who expects ``limit`` that there are more.
+    At most ``limit`` bytes and one are written: a wrong address cannot fill the disk, and the one byte tells
+    a caller who expects ``limit`` that there are more.
     """
     # Some hosts answer 403 to urllib's own User-Agent.
     request = urllib.request.Request(address, headers={"User-Agent": "dirag"})

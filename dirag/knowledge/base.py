@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from dirag.data import Concept, Match
-from dirag.encoders.sentence import open_encoder
+from dirag.encoders.opening import open_encoder
 from dirag.errors import KnowledgeError
 from dirag.files import artifacts, fingerprint, known, paths
 from dirag.knowledge import merge as merging

@@ -21,7 +21,7 @@ from lookup import Table, apart, read_mentions
 from million import made_up, medic
 from numpy.typing import NDArray
 
-from dirag.encoders.sentence import open_encoder
+from dirag.encoders.opening import open_encoder
 from dirag.knowledge.index import dense, encoding
 
 ENCODER = "all-minilm-l6-v2"

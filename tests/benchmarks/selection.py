@@ -20,7 +20,7 @@ from pathlib import Path
 from dirag import formats
 from dirag.assembly.sources import read_base
 from dirag.data import Document
-from dirag.encoders.sentence import open_encoder
+from dirag.encoders.opening import open_encoder
 from dirag.examples.pool import Pool
 from dirag.examples.selection import SELECTORS, make, near_copy
 

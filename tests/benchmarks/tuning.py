@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dirag.encoders.sentence import open_encoder
+from dirag.encoders.opening import open_encoder
 from dirag.knowledge import base
 from dirag.knowledge.index import dense
 from dirag.knowledge.store.store import Store

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dirag.encoders.sentence import identity
+from dirag.encoders.opening import identity
 from dirag.errors import KnowledgeError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag.encoders.sentence import identity
+from dirag.encoders.opening import identity
 from dirag.errors import KnowledgeError
 from dirag.files.locking import locked
 from dirag.files.progress import Meter

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dirag.encoders.sentence import identity
+from dirag.encoders.opening import identity
 from dirag.knowledge.index import encoding
 from dirag.training.sentence_encoder import synonyms
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from dirag.encoders import sentence
-from dirag.encoders.sentence import SentenceEncoder, identity, open_encoder
+from dirag.encoders.opening import identity, open_encoder
+from dirag.encoders.sentence import SentenceEncoder
 from dirag.errors import KnowledgeError, UsageError
 from dirag.files import artifacts, atomic, fingerprint, libraries
 from dirag.knowledge.index import dense, encoding
