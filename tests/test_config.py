@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from dirag import config
 from dirag.assembly import tagging
-from dirag.config import Config, find_file, options, read_file, split_names
+from dirag.config import Config, options
+from dirag.config.option import split_names
+from dirag.config.settings_file import find_file, read_file
 from dirag.errors import InputError, UsageError
 from dirag.examples.pool import Pool
 from dirag.taggers.weighing import Thresholds

@@ -54,7 +54,7 @@ def test_an_engine_is_added_by_a_file_and_a_row(tmp_path: Path) -> None:
         (checkout / name).symlink_to(ROOT / name)
     scripted = (ROOT / "tests" / "scripted.py").read_text(encoding="utf-8")
     (checkout / "dirag" / "backends" / "ghost.py").write_text(scripted + OPENER, encoding="utf-8")
-    table = checkout / "dirag" / "config.py"
+    table = checkout / "dirag" / "config" / "kinds.py"
     rows = table.read_text(encoding="utf-8").replace("\nENGINES = {\n", f"\nENGINES = {{\n{ROW}")
     table.write_text(rows, encoding="utf-8")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from dirag.config import find_file, read_file
 from dirag.config import options as known_options  # dirag.cli.options would take the name `options` here
+from dirag.config.settings_file import find_file, read_file
 from dirag.errors import unknown
 
 COMMANDS = {

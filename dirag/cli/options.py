@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from dirag.config import Config, Option, configured, options, split_names
+from dirag.config import Config, configured, options
+from dirag.config.option import Option, split_names
 
 DEFAULT_ENCODER = Config().encoder
 

@@ -1,155 +1,33 @@
-"""What a run is made of: one frozen ``Config``, and the ``dirag.toml`` that may set it.
+"""The options of a run: one frozen ``Config``, whose fields are the single list of them.
 
-The fields of ``Config`` are the single list of options: the command line makes its flags from them, the
-file its keys, the environment its ``DIRAG_*`` variables, under the same words.
+The command line makes its flags from the fields, ``dirag.toml`` its keys and the environment its ``DIRAG_*``
+variables, under the same words. A new option is a new field, and touches nothing else of these.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
+from dirag.config.kinds import ANSWERS as ANSWERS
+from dirag.config.kinds import ENGINES as ENGINES
+from dirag.config.kinds import POOLINGS, RETRIEVALS, EngineKind, SelectorKind, TaggerKind
+from dirag.config.kinds import SELECTORS as SELECTORS
+from dirag.config.kinds import TAGGERS as TAGGERS
+from dirag.config.option import Option, option
+from dirag.config.settings_file import read_file
 from dirag.data import Match
-from dirag.errors import InputError, UsageError, unknown
+from dirag.errors import UsageError, unknown
 from dirag.files import paths
 
-T = TypeVar("T")
-
-FILE_NAME = "dirag.toml"
 #: The settings that an adapter was trained for, in its folder.
 ADAPTER_SETTINGS_FILE = "settings.toml"
-#: The weights of an engine in this process where none are named.
-MODEL = "smollm2-135m-instruct"
 #: The adapter as GGUF in a folder of `dirag train adapter`.
 ADAPTER_WEIGHTS = "adapter.gguf"
-
-
-@dataclass(frozen=True, slots=True)
-class TaggerKind:
-    """A tagger by the function that opens it (``module:function``), and what its entities depend on.
-
-    ``prompts``: it prompts an engine, so the options of engines, prompts and weighing decide its entities.
-    ``pool``: it reads the pool of examples. ``base``: it reads the knowledge base, whatever the options.
-    """
-
-    open: str
-    prompts: bool = False
-    pool: bool = False
-    base: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SelectorKind:
-    """A selector by the function that opens it (``module:function``), and what it needs.
-
-    ``encoder``: it compares sentence vectors. ``base``: it looks names up in the knowledge base.
-    """
-
-    open: str
-    encoder: bool = False
-    base: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EngineKind:
-    """An engine by the function that opens it (``module:function``), and what is known of it unopened.
-
-    The function takes the config of a run, with paths in its ``model`` and ``adapter`` and a number above 0
-    in its ``parallel``. ``source``: what the answers come from; the engine of a server has an ``identity``,
-    what the server says of itself, and a recording takes any adapter, since it holds its answers already.
-    ``parallel``: requests in flight where none are asked for. ``libraries``: those whose versions decide the
-    answers. ``adapters``: the form of the LoRA adapters that it runs, if any. ``model``: what ``--model``
-    must name, where there is no default.
-    """
-
-    open: str
-    source: Literal["weights", "server", "recording"] = "weights"
-    parallel: int = 1
-    libraries: tuple[str, ...] = ()
-    adapters: Literal["", "gguf", "peft"] = ""
-    model: str = ""
-
-
-TAGGERS = {
-    "llm": TaggerKind("dirag.assembly.tagging:llm_tagger", prompts=True, pool=True),
-    "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),
-}
-ENGINES = {
-    "llamacpp": EngineKind(
-        "dirag.backends.llamacpp.engine:open_engine", libraries=("xllamacpp",), adapters="gguf"
-    ),
-    "openai": EngineKind("dirag.backends.http.remote:open_engine", source="server", parallel=32),
-    "openvino": EngineKind(
-        "dirag.backends.openvino.engine:open_engine",
-        parallel=16,
-        libraries=("openvino", "openvino-genai", "gguf", "tokenizers"),
-        adapters="gguf",
-    ),
-    "replay": EngineKind(
-        "dirag.backends.cached.replay:open_engine",
-        source="recording",
-        model="a file that --record has written",
-    ),
-    "vllm": EngineKind(
-        "dirag.backends.vllm.engine:open_engine",
-        parallel=256,
-        libraries=("vllm", "torch", "transformers", "xgrammar"),
-        adapters="peft",
-        model="a folder of weights in the format of Hugging Face",
-    ),
-}
-SELECTORS = {
-    "random": SelectorKind("dirag.examples.selection:open_random"),
-    "bm25": SelectorKind("dirag.examples.selection:open_bm25"),
-    "tfidf": SelectorKind("dirag.examples.selection:open_tfidf"),
-    "knn": SelectorKind("dirag.examples.selection:open_knn", encoder=True),
-    "mmr": SelectorKind("dirag.examples.selection:open_mmr", encoder=True),
-    "coverage": SelectorKind("dirag.examples.selection:open_coverage", encoder=True, base=True),
-}
-RETRIEVALS = ("text", "llm")
-POOLINGS = ("auto", "mean", "cls", "pooler")
-ANSWERS = {
-    "mentions": "dirag.answers.mentions:Mentions",
-    "inline": "dirag.answers.inline:Inline",
-    "template": "dirag.answers.template:TemplateAnswer",
-    "json": "dirag.answers.objects:JsonObject",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """How a field of ``Config`` is shown to users, and what it bears on: the one place that says so.
-
-    ``decides``: it changes what a run says, and not only how the run goes; runs that differ in it are not
-    resumed or compared as one. ``engine``: an answer of the engine depends on it beyond prompt and weights,
-    so it is part of a cached answer's key. ``grid``: `dirag eval` takes several values. ``training``: `dirag
-    train adapter` has it. ``adapter``: the settings of an adapter may set it.
-    """
-
-    help: str
-    metavar: str = ""
-    choices: Sequence[str] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    decides: bool = True
-    engine: bool = False
-    grid: bool = True
-    training: bool = True
-    adapter: bool = False
-
-    @property
-    def varies(self) -> bool:
-        """Whether an evaluation may have several values of it: what decides nothing has one for all runs."""
-        return self.decides and self.grid
-
-
-def option(default: T, shown: Option) -> T:
-    """Declares a field of ``Config`` with its default."""
-    declared: T = field(default=default, metadata={"option": shown})
-    return declared
+#: The weights of an engine in this process where none are named.
+MODEL = "smollm2-135m-instruct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +260,7 @@ class Config:
 
 
 def options() -> dict[str, Option]:
-    """Field name -> option, in the order in which they are shown."""
+    """Returns the options by the name of their field, in the order in which they are shown."""
     return {f.name: f.metadata["option"] for f in fields(Config)}
 
 
@@ -413,7 +291,7 @@ def engine_kind(config: Config) -> EngineKind:
 
 
 def adapter_of(config: Config) -> Path | None:
-    """The folder or file of a run's adapter: the one asked for, or that of the default model."""
+    """Returns the folder or file of a run's adapter: the one asked for, or that of the default model."""
     if config.adapter == "none":
         return None
     if config.adapter != "default":
@@ -437,37 +315,7 @@ def checked_value(name: str, value: Any) -> Any:
     """Returns the value of an option in the type of its field; raises UsageError where it cannot have it."""
     if name not in options():
         raise unknown("option", name, options())
-    shown, default = options()[name], getattr(Config(), name)
-    if isinstance(default, tuple):
-        names = split_names(value) if isinstance(value, str) else value
-        if isinstance(names, Sequence) and all(isinstance(n, str) and _admits(shown, n) for n in names):
-            return tuple(names)
-    else:
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        if type(value) is type(default) and _admits(shown, value):
-            return value
-    raise UsageError(f"option {name!r} is {value!r}", hint=f"give {_domain(shown, default)}")
-
-
-def _admits(shown: Option, value: Any) -> bool:
-    """Tells whether a value is one of an option's choices and within its bounds."""
-    return (
-        (not shown.choices or value in shown.choices)
-        and (shown.minimum is None or value >= shown.minimum)
-        and (shown.maximum is None or value <= shown.maximum)
-    )
-
-
-def _domain(shown: Option, default: object) -> str:
-    """Says in words which values an option can have."""
-    if shown.choices:
-        return f"{'some' if isinstance(default, tuple) else 'one'} of {', '.join(shown.choices)}"
-    kinds = {bool: "True or False", int: "a whole number", float: "a number", str: "a string"}
-    kind = kinds.get(type(default), "names, as a list or with commas between them")
-    lowest = "" if shown.minimum is None else f", {shown.minimum:g} or more"
-    highest = "" if shown.maximum is None else f", {shown.maximum:g} at most"
-    return kind + lowest + highest
+    return options()[name].checked(name, value, getattr(Config(), name))
 
 
 def configured(values: Mapping[str, Any], *, explicitly_set: Collection[str]) -> Config:
@@ -486,36 +334,3 @@ def configured(values: Mapping[str, Any], *, explicitly_set: Collection[str]) ->
         except UsageError as error:
             raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
     return replace(config, **{name: v for name, v in settings.items() if name not in explicitly_set})
-
-
-def split_names(value: str) -> tuple[str, ...]:
-    """Names of a comma-separated list, without blanks and repeats."""
-    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-
-
-def find_file(folder: Path) -> Path | None:
-    """The nearest ``dirag.toml`` in the folder or above it."""
-    for place in (folder, *folder.parents):
-        if (place / FILE_NAME).is_file():
-            return place / FILE_NAME
-    return None
-
-
-def read_file(path: Path, *, known: Sequence[str]) -> Mapping[str, object]:
-    """The settings of a TOML file, keys with underscores; unknown keys and wrong kinds are refused."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read the settings in {path}: {error}") from error
-    settings: dict[str, object] = {}
-    for key, value in raw.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            refused = unknown("setting", key, [k.replace("_", "-") for k in known])
-            raise UsageError(f"{path}: {refused.message}", hint=refused.hint)
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            value = ",".join(value)
-        if not isinstance(value, str | int | float | bool):
-            raise UsageError(f"{path}: setting {key!r} is a {type(value).__name__}", hint="give one value")
-        settings[name] = value
-    return settings
