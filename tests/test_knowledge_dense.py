@@ -174,7 +174,7 @@ TABLE = "".join(f"{c.id}\t{c.name}\t{'|'.join(c.synonyms)}\t{'|'.join(c.semantic
 def kb(tmp_path: Path) -> base.KnowledgeBase:
     table = tmp_path / "table.tsv"
     table.write_text(f"id\tname\tsynonyms\ttypes\n{TABLE}", encoding="utf-8")
-    base.build([base.VocabularySource(table, "table")], tmp_path / "kb", encoder="hash")
+    base.build([base.VocabularySource(table, "table")], tmp_path / "kb", base.BuildOptions(encoder="hash"))
     return base.KnowledgeBase(tmp_path / "kb")
 
 

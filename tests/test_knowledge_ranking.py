@@ -128,7 +128,9 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[base.KnowledgeBase]
     folder = tmp_path_factory.mktemp("ranking")
     rows = [f"{c.id}\t{c.name}\t{'|'.join(c.synonyms)}\t{'|'.join(c.semantic_types)}" for c in CONCEPTS]
     (folder / "t.tsv").write_text("\n".join(["id\tname\tsynonyms\ttypes", *rows]) + "\n", encoding="utf-8")
-    base.build([base.VocabularySource(folder / "t.tsv", "t")], folder / "kb", encoder="hash")
+    base.build(
+        [base.VocabularySource(folder / "t.tsv", "t")], folder / "kb", base.BuildOptions(encoder="hash")
+    )
     opened = base.KnowledgeBase(folder / "kb")
     yield opened
     opened.close()

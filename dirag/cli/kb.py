@@ -94,11 +94,10 @@ def build(
     manifest = base.build(
         [_vocabulary(source, offline) for source in sources],
         output,
+        base.BuildOptions(
+            choice=Choice(**choice), merge=merge, encoder=encoder if dense else None, budget=budget << 20
+        ),
         types=load_types(type_map),
-        choice=Choice(**choice),
-        merge=merge,
-        encoder=encoder if dense else None,
-        budget=budget << 20,
         offline=offline,
         command=shlex.join(["dirag", *sys.argv[1:]]),
         progress=True,

@@ -5,7 +5,7 @@ Whoever uses it puts a head on the hidden states: a pooling, or a classifier of 
 """
 
 # Why by hand: a fresh process opens all-MiniLM-L6-v2 so and embeds one text in 0.36 s (medians of 5), while
-# openvino.convert_model, which imports torch and traces the module, takes 4.5 s. Its result kept on disk takes
+# openvino.convert_model, which imports torch and traces a module, takes 4.5 s. Its result kept on disk takes
 # 0.33 s, and a second copy of the weights (90 MB), a cache by the versions of three libraries, and 4.5 s for
 # every new encoder. SentenceTransformer(backend="openvino") needs optimum. Vectors agree within 1.5e-7.
 

@@ -10,8 +10,8 @@ import hashlib
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from dirag.knowledge.store import store, writer
 
 if TYPE_CHECKING:
     from dirag.data import Json
+    from dirag.protocols import Embedder
 
 #: The vocabularies of the default knowledge base, names of ``kb/artifacts.toml``.
 DEFAULT = ("icd10cm-2026", "hpo-2025-01-16")
@@ -82,15 +83,15 @@ class KnowledgeBase:
         matches: Collection[Match] = EVERY,
         threshold: float = 0.0,
     ) -> Lookup:
-        """The index of some concepts: those that can be an entity of these types, from these vocabularies,
-        below one of the concepts ``under``. ``matches`` are the searches to use; hits that are less probable
-        than ``threshold`` are left out.
+        """Returns the index of some concepts: those that can be an entity of these types, from these
+        vocabularies, below one of the concepts ``under``. ``matches`` are the searches to use; hits that are
+        less probable than ``threshold`` are left out.
         """
         types = None
         if entity_types is not None:
-            wanted = set(entity_types)
-            kinds = {name for names in self.manifest.types for name in names}
-            types = {name for name in kinds if wanted.intersection(self.types.entities((name,)))}
+            names = {name for kind in self.manifest.types for name in kind}
+            entities = set(entity_types)
+            types = {name for name in names if entities.intersection(self.types.entities((name,)))}
         return Lookup(
             self._store,
             only=Filter(types, sources, under),
@@ -104,12 +105,12 @@ class KnowledgeBase:
         return self.index_for(entity_types, threshold=LINKED)
 
     def id_of(self, id: str) -> str | None:
-        """The id of the concept that has this one as its own or as another; None where there is none."""
+        """Returns the id of the concept that has this one as its own or as a cross-reference, else None."""
         number = self._store.number_of(id)
         return None if number is None else self._store.concept(number).id
 
     def parents(self, concept: Concept) -> list[Concept]:
-        """The next broader concepts of one of this base."""
+        """Returns the next broader concepts of one of this base."""
         number = self._store.number_of(concept.id)
         return [] if number is None else [self._store.concept(n) for n in self._store.parents(number)]
 
@@ -132,7 +133,7 @@ class KnowledgeBase:
 
 
 def open_default(*, offline: bool = False, progress: bool | None = None) -> KnowledgeBase:
-    """The default knowledge base; its vocabularies are fetched and indexed on first use."""
+    """Opens the default knowledge base; its vocabularies are fetched and indexed on first use."""
     vocabularies = []
     for name in DEFAULT:
         path = artifacts.locate(name, offline=offline, progress=progress)
@@ -141,64 +142,88 @@ def open_default(*, offline: bool = False, progress: bool | None = None) -> Know
 
 
 def open_path(path: Path, *, progress: bool | None = None) -> KnowledgeBase:
-    """A built knowledge base (a folder), or a vocabulary, which is built once into the cache."""
+    """Opens a knowledge base (a folder), or a vocabulary, which is built once into the cache."""
     if path.is_dir() and not detection.files(path):
         return KnowledgeBase(path)
     return _cached([VocabularySource(path, path.stem)], progress=progress)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """What decides a knowledge base, beside its vocabularies and the type map.
+
+    ``merge`` makes one concept of those that refer to each other. With an ``encoder`` (a known name or a
+    path) names are found by meaning too, in an index of ``budget`` bytes of memory.
+    """
+
+    choice: Choice = field(default_factory=Choice)
+    merge: bool = False
+    encoder: str | None = None
+    budget: int = dense.BUDGET
+
+    def as_json(self) -> dict[str, Json]:
+        """Returns the options as a manifest has them."""
+        choice = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self.choice).items()}
+        budget = self.budget if self.encoder else None
+        return {"merge": self.merge, "encoder": self.encoder, "budget": budget, **choice}
+
+
 def build(
     vocabularies: Sequence[VocabularySource],
     folder: Path,
+    options: BuildOptions | None = None,
     *,
     types: TypeMap | None = None,
-    choice: Choice | None = None,
-    merge: bool = False,
-    encoder: str | None = None,
-    budget: int = dense.BUDGET,
     offline: bool = False,
     command: str = "",
     progress: bool | None = None,
 ) -> store.BaseManifest:
-    """Read vocabularies and write them as one knowledge base; rows left out are counted in its manifest.
+    """Reads vocabularies and writes them as one knowledge base; rows left out are counted in its manifest.
 
-    ``choice`` says what to take of each; ``merge`` makes one concept of those that refer to each other. With
-    an ``encoder`` (a known name or a path) names are found by meaning too, in an index of ``budget`` bytes of
-    memory. A build that is killed while it encodes goes on there when it is repeated.
+    A build that is killed while it encodes goes on there when it is repeated.
     """
-    types = types or load_types()
-    counted: list[store.Source] = []
-    embedder = None if encoder is None else open_encoder(encoder, offline=offline)
-
-    def add(part: Path) -> Mapping[str, Json]:
-        """What ``writer`` does not know of: initials, and the vectors of the first name of each key."""
-        built = store.Store(part)
-        for file, values in initials.build(map(built.key, range(built.manifest.keys))).items():
-            (part / file).write_bytes(values.tobytes())
-        if embedder is None or encoder is None:
-            return {}
-        vectors, order = encoding.encode(_FirstNames(built), embedder, folder, progress=progress)
-        known_as = str(Path(encoder).resolve()) if Path(encoder).exists() else encoder
-        info = dense.build(vectors, order, part, embedder=embedder, opened_as=known_as, budget=budget)
-        return {"encoder": info.encoder, "dense": asdict(info)}
-
-    choice = choice or Choice()
-    options: dict[str, Json] = {"merge": merge, "encoder": encoder, "budget": budget if encoder else None}
-    options |= {
-        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(choice).items()
-    }
-    parts = [_concepts(vocabulary, types, choice, counted) for vocabulary in vocabularies]
-    concepts = merging.merged(parts, link=merge)
-    writer.write(concepts, folder, sources=counted, options=options, command=command, extra=add)
+    options, types = options or BuildOptions(), types or load_types()
+    # Opened first, so that a wrong name is refused before a vocabulary is read for minutes.
+    embedder = None if options.encoder is None else open_encoder(options.encoder, offline=offline)
+    counts: list[store.Source] = []  # each vocabulary comes in when its last concept was read
+    parts = [_concepts(vocabulary, types, options.choice, counts) for vocabulary in vocabularies]
+    writer.write(
+        merging.merged(parts, link=options.merge),
+        folder,
+        sources=counts,
+        options=options.as_json(),
+        command=command,
+        extra=partial(_add_indexes, folder, options, embedder, progress),
+    )
     encoding.discard(folder)
     return store.read_manifest(folder)
 
 
-class _FirstNames(Sequence[str]):
-    """The first name of each key, read when it is asked for."""
+def _add_indexes(
+    target: Path, options: BuildOptions, embedder: Embedder | None, progress: bool | None, part: Path
+) -> Mapping[str, Json]:
+    """Writes what needs the finished store ``part``: the index of initials, and that of vectors, if any.
 
-    def __init__(self, built: store.Store) -> None:
-        self._store = built
+    Vectors grow beside ``target``, the place of the base: ``part`` is lost when the build is killed.
+    """
+    names = store.Store(part)
+    for file, values in initials.build(map(names.key, range(names.manifest.keys))).items():
+        (part / file).write_bytes(values.tobytes())
+    if embedder is None or options.encoder is None:
+        return {}
+    vectors, order = encoding.encode(_FirstNames(names), embedder, target, progress=progress)
+    # A path is kept absolute: the base is opened from other folders than the one it was built from.
+    path = Path(options.encoder)
+    opened_as = str(path.resolve()) if path.exists() else options.encoder
+    info = dense.build(vectors, order, part, embedder=embedder, opened_as=opened_as, budget=options.budget)
+    return {"encoder": info.encoder, "dense": asdict(info)}
+
+
+class _FirstNames(Sequence[str]):
+    """The first name of each key, read on demand: a base may have millions of them."""
+
+    def __init__(self, names: store.Store) -> None:
+        self._store = names
 
     def __len__(self) -> int:
         return self._store.manifest.keys
@@ -210,8 +235,9 @@ class _FirstNames(Sequence[str]):
 
 
 def _concepts(
-    vocabulary: VocabularySource, types: TypeMap, choice: Choice, counted: list[store.Source]
+    vocabulary: VocabularySource, types: TypeMap, choice: Choice, counts: list[store.Source]
 ) -> Iterator[Concept]:
+    """Yields the concepts of a vocabulary, and adds its record to ``counts`` behind the last of them."""
     rejected, number = Rejected(), 0
     for concept in sources.read(
         vocabulary.path,
@@ -224,20 +250,22 @@ def _concepts(
         number += 1
         yield concept
     entry = store.Source(vocabulary.name, _sha256(vocabulary.path), vocabulary.licence, number)
-    counted.append(replace(entry, rejected=dict(rejected.counts), first_rejected=rejected.first))
+    counts.append(replace(entry, rejected=dict(rejected.counts), first_rejected=rejected.first))
 
 
 def _cached(vocabularies: Sequence[VocabularySource], *, progress: bool | None) -> KnowledgeBase:
     types = load_types()
+    # Not the name of the file but its content, and the type map: a base made with other types is another one.
     identity = (store.SCHEMA, asdict(types), [(part.name, _sha256(part.path)) for part in vocabularies])
     key = hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     folder = paths.home() / "kb" / f"{'+'.join(part.name for part in vocabularies)[:80]}-{key}"
     try:
         return KnowledgeBase(folder, types=types)
     except KnowledgeError:
-        pass  # absent, of another version, or damaged: built anew
+        pass  # absent, of another version, or damaged: it is built anew
     paths.private_folder("kb")
     begun = time.monotonic()
+    # Two processes may build at once: each writes a folder of its own, which one rename puts in place.
     manifest = build(vocabularies, folder, types=types)
     if progress is not False:
         _report(manifest, time.monotonic() - begun, folder)
@@ -253,7 +281,7 @@ def _report(manifest: store.BaseManifest, seconds: float, folder: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    """The digest of a vocabulary: of its file, or of the digests of its files."""
+    """Digests a vocabulary: its file, or the digests of its files in their order."""
     try:
         digests = [fingerprint.sha256(file) for file in detection.files(path)]
     except OSError as error:

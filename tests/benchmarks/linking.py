@@ -270,7 +270,7 @@ def main() -> None:
         folder = options.kb or Path(scratch) / "medic"
         if not folder.exists():
             vocabulary = base.VocabularySource(medic(options.data), "medic")
-            base.build([vocabulary], folder, encoder=options.encoder, progress=True)
+            base.build([vocabulary], folder, base.BuildOptions(encoder=options.encoder), progress=True)
         kb = base.KnowledgeBase(folder)
         if options.fit:
             fit(kb, options.data)

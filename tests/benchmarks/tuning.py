@@ -71,7 +71,7 @@ def main() -> None:
     before, tuned, after = (options.work / name for name in ("base", "tuned", "base-tuned"))
     vocabulary = base.VocabularySource(_LINKING["medic"](options.data), "medic")
     if not before.exists():
-        base.build([vocabulary], before, encoder=options.encoder, progress=True)
+        base.build([vocabulary], before, base.BuildOptions(encoder=options.encoder), progress=True)
     if not tuned.exists():
         chosen = Options(
             steps=options.steps,
@@ -81,7 +81,7 @@ def main() -> None:
         )
         print(json.dumps(asdict(tune(before, tuned, encoder=options.encoder, options=chosen, progress=True))))
     if not after.exists():
-        base.build([vocabulary], after, encoder=str(tuned), progress=True)
+        base.build([vocabulary], after, base.BuildOptions(encoder=str(tuned)), progress=True)
     report = json.loads((tuned / CARD).read_text())["report"]
     for folder, encoder, name in ((before, options.encoder, "before"), (after, str(tuned), "after")):
         print(f"{name}: recall@1 and @5")
