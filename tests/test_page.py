@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document, Entity, Json
+from dirag.evaluate import page as page_package
 from dirag.evaluate.analysis import Analysis, analyse
 from dirag.evaluate.kinds import KINDS
-from dirag.evaluate.page import embedded, page, table
+from dirag.evaluate.page import page
 from dirag.evaluate.page.charts import around
+from dirag.evaluate.page.markup import Fragments, embedded, joined
+from dirag.evaluate.page.tables import TableRow, grouped_table
 
 HOSTILE = "</script><script>alert(1)</script><img src=http://x.example/ onerror=alert(2)>&lt;\u2028'\"`"
 
@@ -81,7 +86,7 @@ TEXTS = st.text(min_size=1) | st.sampled_from([HOSTILE, "<!--", "]]>", "\u2029<b
 @given(st.recursive(TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)))
 def test_embedded_json_says_the_same_and_nothing_to_a_parser(value: Json) -> None:
     text = embedded(value)
-    assert orjson.loads(text) == value
+    assert orjson.loads(text.encode()) == value
     assert not set(text) & set("<>&\u2028\u2029")
 
 
@@ -151,9 +156,31 @@ def test_every_kind_and_type_has_its_row_and_every_id_is_there_once() -> None:
     assert labelled == {a["id"] for tag, a in parsed.elements if tag in ("input", "select")}
 
 
+@given(TEXTS)
+def test_what_goes_into_a_template_is_escaped_unless_it_is_html(text: str) -> None:
+    cell = Fragments("tables.html").fill("cell", content=text)
+    assert cell == f"<td>{escape(text)}</td>"
+    assert Fragments("tables.html").fill("cell", content=joined([cell, cell])) == f"<td>{cell}{cell}</td>"
+
+
+@pytest.mark.parametrize("fields", [{}, {"content": "x", "more": "y"}, {"contents": "x"}])
+def test_a_template_takes_the_values_of_its_fields_and_no_others(fields: dict[str, str]) -> None:
+    with pytest.raises(AssertionError):
+        Fragments("tables.html").fill("cell", **fields)
+
+
+def test_nothing_but_files_and_templates_becomes_html() -> None:
+    """No module of the page but that of templates calls text HTML, unless the text stands in the code."""
+    modules = [path for path in Path(page_package.__file__).parent.glob("*.py") if path.name != "markup.py"]
+    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    calls = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Html"]
+    assert calls
+    assert all(isinstance(argument, ast.Constant) for call in calls for argument in call.args)
+
+
 def test_rows_that_share_a_heading_have_it_once() -> None:
-    rows: Sequence[Sequence[str]] = [("x", "1", "a"), ("x", "2", "b"), ("y", "1", "c")]
-    written = table("t", ("what", "run", "is"), rows, labels=2)
+    rows = [TableRow("1", ["a"], "x"), TableRow("2", ["b"], "x"), TableRow("1", ["c"], "y")]
+    written = grouped_table("t", ("what", "run"), ["is"], rows)
     assert re.findall(r'rowspan="(\d)">(\w)', written) == [("2", "x"), ("1", "y")]
     assert written.count("<tbody>") == written.count("</tbody>") == 2
     assert written.count("<tr>") == 4

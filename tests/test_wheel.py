@@ -70,7 +70,7 @@ def test_holds_the_package_its_types_and_its_licence_and_no_more(wheel: Path) ->
     code = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "dirag").rglob("*")
-        if path.suffix in (".py", ".css", ".js")
+        if path.suffix in (".py", ".css", ".js", ".html")
     }
     assert {*code, "dirag/py.typed"} <= names
     rest = {name for name in names if not name.startswith("dirag/")}

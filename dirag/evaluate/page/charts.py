@@ -1,6 +1,6 @@
-"""Charts as SVG, drawn here: lines on two axes, and a figure with its interval for a table's cell.
+"""Charts as SVG: lines on two axes, and for a table's cell a ratio with its interval, or a share.
 
-Colours come from the page's style sheet by class. Every text is escaped.
+Places are in units of the picture, from its upper left corner. Colours come from the style sheet, by class.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from dirag.evaluate.page.markup import Fragments, Html, joined
 
 COLOURS = 8  # classes s0 to s7 of the style sheet; more series use them again
 
 _WIDTH, _HEIGHT = 460, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
+
+_HTML = Fragments("charts.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Axis:
     ticks: Sequence[float]
 
     def share(self, value: float) -> float:
-        """Where a value lies, 0 at the first tick and 1 at the last one."""
+        """Returns where a value lies, 0 at the first tick and 1 at the last one."""
         return (value - self.ticks[0]) / ((self.ticks[-1] - self.ticks[0]) or 1.0)
 
 
@@ -42,47 +45,43 @@ RATIO = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def around(values: Sequence[float]) -> list[float]:
-    """Ticks a tenth apart, or a half of that, from below the least of some ratios to above the largest."""
+    """Returns ticks 0.1 or 0.05 apart, from below the least of some ratios to above the largest."""
     step = 0.05 if max(values) - min(values) < 0.3 else 0.1
     low, high = math.floor(min(values) / step + 1e-9), math.ceil(max(values) / step - 1e-9)
     return [round(step * i, 2) for i in range(low, max(high, low + 1) + 1)]
 
 
-def lines(title: str, series: Sequence[Series], *, x: Axis, y: Axis, diagonal: bool = False) -> str:
-    """A figure of lines with a legend where there are several; ``diagonal`` shows where x equals y."""
-    drawn = [_frame(x, y)]
+def lines(title: str, series: Sequence[Series], *, x: Axis, y: Axis, diagonal: bool = False) -> Html:
+    """Returns a figure of lines, with a legend where there are several; ``diagonal`` is where x equals y."""
+    drawing = [_axes(x, y)]
     if diagonal:
         (x0, y0), (x1, y1) = (_place(x, y, at, at) for at in (0, 1))
-        drawn.append(f'<path class="even" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>')
-    drawn += [_line(number, each, x, y) for number, each in enumerate(series)]
-    legend = "".join(
-        f'<li><svg class="key s{i % COLOURS}" viewBox="0 0 16 10" width="16" height="10" aria-hidden="true">'
-        f'<path class="line" d="M0 5H16"/></svg>{escape(each.name)}</li>'
-        for i, each in enumerate(series)
-    )
-    return (
-        f'<figure><figcaption>{escape(title)}</figcaption><svg class="chart" role="img" '
-        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-label="{escape(title)}">{"".join(drawn)}</svg>'
-        f"{f'<ul class=legend>{legend}</ul>' if len(series) > 1 else ''}</figure>"
+        drawing.append(_HTML.fill("diagonal", x0=_tenths(x0), y0=_tenths(y0), x1=_tenths(x1), y1=_tenths(y1)))
+    drawing += [_series(number, one, x, y) for number, one in enumerate(series)]
+    return _HTML.fill(
+        "figure",
+        title=title,
+        width=_WIDTH,
+        height=_HEIGHT,
+        drawing=joined(drawing),
+        legend=_legend(series) if len(series) > 1 else "",
     )
 
 
-def meter(value: float, low: float, high: float) -> str:
-    """A ratio as a dot and its interval as a line, from 0 to 1; the figures stand beside it as text."""
-    at, left, right = (4 + 112 * each for each in (value, low, high))
-    return (
-        '<svg class="meter" viewBox="0 0 120 12" width="120" height="12" aria-hidden="true">'
-        f'<path class="rail" d="M4 6H116"/><path class="bar" d="M{left:.1f} 6H{right:.1f}"/>'
-        f'<circle class="dot" cx="{at:.1f}" cy="6" r="3.5"/></svg>'
-    )
+def meter(value: float, low: float, high: float) -> Html:
+    """Returns a ratio as a dot and its interval as a line, from 0 to 1; the figures stand beside it."""
+    at, left, right = (_tenths(4 + 112 * share) for share in (value, low, high))
+    return _HTML.fill("meter", value=at, low=left, high=right)
 
 
-def bar(share: float) -> str:
-    """A share of 1 as a bar; the figure stands beside it as text."""
-    return (
-        '<svg class="meter" viewBox="0 0 120 12" width="120" height="12" aria-hidden="true">'
-        f'<path class="share" d="M0 6H{120 * share:.1f}"/></svg>'
-    )
+def bar(share: float) -> Html:
+    """Returns a share of 1 as a bar; the figure stands beside it."""
+    return _HTML.fill("bar", end=_tenths(120 * share))
+
+
+def _tenths(place: float) -> str:
+    # A tenth of a unit is less than one sees: more digits would only make the page longer.
+    return f"{place:.1f}"
 
 
 def _place(x: Axis, y: Axis, at: float, value: float) -> tuple[float, float]:
@@ -90,36 +89,57 @@ def _place(x: Axis, y: Axis, at: float, value: float) -> tuple[float, float]:
     return across, _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * y.share(value)
 
 
-def _frame(x: Axis, y: Axis) -> str:
+def _axes(x: Axis, y: Axis) -> Html:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    drawn = []
+    up, across = [], []
     for tick in y.ticks:
         _, at = _place(x, y, x.ticks[0], tick)
-        drawn.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{right}"/>')
-        drawn.append(f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        # Text stands on its baseline: 4 units lower, its middle is beside the tick.
+        places = {"at": _tenths(at), "baseline": _tenths(at + 4), "before": _LEFT - 8}
+        up.append(_HTML.fill("tick-up", left=_LEFT, right=right, value=f"{tick:g}", **places))
     for tick in x.ticks:
         at, _ = _place(x, y, tick, y.ticks[0])
-        drawn.append(f'<path class="grid" d="M{at:.1f} {bottom}v5"/>')
-        drawn.append(f'<text x="{at:.1f}" y="{bottom + 19}" text-anchor="middle">{tick:g}</text>')
-    middle = (_LEFT + right) / 2, (_TOP + bottom) / 2
-    drawn.append(f'<text x="{middle[0]}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
-    turned = f'transform="translate(12 {middle[1]}) rotate(-90)" text-anchor="middle"'
-    drawn.append(f"<text {turned}>{escape(y.label)}</text>")
-    return "".join(drawn)
-
-
-def _line(number: int, series: Series, x: Axis, y: Axis) -> str:
-    places = [f"{a:.1f} {b:.1f}" for a, b in (_place(x, y, *point) for point in series.points)]
-    places = list(dict.fromkeys(places))  # scores lie close together; what is not seen is not drawn
-    drawn = [f'<path class="line" d="M{"L".join(places)}"/>'] if places else []
-    for (at, _), (low, high) in zip(series.points, series.bars, strict=False):
-        (across, bottom), (_, top) = _place(x, y, at, low), _place(x, y, at, high)
-        drawn.append(
-            f'<path class="error" d="M{across:.1f} {bottom:.1f}V{top:.1f}'
-            f'M{across - 4:.1f} {bottom:.1f}h8M{across - 4:.1f} {top:.1f}h8"/>'
+        across.append(
+            _HTML.fill("tick-across", at=_tenths(at), bottom=bottom, below=bottom + 19, value=f"{tick:g}")
         )
-    if series.dots or len(places) == 1:
-        drawn += [
-            f'<circle class="dot" cx="{a}" cy="{b}" r="3.5"/>' for a, b in (at.split() for at in places)
-        ]
-    return f'<g class="s{number % COLOURS}">{"".join(drawn)}</g>'
+    return _HTML.fill(
+        "axes",
+        up=joined(up),
+        across=joined(across),
+        middle_across=(_LEFT + right) / 2,
+        middle_up=(_TOP + bottom) / 2,
+        foot=_HEIGHT - 6,
+        label_across=x.label,
+        label_up=y.label,
+    )
+
+
+def _legend(series: Sequence[Series]) -> Html:
+    entries = (
+        _HTML.fill("entry", colour=number % COLOURS, name=one.name) for number, one in enumerate(series)
+    )
+    return _HTML.fill("legend", entries=joined(entries))
+
+
+def _series(number: int, series: Series, x: Axis, y: Axis) -> Html:
+    drawn = (map(_tenths, _place(x, y, *point)) for point in series.points)
+    # Scores lie close together, and a run may have thousands: points that would look the same are drawn once.
+    places = list(dict.fromkeys(tuple(place) for place in drawn))
+    path = "L".join(" ".join(place) for place in places)
+    has_dots = series.dots or len(places) == 1  # a line of one point would not be seen
+    return _HTML.fill(
+        "series",
+        colour=number % COLOURS,
+        line=_HTML.fill("line", places=path) if path else "",
+        intervals=joined(
+            _interval(*_place(x, y, at, low), _place(x, y, at, high)[1])
+            for (at, _), (low, high) in zip(series.points, series.bars, strict=False)
+        ),
+        dots=joined(_HTML.fill("dot", x=a, y=b) for a, b in places) if has_dots else "",
+    )
+
+
+def _interval(across: float, low: float, high: float) -> Html:
+    return _HTML.fill(
+        "interval", across=_tenths(across), left=_tenths(across - 4), low=_tenths(low), high=_tenths(high)
+    )
