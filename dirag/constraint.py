@@ -26,7 +26,7 @@ class Constraint:
     final: frozenset[int]
 
     def accepts(self, answer: str) -> bool:
-        """Whether the whole answer, with or without the space before it, is admissible."""
+        """Tells whether the whole answer, with or without the space before it, is admissible."""
         waiting: defaultdict[int, set[int]] = defaultdict(set)
         waiting[0].add(START)
         for at in range(len(answer) + 1):
@@ -41,7 +41,7 @@ class Constraint:
         return not self.final.isdisjoint(waiting[len(answer)])
 
     def gbnf(self) -> str:
-        """The automaton as a grammar of llama.cpp: one right-linear rule a state, so parsing never nests."""
+        """Spells the automaton as a grammar of llama.cpp: a right-linear rule a state, so nothing nests."""
         lines = ["root ::= s0", r'end ::= "\n"*']
         for state, edges in enumerate(self.edges):
             choices = [

@@ -206,8 +206,8 @@ class Completion:
 class Mention:
     """A mention as an answer names it, before alignment.
 
-    ``start`` is known (an offset into the segment) where the answer format tells it. ``occurrence`` is
-    the ordinal, from 1, among the string's occurrences where the answer tells that, else None. It is written
+    ``start`` is known (an offset into the segment) where the answer format gives it. ``occurrence`` is
+    the ordinal, from 1, among the string's occurrences where the answer gives that, else None. It is written
     ``after`` this offset of the answer.
     """
 

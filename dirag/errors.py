@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 
 class DiragError(Exception):
-    """Root of every error that a user can mend; anything else that is raised is a bug."""
+    """The root of every error that a user can cure; anything else that is raised is a bug."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class BackendError(DiragError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that is not in a table: lists the known names and the nearest one."""
+    """Returns the error for a name that is not in a table, with the known names and the nearest one."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""

@@ -72,13 +72,13 @@ class _Guard:
     def attempt(self, stage: str, act: Callable[[], T], otherwise: T) -> T:
         """Returns the result of the stage or, where it raises, ``otherwise``.
 
-        The issue tells the place in the code, not the exception's message, which may quote the document.
+        The issue names the place in the code, not the exception's message, which may quote the document.
         """
         try:
             return act()
         except DiragError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, other documents may do without
+        except Exception as error:  # noqa: BLE001 - other documents must not suffer from it
             *_, (frame, line) = traceback.walk_tb(error.__traceback__)
             place = f"{frame.f_globals.get('__name__')}:{line}"
             detail = f"{stage} raised {type(error).__name__} at {place}"
@@ -104,7 +104,7 @@ def _tagged(
                 taggings = _taken(stream, len(parts))
             except DiragError:
                 raise
-            except Exception:  # noqa: BLE001 - the attempt below tells what of this document is
+            except Exception:  # noqa: BLE001 - the attempt below says what became of this document
                 is_whole = False
                 alone = partial(_alone, tagger, parts)
                 taggings = guards[done].attempt("tagging", alone, [Tagging() for _ in parts])

@@ -119,7 +119,7 @@ class ListSyntax:
         return f"{self._opened(item)}{suffix}{self.quote}"
 
     def _opened(self, item: Item) -> str:
-        """An item without what may stand behind its mention."""
+        """Spells an item without what may stand behind its mention."""
         inner = self.inner(item.name)
         if item.name != "." and item.name.endswith("."):
             inner = inner[:-1] + self._written("\\.")
@@ -129,7 +129,7 @@ class ListSyntax:
         return f"{self.quote}{ordinal}{inner}"
 
     def inner(self, piece: str) -> str:
-        """A part of a mention as it stands in an item."""
+        """Spells a part of a mention as it stands in an item."""
         sign = "" if self.quote else self.separator.strip()[0]
         piece = piece.replace("\\", "\\\\")
         return self._written(piece.replace(sign, "\\" + sign) if sign else piece)

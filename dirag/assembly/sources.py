@@ -19,7 +19,7 @@ DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", 
 
 
 def types_of(config: Config) -> tuple[str, ...]:
-    """The entity types that a run looks for: those asked for, else all that its pool has."""
+    """Returns the entity types that a run looks for: those of the option, else all that its pool has."""
     if config.types or not tagger_kind(config).pool:
         return config.types or DEFAULT_TYPES
     annotated = pool(config).manifest.types
@@ -27,12 +27,12 @@ def types_of(config: Config) -> tuple[str, ...]:
 
 
 def knowledge_base(config: Config) -> KnowledgeBase | None:
-    """The knowledge base of the option ``kb``, or None where it is switched off."""
+    """Opens the knowledge base of the option ``kb``; returns None where it is switched off."""
     return None if config.kb == "none" else read_base(config.kb, offline=config.offline)
 
 
 def read_base(name_or_path: str, *, offline: bool = False) -> KnowledgeBase:
-    """The default knowledge base ("default"), a built one, or that of a vocabulary file."""
+    """Opens the default knowledge base ("default"), a built one, or that of a vocabulary file."""
     if name_or_path == "default":
         return open_default(offline=offline)
     path = Path(name_or_path).expanduser()
@@ -43,12 +43,12 @@ def read_base(name_or_path: str, *, offline: bool = False) -> KnowledgeBase:
 
 @cache
 def pool(config: Config) -> Pool:
-    """The pool of the option ``pool``, read once."""
+    """Returns the pool of the option ``pool``, read once."""
     return read_pool(config.pool, offline=config.offline)
 
 
 def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
-    """The built-in pool ("default"), a pool directory, or any corpus: a train split, a file, a folder."""
+    """Reads the built-in pool ("default"), a pool directory, or the pool of a corpus by name or path."""
     if name_or_path == "default":
         return Pool.from_documents(
             builtin.documents(), sources=["built-in"], licence="Apache-2.0", as_sentences=True
@@ -62,23 +62,23 @@ def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool =
 def corpus_pool(
     name_or_path: str, *, data_dir: str | None = None, offline: bool = False
 ) -> tuple[datasets.Dataset, Pool]:
-    """An annotated corpus and the pool of its sentences."""
+    """Loads an annotated corpus and makes the pool of its sentences; raises ExamplesError if it has none."""
     dataset, as_sentences = corpus(name_or_path, data_dir=data_dir, offline=offline)
-    made = Pool.from_documents(
+    examples = Pool.from_documents(
         dataset.documents,
         sources=[dataset.name, *dataset.sha256],
         licence=dataset.licence or None,
         as_sentences=as_sentences,
     )
-    if not made.examples:
+    if not examples.examples:
         raise ExamplesError(f"no example in {name_or_path!r}", hint="give an annotated corpus or a pool")
-    return dataset, made
+    return dataset, examples
 
 
 def corpus(
     name_or_path: str, *, data_dir: str | None = None, offline: bool = False
 ) -> tuple[datasets.Dataset, bool]:
-    """An annotated corpus, and whether its documents are sentences already (as those of CoNLL/BIO are)."""
+    """Loads an annotated corpus; returns it and whether its documents are sentences already, as in CoNLL."""
     dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline, in_memory=True)
     known = catalogue.known().get(name_or_path)
     if known is not None:
@@ -87,7 +87,7 @@ def corpus(
 
 
 def reads_base(config: Config) -> bool:
-    """Whether what a run predicts depends on its knowledge base."""
+    """Tells whether what a run predicts depends on its knowledge base."""
     kind = tagger_kind(config)
     selecting = config.shots > 0 and selector_kind(config.selector).base
     return kind.base or (kind.prompts and (config.lexicon or config.concepts > 0 or selecting))

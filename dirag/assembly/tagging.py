@@ -84,7 +84,7 @@ def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) 
     if not number:
         if config.retrieval == "llm":
             raise UsageError(
-                "--retrieval llm asks for candidates of which --concepts 0 tells none",
+                "--retrieval llm asks for candidates of which --concepts 0 shows none",
                 hint="give --concepts 8",
             )
         return None

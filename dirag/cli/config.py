@@ -41,7 +41,7 @@ def config(**values: Any) -> None:
 
 
 def _toml(value: object) -> str:
-    """A TOML literal: JSON spells booleans, numbers, strings and lists of strings alike."""
+    """Spells a value as TOML: JSON has the same booleans, numbers, strings and lists of strings."""
     import orjson
 
     return orjson.dumps(list(value) if isinstance(value, tuple) else value).decode()

@@ -115,15 +115,15 @@ def search(
 
 
 def _own_encoder(pool: Pool) -> str:
-    """The name of the pool's encoder if it is one that can be opened by name, else the default's."""
+    """Returns the name of the pool's encoder if it can be opened by name, else that of the default."""
     name = (pool.manifest.encoder or "").rpartition("@")[0]
     return name if name == "hash" or name in known.every() else DEFAULT_ENCODER
 
 
 def _answers(selector: NearestSelector, queries: Iterable[str], k: int) -> Iterator[tuple[str, Hits]]:
     """Yields each query with its hits, in order; a blank query has none."""
-    rest = iter(queries)
-    while batch := list(islice(rest, _BATCH)):
+    unread = iter(queries)
+    while batch := list(islice(unread, _BATCH)):
         hits = iter(selector.search([query for query in batch if query.strip()], k=k))
         for query in batch:
             yield query, next(hits) if query.strip() else []

@@ -34,7 +34,7 @@ class Option:
 
     @property
     def varies(self) -> bool:
-        """Whether an evaluation may have several values of it: what decides nothing has one for all runs."""
+        """Tells whether an evaluation may have several values of it: what decides nothing has one for all."""
         return self.decides and self.grid
 
     def checked(self, name: str, value: Any, default: object) -> Any:

@@ -62,26 +62,26 @@ def make(
     return opened
 
 
-def open_random(given: SelectorInput) -> ExampleSelector:
-    return RandomSelector(given.pool.examples, seed=given.seed)
+def open_random(inputs: SelectorInput) -> ExampleSelector:
+    return RandomSelector(inputs.pool.examples, seed=inputs.seed)
 
 
-def open_bm25(given: SelectorInput) -> ExampleSelector:
-    return LexicalSelector(given.pool.examples, weigh=bm25)
+def open_bm25(inputs: SelectorInput) -> ExampleSelector:
+    return LexicalSelector(inputs.pool.examples, weigh=bm25)
 
 
-def open_tfidf(given: SelectorInput) -> ExampleSelector:
-    return LexicalSelector(given.pool.examples, weigh=tfidf)
+def open_tfidf(inputs: SelectorInput) -> ExampleSelector:
+    return LexicalSelector(inputs.pool.examples, weigh=tfidf)
 
 
-def open_knn(given: SelectorInput) -> NearestSelector:
-    assert given.embedder is not None
-    return NearestSelector(given.pool, given.embedder)
+def open_knn(inputs: SelectorInput) -> NearestSelector:
+    assert inputs.embedder is not None
+    return NearestSelector(inputs.pool, inputs.embedder)
 
 
-def open_mmr(given: SelectorInput) -> ExampleSelector:
-    return MmrSelector(open_knn(given))
+def open_mmr(inputs: SelectorInput) -> ExampleSelector:
+    return MmrSelector(open_knn(inputs))
 
 
-def open_coverage(given: SelectorInput) -> ExampleSelector:
-    return CoverageSelector(open_knn(given), scan=given.scan)
+def open_coverage(inputs: SelectorInput) -> ExampleSelector:
+    return CoverageSelector(open_knn(inputs), scan=inputs.scan)

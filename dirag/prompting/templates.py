@@ -47,7 +47,7 @@ class PromptTemplate:
 
     @property
     def describes(self) -> bool:
-        """Whether the head has a place for descriptions."""
+        """Tells whether the head has a place for descriptions."""
         return "descriptions" in self.head.get_identifiers()
 
     def describe(self, types: Sequence[str]) -> dict[str, str]:

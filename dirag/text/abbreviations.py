@@ -112,8 +112,9 @@ def _is_long(long: str, short: str) -> bool:
 
 
 def _long_start(short: str, text: str) -> int | None:
-    """Where the long form starts: the letters of the short form found from right to left, its first one
-    at the start of a word.
+    """Returns where the long form starts, or None where it does not hold the letters of the short form.
+
+    They are searched from right to left; the first one must stand at the start of a word.
     """
     place = len(text)
     letters = [(n, c.lower()) for n, c in enumerate(short) if c.isalnum()]

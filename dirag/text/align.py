@@ -56,7 +56,7 @@ def place(text: str, mentions: Sequence[Mention]) -> tuple[list[Entity], list[Is
         plain = mention.start is None and mention.occurrence is None
         key = (_key(mention.text), mention.type)
         if plain and key in seen:
-            continue  # the first has taken all places of both: nothing is lost that an issue should tell of
+            continue  # the first has taken all places of both: nothing is lost
         if plain:
             seen.add(key)
         taken = [span for span in spans if free.take(*span)]

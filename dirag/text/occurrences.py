@@ -58,7 +58,7 @@ def may_end_name(word: str) -> bool:
 
 
 def flat_view(text: str) -> View:
-    """:func:`flatten` with its offset map."""
+    """Returns :func:`flatten` of a text with its offset map."""
     runs = [(m.start(), m.end()) for m in _BLANKS.finditer(text)]
     if not runs:
         return View(flatten(text), range(len(text)), range(1, len(text) + 1))
@@ -81,7 +81,7 @@ def fold(text: str) -> str:
 
 
 def folded_view(text: str) -> View:
-    """:func:`fold` with its offset map; one character may become several (U+0130) or none."""
+    """Returns :func:`fold` with its offset map; one character may become several (U+0130) or none."""
     folded = list(map(_folded, text))
     starts = [i for i, form in enumerate(folded) for _ in form]
     return View("".join(folded), starts, [i + 1 for i in starts])
@@ -110,8 +110,8 @@ def is_boundary(text: str, i: int) -> bool:
     """
     if i <= 0 or i >= len(text):
         return True
-    left = _kind(text[i - 1])
-    return left == 0 or left != _kind(text[i])
+    before = _kind(text[i - 1])
+    return before == 0 or before != _kind(text[i])
 
 
 def is_bounded(text: str, start: int, end: int) -> bool:
@@ -152,7 +152,7 @@ def search(text: str, patterns: Iterable[str]) -> dict[str, list[int]]:
 
 
 def _fallbacks(step: list[dict[str, int]], whole: list[str]) -> tuple[list[int], list[int]]:
-    """Of each node, the node of its longest proper suffix, and the nearest such that ends a pattern."""
+    """Returns, of each node, the node of its longest proper suffix and the nearest such that ends a pattern."""
     fail = [0] * len(step)
     shorter = [0] * len(step)
     queue = list(step[0].values())

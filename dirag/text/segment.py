@@ -161,8 +161,8 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     initial = len(word) == 1 and word.isupper()
     if initial or lowered in _SELDOM_LAST or _DOTTED.fullmatch(word):
         # An item's own letter or number ("A. Contusion") is no sentence.
-        own = match.start("stop") - len(word) == start
-        return not own and (following.lower() in _OPENERS or (len(gap) > 1 and "\n" not in gap))
+        is_item_number = match.start("stop") - len(word) == start
+        return not is_item_number and (following.lower() in _OPENERS or (len(gap) > 1 and "\n" not in gap))
     return not (word.isdigit() and len(word) < 3 and match.start("stop") - len(word) == start)
 
 

@@ -111,7 +111,7 @@ class Replay:
                     self._completions[record["request"]] = completion_of(record["completion"])
 
     def count_tokens(self, text: str) -> int:
-        """As recorded; of another text an upper bound, since no token is shorter than a byte."""
+        """Returns the recorded count, or else an upper bound: no token is shorter than a byte."""
         return self._counts.get(_sha256(text), len(text.encode("utf-8", "surrogatepass")))
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Completion]:

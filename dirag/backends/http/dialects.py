@@ -60,7 +60,7 @@ DIALECTS: Mapping[str, Dialect] = {
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server says of itself; ``contexts`` holds the tokens of those models that tell them.
+    """What a server says of itself; ``contexts`` holds the tokens of those models for which it gives them.
 
     ``about`` holds, by model, what does not change while the server serves the same weights.
     """

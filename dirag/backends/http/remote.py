@@ -45,7 +45,7 @@ class Remote:
     """An engine behind an address, with ``parallel`` requests in flight.
 
     ``model`` may stay empty where the server has only one. ``context`` is the tokens that the user grants;
-    where the server tells that it has less, that counts. ``dialect`` "auto" asks the server what it is.
+    where the server says that it has less, that counts. ``dialect`` "auto" asks the server what it is.
     The chat API has no way to begin the model's answer for it: a model may talk before it answers.
     Log-probabilities are those that the server gives: raw with llama.cpp, but under a constraint vLLM reads
     them after its mask, so that they are too high; from a server that gives none, completions have no
@@ -66,9 +66,9 @@ class Remote:
         policy: RetryPolicy = STANDARD,
         top: int = 0,
     ) -> None:
-        """Asks the server what it is. ``top`` is the number of alternatives that each token tells.
+        """Asks the server what it is. ``top`` is the number of alternatives with each token.
 
-        Raises UsageError for what the user wrote amiss, BackendError where no server answers.
+        Raises UsageError for an option that cannot be as it is, BackendError where no server answers.
         """
         _check(api, dialect, key)
         self._client = Client(addresses.parse(base_url), key=key, policy=policy)
@@ -77,12 +77,12 @@ class Remote:
         served = self._look(model)
         self._api, self._top, self._parallel = api, top, parallel
         self._model = model or served.models[0]
-        spoken = (served.dialect or "none") if dialect == "auto" else dialect
-        self._dialect = DIALECTS[spoken]
+        dialect_name = (served.dialect or "none") if dialect == "auto" else dialect
+        self._dialect = DIALECTS[dialect_name]
         self._unknown = dialect == "auto" and not served.dialect
         self._counts = bool(self._dialect.tokenize)
         self.name = f"openai:{self._model}"
-        self.identity = _identity(served, self._model, spoken)
+        self.identity = _identity(served, self._model, dialect_name)
         self.context = min(context, served.contexts.get(self._model, context))
         self._unsent = False
         self._closed = Event()

@@ -48,7 +48,7 @@ class LlamaCpp:
         adapter: Path | None = None,
         top: int = 0,
     ) -> None:
-        """Loads the weights. ``top`` is the number of alternatives that each token tells.
+        """Loads the weights. ``top`` is the number of alternatives with each token.
 
         Raises BackendError where llama.cpp cannot load ``path`` or ``adapter``.
         """
@@ -169,7 +169,7 @@ class LlamaCpp:
         return request
 
     def _http(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Asks llama.cpp what it tells over its port only; 0.3 ms a call, also while all slots work."""
+        """Asks llama.cpp what it answers over its port only; 0.3 ms a call, also while all slots work."""
         if self._closed.is_set():
             raise BackendError(f"{self.name} is closed", hint="open it again")
         # A lone surrogate is counted like any character here; ``generate`` refuses it.

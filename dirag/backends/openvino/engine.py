@@ -42,7 +42,7 @@ class OpenVino:
     ) -> None:
         """Loads the weights, to which those of a LoRA ``adapter`` are added once and for all.
 
-        ``top`` is the number of alternatives that each token tells. Raises BackendError where OpenVINO cannot
+        ``top`` is the number of alternatives with each token. Raises BackendError where OpenVINO cannot
         read ``path``, or the adapter is not one of this model.
         """
         folder = model.converted(path, adapter)

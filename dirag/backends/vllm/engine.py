@@ -50,7 +50,7 @@ class Vllm:
         options: Sequence[str] = (),
         top: int = 0,
     ) -> None:
-        """Starts vLLM. ``top`` is the number of alternatives that each token tells.
+        """Starts vLLM. ``top`` is the number of alternatives with each token.
 
         ``adapter`` is a folder with a LoRA adapter, ``options`` are ``name=value`` for ``vllm.EngineArgs``.
         Raises UsageError for options that vLLM does not have, BackendError where it does not start.

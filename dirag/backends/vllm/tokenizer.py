@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class VllmTokenizer:
-    """The tokenizer of a model; ``top`` is the number of alternatives that each token tells."""
+    """The tokenizer of a model; ``top`` is the number of alternatives with each token."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, *, top: int = 0) -> None:
         if not getattr(tokenizer, "is_fast", False):

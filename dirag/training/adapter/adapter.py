@@ -95,18 +95,18 @@ def _trainer(prepared: PreparedTraining, checkpoint: Path) -> Trainer:
 
 
 def _is_done(output: Path, *, resume: bool) -> bool:
-    """Whether training has ended there; raises UsageError where it must not begin there."""
+    """Tells whether training has ended there; raises UsageError where it must not begin there."""
     if not output.exists() or all(_is_leftover(path) for path in output.iterdir()):
         return False
-    begun, ended = (output / CHECKPOINT).exists(), (output / _WEIGHTS).exists()
-    if resume and (begun or ended):
-        return not begun
-    hint = "--resume goes on with it" if begun else "name a new folder"
+    has_checkpoint, has_weights = (output / CHECKPOINT).exists(), (output / _WEIGHTS).exists()
+    if resume and (has_checkpoint or has_weights):
+        return not has_checkpoint
+    hint = "--resume goes on with it" if has_checkpoint else "name a new folder"
     raise UsageError(f"{output} exists and is not empty", hint=hint)
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether a run that was killed has left it, beside which there may be no checkpoint yet."""
+    """Tells whether a file is what a killed run leaves, beside which there may be no checkpoint yet."""
     return path.name.startswith((CHECKPOINT, _TRIAL)) and path.name != CHECKPOINT
 
 

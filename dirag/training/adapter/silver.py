@@ -48,8 +48,8 @@ def completed(
 ) -> Iterator[Document]:
     """Yields the documents of a gold corpus that annotates ``types``, with the tags of other types.
 
-    A tag stays if it overlaps no gold mention. Documents are found by their text; those
-    that the corpus lacks are left out, and counted.
+    A tag stays if it overlaps no gold mention. Documents are the same if their text is; those that the corpus
+    lacks are left out, and counted.
     """
     annotated = {document.text: document.entities for document in gold}
     for document in documents:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dirag.training.adapter.model import AdaptedModel
 
 _WARM = 0.05  # of the training examples, over which the rate rises
+_STATE = "told"  # the key of the JSON value in files of checkpoints, older ones too
 _ANEW = "name another folder to begin anew"
 #: The names in a checkpoint, whose only parameter needs none, of what the optimizer calls so.
 _TENSORS = {
@@ -100,7 +101,7 @@ class Trainer:
     ) -> None:
         self.adapted, self.settings, self.total = adapted, settings, total
         self.progress = Progress()
-        self._checkpoint, self._provenance = loop.Checkpoint(checkpoint, "told"), dict(provenance)
+        self._checkpoint, self._provenance = loop.Checkpoint(checkpoint, _STATE), dict(provenance)
         self._optimizer = loop.Optimizer({"vector": adapted.vector}, weight_decay=0.0, fused=True)
         self._schedule = loop.Schedule(settings.rate, total, rise=_WARM * total, fall=(1 - _WARM) * total)
 
@@ -117,11 +118,11 @@ class Trainer:
         ``publish`` is called after the best validation so far, or at the end if there is none. ``report`` is
         called after every step.
         """
-        progress, begun = self.progress, time.monotonic() - self.progress.seconds
+        progress, start = self.progress, time.monotonic() - self.progress.seconds
 
         def step(batch: tuple[list[TokenRow], Position]) -> None:
             self.step(*batch)
-            progress.seconds = time.monotonic() - begun
+            progress.seconds = time.monotonic() - start
             report(progress)
 
         source = batches(progress.position)
@@ -185,7 +186,7 @@ class Trainer:
         self.save()
 
     def _is_due(self) -> bool:
-        """Whether a validation is to come before the next step; the last one is at the end."""
+        """Tells whether a validation comes before the next step; the last one is at the end."""
         number = max(1, round(self.settings.epochs / self.settings.every))
         validations, now = self.progress.validations, self.progress.position.seen
         before = validations[-1].seen if validations else 0
