@@ -16,17 +16,22 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import browser
+import numpy as np
 import pytest
 import scored_runs
 from command import output
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dirag.evaluate.bootstrap import interval
 from dirag.evaluate.kinds import KINDS
 from dirag.evaluate.page.charts import RATIO, Axis, Series, lines
 
 RUNS = ("A", "A-sure", "B")
 PAGES = {"one.html": RUNS[:1], "three.html": RUNS}
+#: What the runs had seen: mentions of a pool of examples, and names of a vocabulary.
+POOL = ("asthma", "copper", "zinc", "lead poisoning")
+NAMES = ("asthma", "gout", "zinc", "fever", "iron", "pain")
 Page = Callable[[str], Element]
 
 
@@ -67,6 +72,16 @@ def tree(text: str) -> Element:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     scored_runs.write(folder)
+    entities = [{"start": 0, "end": len(name), "type": "disease"} for name in POOL]
+    records = zip(POOL, entities, strict=True)
+    lines = (json.dumps({"text": name, "entities": [entity]}) + "\n" for name, entity in records)
+    (folder / "pool.jsonl").write_text("".join(lines), encoding="utf-8")
+    rows = (f"X:{number}\t{name}\tdisease\n" for number, name in enumerate(NAMES))
+    (folder / "names.tsv").write_text("id\tname\ttypes\n" + "".join(rows), encoding="utf-8")
+    for run in RUNS:
+        told = report(folder, run)
+        told["config"] |= {"pool": str(folder / "pool.jsonl"), "kb": str(folder / "names.tsv")}
+        (folder / run / "report.json").write_text(json.dumps(told), encoding="utf-8")
     for page, runs in PAGES.items():
         output(folder, "report", *runs, "-o", page)
     return folder
@@ -99,12 +114,17 @@ def text(element: Element) -> str:
     return "".join(element.itertext())
 
 
+def rows_of(root: Element, caption: str) -> list[Element]:
+    [named] = [each for each in root.iter("table") if text(each[0]) == caption]
+    return named.findall("tbody/tr")
+
+
 def table(root: Element, caption: str) -> list[dict[str, str]]:
     """The rows of a table by their headings; the label of a group of rows is that of each of them."""
-    [found] = [each for each in root.iter("table") if text(each[0]) == caption]
-    head = [text(cell) or f"picture {place}" for place, cell in enumerate(found.iterfind("thead/tr/*"))]
+    [named] = [each for each in root.iter("table") if text(each[0]) == caption]
+    head = [text(cell) or f"picture {place}" for place, cell in enumerate(named.iterfind("thead/tr/*"))]
     rows, group = [], ""
-    for row in found.iterfind("tbody/tr"):
+    for row in rows_of(root, caption):
         cells = [text(cell) for cell in row]
         if row[0].get("scope") == "rowgroup":
             group = cells[0]
@@ -180,34 +200,93 @@ def test_types_have_the_figures_of_the_report(page: tuple[Element, Sequence[str]
         agree(row, figures(told["a"], told["a"]["ci95"]))
 
 
-def test_lengths_are_those_of_the_mentions(page: tuple[Element, Sequence[str]]) -> None:
-    root, runs = page
-    data = embedded(root)
-    for row in table(root, "By length of the mention"):
-        run = data["runs"][runs.index(row.get("run", runs[0]))]
+def counted(data: Any, place: int, group: Callable[[str], str], name: str) -> dict[str, str]:
+    """The cells of the mentions of a run that are of a group, from the spans that the page's script has."""
+    run, rows = data["runs"][place], []
+    for (_, content), gold, found in zip(data["documents"], run["gold"], run["found"], strict=True):
         sides = [
-            [
-                span[3] == 0
-                for (_, content), spans in zip(data["documents"], run[side], strict=True)
-                for span in spans
-                if row["length"] == ("1 word", "2 words", "3 words")[content[span[0] : span[1]].count(" ")]
-            ]
-            for side in ("gold", "found")
+            [span for span in side if group(content[span[0] : span[1]]) == name] for side in (gold, found)
         ]
-        gold, found = map(len, sides)
-        if not gold + found:
-            assert row["F1"] == "–"
-            continue
-        right = sum(sides[0])
-        ratios = right / max(1, found), right / max(1, gold), 2 * right / (gold + found)
-        shown = [row[name] for name in ("gold", "found", "right", "P", "R", "F1")]
-        assert shown == [str(gold), str(found), str(right), *(f"{ratio:.3f}" for ratio in ratios)]
+        rows.append([*map(len, sides), sum(span[3] == 0 for span in sides[0]), 0, 0])
+    gold, found, right = (sum(column) for column in list(zip(*rows, strict=True))[:3])
+    if not gold + found:
+        return {}
+    ratios = {"precision": right / max(1, found), "recall": right / max(1, gold)}
+    counts = {"gold": gold, "predicted": found, "correct": right, "f1": 2 * right / (gold + found)}
+    return figures(counts | ratios, interval(np.array(rows, np.int64)))
+
+
+def groups_agree(root: Element, runs: Sequence[str], caption: str, group: Callable[[str], str]) -> list[str]:
+    """Every row of a table has the figures of its group of mentions; returns the groups."""
+    data, rows = embedded(root), table(root, caption)
+    for row in rows:
+        name = next(iter(row.values()))
+        place = runs.index(row.get("run", runs[0]))
+        expected = counted(data, place, group, name)
+        assert (row["F1"] == "–") == (not expected)
+        agree(row, expected)
+    return list(dict.fromkeys(next(iter(row.values())) for row in rows))
+
+
+def test_lengths_are_those_of_the_mentions(page: tuple[Element, Sequence[str]]) -> None:
+    def length(mention: str) -> str:
+        return ("1 word", "2 words", "3 words")[mention.count(" ")]
+
+    groups = groups_agree(*page, "By length of the mention", length)
+    assert groups == ["1 word", "2 words", "3 words"]
+
+
+def test_novelty_is_what_the_pool_and_the_vocabulary_lack(page: tuple[Element, Sequence[str]]) -> None:
+    def novelty(mention: str) -> str:
+        places = {"pool": POOL, "knowledge base": NAMES}
+        seen = [place for place, names in places.items() if mention.lower() in names]
+        return " and ".join(seen) or "neither"
+
+    groups = groups_agree(*page, "By novelty: where the mention was seen", novelty)
+    assert groups == ["knowledge base", "neither", "pool", "pool and knowledge base"]
+
+
+WITH_METERS = ("All types", "By type", "By length of the mention", "By novelty: where the mention was seen")
+
+
+def test_pictures_of_f1_lie_where_the_figures_beside_them_say(page: tuple[Element, Sequence[str]]) -> None:
+    root, runs = page
+    for caption in WITH_METERS[len(runs) == 1 :]:
+        pictures = [row.findall("td/svg") for row in rows_of(root, caption)]
+        for row, drawn in zip(table(root, caption), pictures, strict=True):
+            assert len(drawn) == (row["F1"] != "–")
+            for picture in drawn:
+                ends = (float(end) for end in row["95% interval"].split("–"))
+                assert _meter(picture) == pytest.approx((float(row["F1"]), *ends), abs=0.0011), row
+
+
+def test_bars_are_as_long_as_the_shares_beside_them(page: tuple[Element, Sequence[str]]) -> None:
+    shares = 0
+    for row in rows_of(page[0], "Entities by kind of error"):
+        cells = list(row)
+        for cell, beside in pairwise(cells):
+            if text(cell).endswith("%"):
+                [picture] = beside.findall("svg")
+                [drawn] = picture.findall("path")
+                begin, end = drawn.get("d", "").removeprefix("M").split(" 6H")
+                length = (float(end) - float(begin)) / float(picture.get("width", ""))
+                assert length == pytest.approx(float(text(cell)[:-1]) / 100, abs=0.0011)
+                shares += 1
+    assert shares == len(page[1]) * 2 * (len(KINDS) - 1)
+
+
+def _meter(picture: Element) -> tuple[float, ...]:
+    """The ratio and the ends of its interval, by the rail that goes from 0 to 1."""
+    paths = {each.get("class"): each.get("d", "") for each in picture.findall("path")}
+    first, last = (float(end) for end in paths["rail"].removeprefix("M").split(" 6H"))
+    low, high = (float(end) for end in paths["bar"].removeprefix("M").split(" 6H"))
+    [dot] = picture.findall("circle")
+    return tuple((at - first) / (last - first) for at in (float(dot.get("cx", "")), low, high))
 
 
 def test_shares_of_errors_are_of_their_own_side(page: tuple[Element, Sequence[str]], folder: Path) -> None:
     root, runs = page
-    [found] = [each for each in root.iter("table") if text(each[0]) == "Entities by kind of error"]
-    cells = [[text(cell) for cell in row] for row in found.iterfind("tbody/tr")]
+    cells = [[text(cell) for cell in row] for row in rows_of(root, "Entities by kind of error")]
     data = embedded(root)
     expected = []
     for number, kind in enumerate(KINDS):
