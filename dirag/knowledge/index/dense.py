@@ -39,7 +39,7 @@ _RESCORED = 32  # candidates of a quantised index that are scored again, for eac
 
 @dataclass(frozen=True, slots=True)
 class DenseInfo:
-    """What an index is made of; ``recall`` is recall@5 of a sample against the exhaustive search.
+    """The make of an index; ``recall`` is recall@5 of a sample against the exhaustive search.
 
     ``opened_as`` is the name or path under which the encoder was found when the index was built.
     """
@@ -64,18 +64,20 @@ class Dense:
     def search(
         self, queries: NDArray[np.float32], *, limit: int, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The keys nearest to each unit vector, best first, and their cosines; key -1 where there are fewer.
+        """Returns the keys nearest to each unit vector, best first, and their cosines, both (queries, limit).
 
-        Only keys that are ``allowed`` are found.
+        Only ``allowed`` keys are searched; where an approximate search has fewer, the rest are key -1.
         """
         import numpy as np
 
         limit = min(limit, self.info.names)
+        # A graph of which few keys count is walked at length and still misses some: these are all compared.
         if allowed is not None and (count := int(allowed.sum())) <= _FLAT:
             return self._among(np.flatnonzero(allowed), queries, min(limit, count))
         options = None if allowed is None else _restricted(self.info, allowed)
         if self._vectors is None:
             cosines, keys = self._index.search(queries, limit, params=options)
+            # Vectors rounded to float16 have lengths about 1, so that a product may exceed it.
             return keys, np.minimum(cosines, np.float32(1))
         _, keys = self._index.search(queries, min(limit * _RESCORED, self.info.names), params=options)
         cosines = np.stack([self.cosines(row, query) for row, query in zip(keys, queries, strict=True)])
@@ -85,7 +87,7 @@ class Dense:
     def _among(
         self, keys: NDArray[np.int64], queries: NDArray[np.float32], limit: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The search of a few keys one by one."""
+        """Searches a few keys one by one."""
         import numpy as np
 
         cosines = np.array([self.cosines(keys, query) for query in queries]).reshape(len(queries), len(keys))
@@ -93,29 +95,29 @@ class Dense:
         return keys[best], np.take_along_axis(cosines, best, axis=1)
 
     def cosines(self, keys: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The cosine of one unit vector with each of these names; -1 for the key -1."""
+        """Returns the cosine of one unit vector with each of these names; -1 for the key -1."""
         import numpy as np
 
         if not len(keys):
             return np.empty(0, np.float32)
-        known = np.maximum(keys, 0)
+        rows = np.maximum(keys, 0)  # -1 is no key: row 0 stands in, and gets its cosine below
         if self._vectors is None:
-            names = self._index.reconstruct_batch(known)
+            names = self._index.reconstruct_batch(rows)
         else:
-            names = self._vectors[known].astype(np.float32)
+            names = self._vectors[rows].astype(np.float32)
         cosines: NDArray[np.float32] = np.minimum(names @ query, np.float32(1))
         cosines[keys < 0] = -1
         return cosines
 
 
 def read_info(extra: Mapping[str, Json]) -> DenseInfo | None:
-    """What the index of a knowledge base is made of, by its manifest's ``extra``; None where it has none."""
+    """Reads the make of a base's index from its manifest's ``extra``; None where it has no index."""
     table = extra.get("dense")
     return DenseInfo(**table) if isinstance(table, dict) else None  # type: ignore[arg-type]
 
 
 def open_index(folder: Path, info: DenseInfo, embedder: Embedder) -> Dense:
-    """The index in a knowledge base, refused where ``embedder`` is not the encoder that made it."""
+    """Opens the index in a knowledge base, unless ``embedder`` is not the encoder that made it."""
     import faiss
     import numpy as np
 
@@ -126,10 +128,12 @@ def open_index(folder: Path, info: DenseInfo, embedder: Embedder) -> Dense:
             hint="give that encoder, or build the knowledge base anew with this one",
         )
     try:
+        # Mapped, so that processes share the pages and a search reads those only that it comes by.
         index = faiss.read_index(str(folder / INDEX), faiss.IO_FLAG_MMAP_IFC)
         quantised = info.kind == "ivfpq"
         vectors = np.memmap(folder / VECTORS, np.float16, "r") if quantised else None
     except (OSError, RuntimeError, ValueError) as error:
+        # FAISS puts the C++ function, file and line before its reason, and may put a trace behind it.
         reason = str(error).rpartition("Error: ")[2].partition("\n")[0]
         raise KnowledgeError(f"cannot read the dense index of {folder}: {reason}", hint=_REBUILD) from error
     size = info.names * info.dimension
@@ -150,7 +154,7 @@ def build(
     opened_as: str,
     budget: int = BUDGET,
 ) -> DenseInfo:
-    """Write an index into a folder; the vector of name ``order[i]`` is row ``i`` of ``vectors``."""
+    """Writes an index into a folder; the vector of name ``order[i]`` is row ``i`` of ``vectors``."""
     import faiss
     import numpy as np
 
@@ -160,8 +164,9 @@ def build(
     rows[order] = np.arange(count)
     index = _empty(kind, count, dimension)
     if not index.is_trained:
-        chosen = np.sort(np.random.default_rng(0).permutation(count)[: 64 * _cells(count)])
-        index.train(vectors[chosen].astype(np.float32))
+        # Sorted, because the vectors lie in a mapped file, which is read from front to back.
+        sample_rows = np.sort(np.random.default_rng(0).permutation(count)[: 64 * _cells(count)])
+        index.train(vectors[sample_rows].astype(np.float32))
     for start in range(0, count, _BLOCK):
         index.add(vectors[rows[start : start + _BLOCK]].astype(np.float32))
     faiss.write_index(index, str(folder / INDEX))
@@ -173,20 +178,22 @@ def build(
     info = DenseInfo(embedder.name, opened_as, dimension, count, kind, 1.0, sample)
     if kind != "flat":
         _tune(index, info)
-        kept = np.memmap(folder / VECTORS, np.float16, "r").reshape(count, -1) if kind == "ivfpq" else None
-        recall = _recall(Dense(info, index, kept, embedder), vectors, rows, sample)
+        stored = np.memmap(folder / VECTORS, np.float16, "r").reshape(count, -1) if kind == "ivfpq" else None
+        recall = _recall(Dense(info, index, stored, embedder), vectors, rows, sample)
         info = replace(info, recall=recall)
     return info
 
 
 def choose(count: int, dimension: int, budget: int) -> Kind:
-    """The kind of index for so many names: the most exact one that is fast enough and fits the budget."""
+    """Returns the kind of index for so many names: the most exact that is fast and fits the budget."""
     if count <= _FLAT and 2 * dimension * count <= budget:
         return "flat"
+    # A node of the graph has 2 * _LINKS links of 4 bytes on its lowest level, and few above.
     return "hnsw" if count * (2 * dimension + 8 * _LINKS + 16) <= budget else "ivfpq"
 
 
 def _cells(count: int) -> int:
+    # 4 times the root, as FAISS advises, but no cell of fewer than the 39 names that its training asks for.
     return max(1, min(round(4 * math.sqrt(count)), count // 40))
 
 
@@ -204,13 +211,14 @@ def _empty(kind: Kind, count: int, dimension: int) -> faiss.Index:
         graph = faiss.index_factory(dimension, f"HNSW{_LINKS}_SQfp16", product)
         faiss.ParameterSpace().set_index_parameter(graph, "efConstruction", 80)
         return graph
+    # A part is coded by one byte (or half), and the parts must divide the vector: 384 and 768 by 96.
     parts = next(parts for parts in (96, 64, 48, 32, 16, 8, 4, 2, 1) if dimension % parts == 0)
-    bits = 8 if count >= 256 * 40 else 4
+    bits = 8 if count >= 256 * 40 else 4  # 256 centroids a part need that many names to be trained on
     return faiss.IndexIVFPQ(faiss.IndexFlatIP(dimension), dimension, _cells(count), parts, bits, product)
 
 
 def _tune(index: faiss.Index, info: DenseInfo) -> None:
-    """How much of the index a query looks at; measured by the recall in the manifest."""
+    """Sets how much of the index a query looks at; what it costs is the recall in the manifest."""
     import faiss
 
     if info.kind == "hnsw":
@@ -220,7 +228,7 @@ def _tune(index: faiss.Index, info: DenseInfo) -> None:
 
 
 def _restricted(info: DenseInfo, allowed: NDArray[np.bool_]) -> faiss.SearchParameters:
-    """The search restricted to some keys; a graph is searched deeper the fewer these are."""
+    """Restricts a search to some keys; it goes four times as deep, since many that it meets do not count."""
     import faiss
     import numpy as np
 
@@ -233,8 +241,8 @@ def _restricted(info: DenseInfo, allowed: NDArray[np.bool_]) -> faiss.SearchPara
     return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
-def _recall(found: Dense, vectors: NDArray[np.float16], rows: NDArray[np.int64], sample: int) -> float:
-    """Recall@5 of a seeded sample of names, each a query, against the exhaustive search."""
+def _recall(searched: Dense, vectors: NDArray[np.float16], rows: NDArray[np.int64], sample: int) -> float:
+    """Measures recall@5 of a seeded sample of names, each a query, against the exhaustive search."""
     import numpy as np
 
     queries = vectors[np.sort(np.random.default_rng(1).permutation(len(rows))[:sample])].astype(np.float32)
@@ -243,8 +251,8 @@ def _recall(found: Dense, vectors: NDArray[np.float16], rows: NDArray[np.int64],
     for start in range(0, len(rows), _BLOCK):
         block = queries @ vectors[rows[start : start + _BLOCK]].astype(np.float32).T
         exact = np.sort(np.concatenate([exact, block], axis=1), axis=1)[:, -k:]
-    _, cosines = found.search(queries, limit=k)
-    # by cosine, not by name: names of the same vector are as good as each other
+    _, cosines = searched.search(queries, limit=k)
+    # By cosine, not by name: names of the same vector are as good as each other.
     return float((cosines >= exact[:, :1] - 1e-3).mean())
 
 

@@ -32,12 +32,13 @@ class Trie:
     ends: Sequence[int]
 
     def find(self, key: tuple[str, ...]) -> int:
-        """The number of a key, or -1."""
+        """Returns the number of a key, or -1."""
         places = self.matches(key)
-        return next((found for first, end, found in places if not first and end == len(key)), -1)
+        return next((number for first, end, number in places if not first and end == len(key)), -1)
 
     def matches(self, key: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-        """Where a key stands in a sequence of words: first word, word after the last, key."""
+        """Yields the keys that stand in a sequence of words: first word, word after the last, key."""
+        # Every word of every text comes through this loop, so attributes are looked up before it.
         edges, children, ends, roots = self.edges, self.children, self.ends, self.roots
         size = len(edges)
         numbers = [self.words.get(word, -1) for word in key]
@@ -46,27 +47,29 @@ class Trie:
             after = first
             while node >= 0:
                 after += 1
-                if (found := ends[node]) >= 0:
-                    yield first, after, found
+                if (ending := ends[node]) >= 0:
+                    yield first, after, ending
                 if after == len(numbers) or (number := numbers[after]) < 0:
                     break
+                # Node and word in one integer: one search by halves in place of one for each.
                 edge = node << _WORD_BITS | number
                 place = bisect_left(edges, edge)
                 node = children[place] if place < size and edges[place] == edge else -1
 
 
 def build(starts: Sequence[int], words: Sequence[int], *, vocabulary: int) -> dict[str, NDArray[np.generic]]:
-    """The arrays of the trie by their file, over sorted distinct keys.
+    """Returns the arrays of the trie by their file, over sorted distinct keys.
 
     The words of key n are the numbers in ``words[starts[n] : starts[n + 1]]``.
     """
     import numpy as np
 
     edges, ends = array("q"), array("i", [-1])
-    path: list[int] = [0]
+    path: list[int] = [0]  # the nodes from the root to the last word
     previous: Sequence[int] = ()
     for place in range(len(starts) - 1):
         key = words[starts[place] : starts[place + 1]]
+        # Keys are sorted, so all that begin alike follow each other: only the end of the path changes.
         shared = 0
         for one, other in zip(key, previous, strict=False):
             if one != other:
@@ -82,8 +85,9 @@ def build(starts: Sequence[int], words: Sequence[int], *, vocabulary: int) -> di
     unsorted = np.asarray(edges)
     order = unsorted.argsort()
     roots = np.full(vocabulary, -1, np.int32)
+    # The first word of a key is looked up without a search: most words of a text begin no name.
     first = np.flatnonzero(unsorted >> _WORD_BITS == 0)
-    roots[unsorted[first]] = first + 1  # the edge numbered n was made with the node n + 1
+    roots[unsorted[first]] = first + 1  # edge n leads to node n + 1, the root has the number 0
     return {
         "trie_roots.i": roots,
         "trie_edges.q": unsorted[order],

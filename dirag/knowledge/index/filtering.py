@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What an index is restricted to: semantic types, vocabularies, what is below one of these ids."""
+    """The bounds of an index: semantic types, vocabularies, the concepts below these ids."""
 
     types: Collection[str] | None = None
     sources: Collection[str] | None = None
@@ -33,20 +33,21 @@ class Subset:
 
     def __init__(self, store: Store, only: Filter) -> None:
         self._store, self._sources = store, only.sources
-        kinds = enumerate(store.manifest.types)
-        wanted = only.types
-        self._kinds = {n for n, kind in kinds if wanted is None or any(name in wanted for name in kind)}
+        # The store numbers the combinations of types, of which there are few: the filter is a small set.
+        kinds, types = enumerate(store.manifest.types), only.types
+        self._kinds = {n for n, kind in kinds if types is None or any(name in types for name in kind)}
         self._under = hierarchy.descendants(store, only.under) if only.under else None
 
     def rows(self, key: int) -> Iterator[tuple[int, str]]:
-        """The names filed under a key that the filter lets through, preferred names first."""
+        """Yields the names filed under a key that the filter lets through, preferred names first."""
         store = self._store
         for row in range(store.key_rows[key], store.key_rows[key + 1]):
             if self.has(store.row_concepts[row]):
                 yield row, store.alias(row)
 
     def has(self, concept: int) -> bool:
-        """Whether a concept is in this part."""
+        """Tells whether a concept is in this part."""
+        # In the order of cost: the vocabulary alone needs the concept itself, which is parsed from disk.
         return (
             self._store.concept_types[concept] in self._kinds
             and (self._under is None or concept in self._under)
@@ -55,19 +56,20 @@ class Subset:
 
     @cached_property
     def is_whole(self) -> bool:
-        """Whether this part is the whole base."""
+        """Tells whether this part is the whole base."""
         every = len(self._kinds) == len(self._store.manifest.types)
         return every and self._under is None and self._sources is None
 
     @cached_property
     def keys(self) -> NDArray[np.bool_] | None:
-        """Which keys have a name that the filter lets through; None where all have."""
+        """Returns for each key whether the filter lets a name of it through; None where all have one."""
         import numpy as np
 
         if self.is_whole:
             return None
         store = self._store
-        wanted = np.fromiter(map(self.has, range(store.manifest.concepts)), np.bool_)
+        inside = np.fromiter(map(self.has, range(store.manifest.concepts)), np.bool_)
+        # reduceat() would take the next row for a key without one; layout.check() refuses such a base.
         starts = np.asarray(store.key_rows)[:-1]
-        keys: NDArray[np.bool_] = np.logical_or.reduceat(wanted[np.asarray(store.row_concepts)], starts)
+        keys: NDArray[np.bool_] = np.logical_or.reduceat(inside[np.asarray(store.row_concepts)], starts)
         return keys

@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 
 
 def descendants(store: Store, roots: Iterable[str]) -> frozenset[int]:
-    """The concepts of these ids and all below them."""
+    """Returns the concepts of these ids and all below them."""
     waiting = [_number(store, root) for root in roots]
-    found = set(waiting)
+    below = set(waiting)
     while waiting:
         for child in store.children(waiting.pop()):
-            if child not in found:
-                found.add(child)
+            # Vocabularies have circles, and concepts with two parents: each is gone into once.
+            if child not in below:
+                below.add(child)
                 waiting.append(child)
-    return frozenset(found)
+    return frozenset(below)
 
 
 def _number(store: Store, identifier: str) -> int:
-    """The concept of an id; a vocabulary that is the only one in its file may leave the prefix out."""
+    """Returns the concept of an id, which may have a prefix that its vocabulary leaves out."""
     for form in (identifier, identifier.rpartition(":")[2]):
         number = store.number_of(form)
         if number is not None:

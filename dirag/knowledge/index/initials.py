@@ -26,7 +26,7 @@ class Initials:
     keys: Sequence[int]
 
     def search(self, words: Sequence[str]) -> Sequence[int]:
-        """The keys whose initials are these words written as one."""
+        """Returns the keys whose initials are these words written as one."""
         code = _code("".join(words))
         if code is None:
             return ()
@@ -34,7 +34,7 @@ class Initials:
 
 
 def build(names: Iterable[str]) -> dict[str, array[int]]:
-    """The arrays over normalised names, in the order of their keys."""
+    """Returns the arrays by their file, over normalised names in the order of their keys."""
     pairs = sorted(
         (code, key) for key, name in enumerate(names) for code in dict.fromkeys(_codes(name.split()))
     )
@@ -45,16 +45,20 @@ def build(names: Iterable[str]) -> dict[str, array[int]]:
 
 
 def _codes(words: Sequence[str]) -> Iterator[int]:
-    for kept in (words, [word for word in words if len(word) not in (2, 3) or word.isdigit()]):
-        code = _code("".join(word if word.isdigit() else word[0] for word in kept))
-        if len(kept) > 1 and code is not None:
+    """Yields the codes of a name's initials: of all its words, and of those that are not short."""
+    # Two or three letters: of, in, and, the, von. A word of one letter is one of the initials: "type B".
+    long = [word for word in words if len(word) not in (2, 3) or word.isdigit()]
+    for parts in (words, long):
+        code = _code("".join(part if part.isdigit() else part[0] for part in parts))
+        if len(parts) > 1 and code is not None:
             yield code
 
 
 def _code(letters: str) -> int | None:
-    """A number for two to eight ASCII letters and digits, None for all else."""
+    """Returns a number for two to eight ASCII letters and digits, None for all else."""
     if not _SHORTEST <= len(letters) <= _LONGEST or not all(letter in _DIGITS for letter in letters):
         return None
+    # Places count from 1, so that "a" and "aa" differ; 37 to the power of 8 is within an int64.
     code = 0
     for letter in letters:
         code = code * (len(_DIGITS) + 1) + _DIGITS[letter]

@@ -22,6 +22,7 @@ def group(groups: NDArray[np.integer], values: NDArray[np.integer], size: int) -
     """Returns the values of each of ``size`` groups, ascending; ``groups[i]`` is that of ``values[i]``."""
     import numpy as np
 
+    # Group and value in one integer: one sort puts both in order. Values are below 2**32 and not negative.
     pairs = groups.astype(np.int64) << 32 | values
     pairs.sort()
     starts = np.append(0, np.bincount(groups, minlength=size).cumsum())

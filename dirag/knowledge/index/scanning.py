@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dirag.knowledge.index.exact import Trie
     from dirag.knowledge.index.filtering import Subset
 
+#: The end of a phrase: three letters before a dot, so that none is in "St. Vincent" or "E. coli".
 _BREAK = re.compile(r"[;:!?]\s|\w\w\w\.\s+(?=[A-Z])|\n\s*\n|\r\n\s*\r\n")
 
 
@@ -29,15 +30,16 @@ class Scanner:
         self._stopped = {trie.find(normalise.key(word)) for word in listed}
 
     def longest(self, text: str) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
-        """Where names stand, longest first and without overlap: start, end, the names of the key there."""
+        """Yields names, longest first and without overlap: start, end, the names of the key there."""
         words = list(normalise.words(text))
-        free = bytearray(b"\1") * len(words)
+        free = bytearray(b"\1") * len(words)  # by word: a name holds whole words, and there are fewer
         for start, end, first, last, key in sorted(
             self._places(text, words), key=lambda place: (place[0] - place[1], place)
         ):
             if 0 in free[first:last]:
                 continue
             surface = text[start:end]
+            # A name that stands in another case takes no place from a shorter one inside it.
             if rows := [row for row in self._subset.rows(key) if not in_another_case(row[1], surface)]:
                 free[first:last] = bytes(last - first)
                 yield start, end, rows
@@ -45,9 +47,10 @@ class Scanner:
     def _places(
         self, text: str, words: Sequence[tuple[str, int, int]]
     ) -> Iterator[tuple[int, int, int, int, int]]:
-        """Where keys stand, as start, end, first word, word after the last, key; never inside HER2 or B12."""
+        """Yields keys as start, end, first word, word after the last, key; none inside HER2 or B12."""
         for first, last, key in self._trie.matches([word for word, _, _ in words]):
             start, end = words[first][1], words[last - 1][2]
+            # Normalising parts letters from digits, so "HER" and "2" are words that touch each other.
             glued = (first and words[first - 1][2] == start) or (last < len(words) and words[last][1] == end)
             if glued or end - start < 2 or key in self._stopped:
                 continue
@@ -56,7 +59,7 @@ class Scanner:
 
 
 def _is_one_phrase(surface: str) -> bool:
-    """Whether no sentence ends and no bracket is left open inside a span: not "tumor. Necrosis"."""
+    """Tells whether no sentence ends and no bracket stays open inside a span: not "tumor. Necrosis"."""
     depth = 0
     for character in surface:
         depth += (character in "([{") - (character in ")]}")
@@ -66,5 +69,5 @@ def _is_one_phrase(surface: str) -> bool:
 
 
 def in_another_case(alias: str, surface: str) -> bool:
-    """Whether a short name stands in another case than the vocabulary's: "was" is not WAS, "gout" is Gout."""
+    """Tells whether a short name stands in another case than its own: "was" is not WAS, "gout" is Gout."""
     return alias != surface and normalise.is_acronym(alias)

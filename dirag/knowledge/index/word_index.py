@@ -53,25 +53,26 @@ class WordIndex:
         self._longest = int(self._sizes.max(initial=0))
 
     def number(self, word: str) -> int:
-        """The number of a word, or -1."""
+        """Returns the number of a word, or -1."""
         place = bisect_left(self.words, word)
         return place if place < len(self.words) and self.words[place] == word else -1
 
     def alike(self, word: str) -> list[tuple[int, float]]:
-        """The numbers of the words that are like this one, ascending, with their likeness in 0..1."""
+        """Returns the numbers of the words that are like this one, ascending, with their likeness in 0..1."""
         from rapidfuzz import fuzz
 
         if len(word) < SHORTEST:
             number = self.number(word)
             return [(number, 1.0)] if number >= 0 else []
-        found = []
+        alike = []
         for number in self._candidates(word):
+            # The cutoff lets rapidfuzz stop early; below it the ratio is 0.
             if score := fuzz.ratio(word, self.words[number], score_cutoff=ALIKE):
-                found.append((number, score / 100))
-        return found
+                alike.append((number, score / 100))
+        return alike
 
     def _candidates(self, word: str) -> list[int]:
-        """Words that may be alike.
+        """Returns the numbers of the words that may be alike, ascending.
 
         Let L be the length of a longest common subsequence of words of a and b letters; they are alike if
         L >= 0.4 (a + b). Of the a + 2 trigrams of the first word (two blanks put around it), each of its
@@ -93,26 +94,27 @@ class WordIndex:
         lists = [self._holders[starts[number] : starts[number + 1]] for number in numbers]
         if not lists:
             return []
-        held = np.concatenate(lists)
-        held.sort()
-        edges = np.flatnonzero(np.append(True, held[1:] != held[:-1]))
-        words = held[edges]
-        counts = np.diff(edges, append=len(held))
+        holders = np.concatenate(lists)
+        holders.sort()
+        edges = np.flatnonzero(np.append(True, holders[1:] != holders[:-1]))
+        words = holders[edges]
+        counts = np.diff(edges, append=len(holders))
         sizes = self._sizes[words]
         least = np.ceil(ALIKE / 200 * (sizes + len(word)) - _SLACK)
-        kept = counts >= 5 * least - 2 * (sizes + len(word)) + 2
-        kept &= sizes >= SHORTEST
-        words, sizes, least = words[kept], sizes[kept], least[kept]
-        letters, own = self._letters[words], np.uint64(_letters(word))
+        # The bound of the docstring, for the least L with which two words of these lengths are alike.
+        enough = counts >= 5 * least - 2 * (sizes + len(word)) + 2
+        enough &= sizes >= SHORTEST
+        words, sizes, least = words[enough], sizes[enough], least[enough]
+        letters, bits = self._letters[words], np.uint64(_letters(word))
         # The counts come as uint8, from which a Python integer over 255 cannot be taken.
-        kept = np.bitwise_count(own & ~letters) <= len(word) - least
-        kept &= np.bitwise_count(letters & ~own) <= sizes - least
-        found: list[int] = words[kept].tolist()
-        return found
+        near = np.bitwise_count(bits & ~letters) <= len(word) - least
+        near &= np.bitwise_count(letters & ~bits) <= sizes - least
+        candidates: list[int] = words[near].tolist()
+        return candidates
 
 
 def build(words: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-    """The arrays of the index over sorted distinct words by their file, but for the words themselves."""
+    """Returns the arrays of the index by their file, over sorted distinct words but without these."""
     import numpy as np
 
     numbers: dict[str, int] = {}
@@ -142,7 +144,7 @@ def _grams(word: str) -> Iterator[str]:
 
 
 def _letters(word: str) -> int:
-    """Which letters a word has, one bit each; letters that share a bit only make the bound looser."""
+    """Returns the letters of a word, one bit each; letters that share a bit only make the bound looser."""
     bits = 0
     for letter in word:
         bits |= 1 << ord(letter) % _BITS
