@@ -82,6 +82,7 @@ class Lookup:
         named = self.concepts_in(text) if text else frozenset()
         forms = {query: abbreviations.expand(query, defined) for query in queries}
         best = self._link([*dict.fromkeys(forms.values())], named, k)
+        # A long form without any hit may be misread from the text: the short form stands in for it.
         short = [query for query, form in forms.items() if query != form and not best[form]]
         best |= self._link(short, named, k)
         hits = {query: best[form] or best.get(query, []) for query, form in forms.items()}
@@ -91,29 +92,30 @@ class Lookup:
         self, forms: Iterable[str], *, named: Container[int] = (), meaning: bool = False
     ) -> _Matches:
         """Yields each form with every name that it may mean; ``named`` are concepts of its document."""
-        spelt = {form: self._search.search_spelling(form) for form in forms}
-        return self._match_by_meaning(spelt, named) if meaning else self._match_by_spelling(spelt, named)
+        keys_by_form = {form: self._search.search_spelling(form) for form in forms}
+        match = self._match_by_meaning if meaning else self._match_by_spelling
+        return match(keys_by_form, named)
 
     def _link(self, forms: Iterable[str], named: Container[int], k: int) -> dict[str, list[Hit]]:
         """Returns the hits of each form; searches by meaning only where spelling leaves a doubt."""
-        spelt = {form: self._search.search_spelling(form) for form in forms}
+        keys_by_form = {form: self._search.search_spelling(form) for form in forms}
         best = {
             form: self._rank(names, ranking.LEXICAL, k)
-            for form, names in self._match_by_spelling(spelt, named)
+            for form, names in self._match_by_spelling(keys_by_form, named)
         }
         if self._search.has_dense:
-            doubtful = {form: spelt[form] for form, hits in best.items() if _is_doubtful(form, hits)}
+            doubtful = {form: keys_by_form[form] for form, hits in best.items() if _is_doubtful(form, hits)}
             for form, names in self._match_by_meaning(doubtful, named):
                 best[form] = self._rank(names, ranking.DENSE, k)
         return best
 
-    def _match_by_spelling(self, spelt: Mapping[str, Keys], named: Container[int]) -> _Matches:
-        for form, keys in spelt.items():
+    def _match_by_spelling(self, keys_by_form: Mapping[str, Keys], named: Container[int]) -> _Matches:
+        for form, keys in keys_by_form.items():
             yield form, self._compare(form, keys, {}, named)
 
-    def _match_by_meaning(self, spelt: Mapping[str, Keys], named: Container[int]) -> _Matches:
-        for form, cosines in self._search.search_dense(spelt):
-            keys: Keys = {key: spelt[form].get(key, ("dense", 0.0)) for key in cosines}
+    def _match_by_meaning(self, keys_by_form: Mapping[str, Keys], named: Container[int]) -> _Matches:
+        for form, cosines in self._search.search_dense(keys_by_form):
+            keys: Keys = {key: keys_by_form[form].get(key, ("dense", 0.0)) for key in cosines}
             yield form, self._compare(form, keys, cosines, named)
 
     def _compare(
@@ -123,6 +125,7 @@ class Lookup:
         mention = ranking.MentionForm.of(form)
         initials = self._search.search_initials(mention)
         keys = dict(keys)
+        # A score of 0: the name is not spelt like the mention, and has the feature of initials instead.
         for _, key in initials.values():
             keys.setdefault(key, ("fuzzy", 0.0))
         names = [
@@ -130,6 +133,7 @@ class Lookup:
             for key in keys
             for row, alias in self._subset.rows(key)
         ]
+        # Once a key: names that differ in case or punctuation share theirs, and the comparison.
         spelling = {
             key: mention.compare(self._store.key(key), *keys[key]) for key in {name.key for name in names}
         }
@@ -190,6 +194,7 @@ class Lookup:
         best: dict[int, tuple[float, NameMatch]] = {}
         for name in names:
             score = model.score(name.features)
+            # The first of equals stays: rows come in the order of keys, whose preferred names are first.
             if name.concept not in best or score > best[name.concept][0]:
                 best[name.concept] = score, name
         scores = {concept: score for concept, (score, _) in best.items()}
@@ -203,6 +208,7 @@ class Lookup:
 
     def _source(self, concept: int) -> str:
         """Returns the vocabulary of a concept: those of different ones do not compete."""
+        # Read from the concept on disk, and not for a base of one vocabulary, where all compete.
         return self._store.concept(concept).source if len(self._store.manifest.sources) > 1 else ""
 
     def _hit(
@@ -217,6 +223,7 @@ class Lookup:
         """
         hits = []
         for start, end, rows in self._scanner.longest(text):
+            # min() keeps the first of equals, which is the preferred name of its vocabulary.
             row = min((row for row, _ in rows), key=self._vocabulary)
             hits.append(self._hit(self._store.row_concepts[row], row, "exact", 1.0, start=start, end=end))
         return sorted(hits, key=lambda hit: hit.start)
@@ -241,6 +248,6 @@ def _match_of(kind: ranking.Kind) -> Match:
 
 
 def _is_doubtful(form: str, hits: Sequence[Hit]) -> bool:
-    """Whether to search by meaning; the vector of a bare abbreviation tells less than its letters."""
+    """Tells whether to search by meaning; the vector of a bare abbreviation says less than its letters."""
     certain = bool(hits) and hits[0].score >= _CERTAIN
     return bool(form.strip()) and not certain and not ranking.MentionForm.of(form).abbreviation

@@ -55,6 +55,7 @@ class NameSearch:
 
     def _search_fuzzy(self, mention: str) -> list[tuple[int, float]]:
         """Returns the best keys of the subset: the limit grows until the subset has enough of them."""
+        # The index is of the whole base: a search for more names is cheaper than an index of every part.
         limit = _CANDIDATES
         while True:
             pairs = self._fuzzy.search(mention, threshold=_LEAST, limit=limit)
@@ -75,18 +76,19 @@ class NameSearch:
                 concepts[concept] = count + 1, key if self._store.row_ranks[row] == 0 else best
         return dict(sorted(concepts.items(), key=lambda item: (-item[1][0], item[0]))[:_CONCEPTS])
 
-    def search_dense(self, spelt: Mapping[str, Keys]) -> Iterator[tuple[str, dict[int, float]]]:
+    def search_dense(self, keys_by_form: Mapping[str, Keys]) -> Iterator[tuple[str, dict[int, float]]]:
         """Yields each form with the cosines of the keys nearest in meaning and of those spelt like it."""
         import numpy as np
 
-        if self._open_dense is None or not spelt:
+        if self._open_dense is None or not keys_by_form:
             return
         dense = self._open_dense()
-        vectors = dense.embedder.embed(list(spelt))
+        # All forms at once: the encoder pads and computes them in batches.
+        vectors = dense.embedder.embed(list(keys_by_form))
         nearest, cosines = dense.search(vectors, limit=_CANDIDATES, allowed=self._subset.keys)
-        for row, (form, keys) in enumerate(spelt.items()):
+        for row, (form, keys) in enumerate(keys_by_form.items()):
             by_key = dict(zip(nearest[row].tolist(), cosines[row].tolist(), strict=True))
-            by_key.pop(-1, None)
+            by_key.pop(-1, None)  # where the subset has fewer names than the limit
             others = np.array([key for key in keys if key not in by_key], np.int64)
             by_key |= zip(others.tolist(), dense.cosines(others, vectors[row]).tolist(), strict=True)
             yield form, by_key
