@@ -118,13 +118,13 @@ def info(folder: str, as_json: bool, check: bool, offline: bool) -> None:
     Example:
       dirag kb info default --check
     """
-    opened = read_base(folder, offline=offline)
+    knowledge = read_base(folder, offline=offline)
     if check:
-        opened.verify()
+        knowledge.verify()
     if as_json:
-        click.echo(orjson.dumps(asdict(opened.manifest)))
+        click.echo(orjson.dumps(asdict(knowledge.manifest)))
         return
-    for line in _described(opened.manifest):
+    for line in _described(knowledge.manifest):
         click.echo(line)
     if check:
         click.echo("files       as the manifest says")
@@ -159,15 +159,16 @@ def search(
     """
     from dirag.knowledge.index.lookup import EVERY
 
-    opened = read_base(folder, offline=offline)
-    if how == "dense" and opened.dense_info is None:
+    knowledge = read_base(folder, offline=offline)
+    if how == "dense" and knowledge.dense_info is None:
         raise UsageError(f"{folder} was built without vectors", hint="build it with --dense")
     kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)
-    index = opened.index_for(types, sources=sources, under=under or (), matches=kinds)
+    index = knowledge.index_for(types, sources=sources, under=under or (), matches=kinds)
+    # In batches: vectors of many queries are computed faster together, and a pipe gets answers before its end.
     lines: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
     while batch := list(islice(lines, _BATCH)):
         for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):
-            click.echo(_json(query, hits, opened) if as_json else _shown(query, hits))
+            click.echo(_json(query, hits, knowledge) if as_json else _shown(query, hits))
 
 
 @kb.command()
@@ -222,11 +223,12 @@ def _vocabulary(source: str, offline: bool) -> VocabularySource:
     """Returns the vocabulary of an argument: a known name, PATH, or NAME=PATH."""
     from dirag.knowledge.base import VocabularySource
 
-    name, given, rest = source.partition("=")
+    name, separator, rest = source.partition("=")
     if source in known.every():
         licence = known.get(source).licence
         return VocabularySource(artifacts.locate(source, offline=offline), source, licence)
-    path = Path(rest if given and not Path(source).exists() else source).expanduser()
+    # A file whose own name holds "=" is meant as it is.
+    path = Path(rest if separator and not Path(source).exists() else source).expanduser()
     if not path.exists():
         raise UsageError(f"no vocabulary {str(path)!r}", hint="give a file, a folder, or a known name")
     return VocabularySource(path, name if str(path) == rest else path.stem)

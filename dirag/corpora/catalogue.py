@@ -51,6 +51,7 @@ def known() -> Mapping[str, Known]:
     table = tomllib.loads(paths.path("kb", "datasets.toml").read_text("utf-8"))
     entries = {}
     for name, entry in table.items():
+        # "of": the same files with other labels, such as one type of a corpus of several.
         whole = {**table[entry.pop("of")], **entry} if "of" in entry else entry
         splits = {split: Split(**record) for split, record in whole["splits"].items()}
         entries[name] = Known(**{**whole, "name": name, "splits": splits})

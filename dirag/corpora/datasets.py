@@ -80,12 +80,12 @@ def load(
     Of a path to a folder with entries named after splits, the split's are read; of any other path, all;
     ``format`` says how where the suffix does not.
     """
-    wanted = split_name(split)
+    split = split_name(split)
     if name_or_path in known():
-        return _load_known(known()[name_or_path], wanted, data_dir, offline, in_memory=in_memory)
+        return _load_known(known()[name_or_path], split, data_dir, offline, in_memory=in_memory)
     path = Path(name_or_path).expanduser()
     if path.exists():
-        return _load_path(path, wanted, format, in_memory=in_memory)
+        return _load_path(path, split, format, in_memory=in_memory)
     if path.suffix or len(path.parts) > 1:
         raise DatasetError(
             f"no file or folder {name_or_path!r}", hint=f"known datasets: {', '.join(sorted(known()))}"
@@ -105,6 +105,7 @@ def sample(documents: Collection[Document], limit: int, *, seed: int = 0) -> tup
     """Draws a seeded sample, in corpus order; a larger one of the same seed holds the smaller."""
     if limit < 1:
         raise UsageError(f"--limit {limit} leaves nothing to score", hint="give at least 1")
+    # A shuffle, not random.sample(): its first documents are the same whatever the limit.
     order = list(range(len(documents)))
     random.Random(seed).shuffle(order)
     drawn = frozenset(order[:limit])
@@ -125,8 +126,8 @@ def _load_known(
         path = fetch(corpus, record, offline)
         notes.append(f"{corpus.name}: fetched {path.name} from {corpus.url}, licence: {corpus.licence}")
     digest = fingerprint.sha256(path)
-    documents, seen = _surveyed(partial(_relabelled, path, corpus), in_memory=in_memory)
-    notes += [*_deviations(corpus, record, path, digest, seen), *seen.losses()]
+    documents, survey = _surveyed(partial(_relabelled, path, corpus), in_memory=in_memory)
+    notes += [*_deviations(corpus, record, path, digest, survey), *survey.losses()]
     return Dataset(
         name=corpus.name,
         split=split,
@@ -143,23 +144,23 @@ def _load_known(
 def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -> Dataset:
     paths, present = _entries(path, split)
     files = formats.files([str(entry) for entry in paths], format=format)
-    documents, seen = _surveyed(partial(formats.read, files, format=format), in_memory=in_memory)
-    if not seen.entities:
+    documents, survey = _surveyed(partial(formats.read, files, format=format), in_memory=in_memory)
+    if not survey.entities:
         raise DatasetError(
-            f"{str(path)!r} holds no annotated entities in its {seen.documents} documents",
-            hint=next(seen.losses(), f"if it is annotated, name its format: {', '.join(formats.FORMATS)}"),
+            f"{str(path)!r} holds no annotated entities in its {survey.documents} documents",
+            hint=next(survey.losses(), f"if it is annotated, name its format: {', '.join(formats.FORMATS)}"),
         )
     whole = [file for entry in paths for file in (entry, *sorted(entry.rglob("*"))) if file.is_file()]
     base = path if path.is_dir() else path.parent
     digests = {str(file.relative_to(base)): fingerprint.sha256(file) for file in whole}
-    notes = list(seen.losses())
+    notes = list(survey.losses())
     if path.is_dir() and present is None:
         notes.append(f"{str(path)!r} has no files named after splits, all of it was read")
     return Dataset(
         name=str(path),
         split=present,
         documents=documents,
-        types=tuple(sorted(seen.entities)),
+        types=tuple(sorted(survey.entities)),
         sha256=digests,
         licence="unknown",
         source=str(path),
@@ -171,11 +172,11 @@ def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -
 def _entries(path: Path, split: str) -> tuple[list[Path], str | None]:
     """Returns what to read of a path, and which split that is."""
     entries = sorted(path.iterdir()) if path.is_dir() else []
-    named = {name: [e for e in entries if e.name.lower().split(".")[0] in SPLITS[name]] for name in SPLITS}
-    there = [name for name in SPLITS if named[name]]
+    by_split = {name: [e for e in entries if e.name.lower().split(".")[0] in SPLITS[name]] for name in SPLITS}
+    there = [name for name in SPLITS if by_split[name]]
     if there and split not in there:
         raise DatasetError(f"the folder {str(path)!r} has no split {split!r}, only {', '.join(there)}")
-    return (named[split], split) if there else ([path], None)
+    return (by_split[split], split) if there else ([path], None)
 
 
 def _relabelled(path: Path, corpus: Known) -> Iterator[Document]:
@@ -187,8 +188,8 @@ def _relabelled(path: Path, corpus: Known) -> Iterator[Document]:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What there is in a corpus: documents, entities by type, issues in reading."""
+class _Survey:
+    """The counts of a corpus: documents, entities by type, issues in reading."""
 
     documents: int = 0
     entities: Counter[str] = field(default_factory=Counter)
@@ -203,32 +204,33 @@ class _Seen:
 
 def _surveyed(
     read: Callable[[], Iterator[Document]], *, in_memory: bool
-) -> tuple[Collection[Document], _Seen]:
+) -> tuple[Collection[Document], _Survey]:
     """Returns the documents, and the counts of a first pass over them."""
     if in_memory:
         documents = tuple(read())
-        return documents, _gone_through(documents)
-    seen = _gone_through(read())
-    return Documents(read, seen.documents), seen
+        return documents, _survey(documents)
+    survey = _survey(read())
+    return Documents(read, survey.documents), survey
 
 
-def _gone_through(documents: Iterable[Document]) -> _Seen:
-    seen = _Seen()
+def _survey(documents: Iterable[Document]) -> _Survey:
+    """Counts what there is in documents, which it does not hold."""
+    survey = _Survey()
     for document in documents:
-        seen.documents += 1
-        seen.entities.update(entity.type for entity in document.entities)
-        seen.issues += len(document.issues)
-        seen.first = seen.first or next(iter(document.issues), None)
-    return seen
+        survey.documents += 1
+        survey.entities.update(entity.type for entity in document.entities)
+        survey.issues += len(document.issues)
+        survey.first = survey.first or next(iter(document.issues), None)
+    return survey
 
 
-def _deviations(corpus: Known, record: Split, path: Path, digest: str, seen: _Seen) -> Iterator[str]:
+def _deviations(corpus: Known, record: Split, path: Path, digest: str, survey: _Survey) -> Iterator[str]:
     """Yields a note for each figure that differs from the record; a far one raises DatasetError."""
     if digest != record.sha256:
         yield f"{path} is another copy of {corpus.name} than the one on record (sha256 {digest})"
-    figures = [("documents", seen.documents, record.documents)]
+    figures = [("documents", survey.documents, record.documents)]
     kinds = dict.fromkeys(corpus.types.values())
-    figures += [(f"{kind} entities", seen.entities[kind], record.entities[kind]) for kind in kinds]
+    figures += [(f"{kind} entities", survey.entities[kind], record.entities[kind]) for kind in kinds]
     for what, number, expected in figures:
         deviation = f"{path} has {number:,} {what}, not {expected:,} as on record for {corpus.name}"
         if abs(number - expected) > _FAR * expected:

@@ -32,7 +32,7 @@ class Pooled:
         self.limit = _limit(model.config, self._tokenizer)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors in the order of the texts; texts of like length share a pass."""
+        """Returns unit vectors in the order of the texts; texts of like length share a pass."""
         import numpy as np
         import torch
 
@@ -53,13 +53,13 @@ class Pooled:
             pooled = output.pooler_output
         elif self._pooling == "cls":
             pooled = hidden[:, 0]
-        else:  # the sum does as well as the mean: the length is made one
+        else:  # the sum does as well as the mean, since the length is made one
             pooled = (hidden * mask.unsqueeze(-1)).sum(1)
         return torch.nn.functional.normalize(pooled, dim=-1)
 
 
 def _load(path: Path, pooling: str) -> tuple[Any, Any]:
-    """Tokenizer and model of a folder; raises ArtifactError where they are not all there."""
+    """Loads tokenizer and model of a folder; raises ArtifactError where they are not all there."""
     with quiet():
         import torch
         from transformers import AutoModel, AutoTokenizer
@@ -75,6 +75,7 @@ def _load(path: Path, pooling: str) -> tuple[Any, Any]:
             f"the weights in {str(path)!r} lack {len(missing)} parts of the model: {min(missing)} …",
             hint="fetch them again, or give another encoder",
         )
+    # A pooler without weights is made of random numbers, and so would the vectors be.
     has_pooler = getattr(model, "pooler", None) is not None
     if pooling == "pooler" and (not has_pooler or report["missing_keys"]):
         raise ArtifactError(
@@ -84,8 +85,9 @@ def _load(path: Path, pooling: str) -> tuple[Any, Any]:
 
 
 def _limit(config: Any, tokenizer: Any) -> int:
-    """The tokens that the model has places for; RoBERTa counts them from behind the number of the padding."""
+    """Returns the most tokens that the model has positions for."""
     places = int(getattr(config, "max_position_embeddings", 0) or tokenizer.model_max_length)
     if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+        # RoBERTa's positions begin behind the number of its padding token.
         places -= int(config.pad_token_id) + 1
     return min(places, int(tokenizer.model_max_length))

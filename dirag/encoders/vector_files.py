@@ -22,25 +22,27 @@ if TYPE_CHECKING:
 
 
 def cached(texts: Sequence[str], embedder: Embedder) -> NDArray[np.float32]:
-    """The vectors of the texts, from the cache if they are there, else made and put there."""
+    """Returns the vectors of the texts, from the cache if they are there, else computed and put there."""
     digest = hashlib.sha256()
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
+        # With the length before it: else "ab", "c" and "a", "bc" would share their vectors.
         digest.update(b"%d:%b" % (len(data), data))
     path = private_folder("vectors") / f"{digest.hexdigest()}-{identity(embedder.name)}.npy"
-    kept = load(path)
-    if kept is not None and kept.shape == (len(texts), embedder.dimension):
-        return kept
+    cached_vectors = load(path)
+    if cached_vectors is not None and cached_vectors.shape == (len(texts), embedder.dimension):
+        return cached_vectors
     vectors = embedder.embed(texts)
     _save(path, vectors)
     return vectors
 
 
 def load(path: Path) -> NDArray[np.float32] | None:
-    """The array in a file, mapped into memory; None where there is no whole float32 array."""
+    """Maps the array in a file into memory; None where there is no whole float32 array."""
     import numpy as np
 
     try:
+        # No pickle: a file of the cache would be able to run code.
         array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None

@@ -24,10 +24,13 @@ def new_file(target: Path, *, private: bool = False) -> Iterator[Path]:
     ``private``: for the owner only; else the umask decides.
     """
     sweep(target)
+    # Beside the target, not in /tmp: a rename is atomic within one file system only.
     part = _beside(target)
     part.touch(0o600 if private else 0o666, exist_ok=False)
     try:
         yield part
+        # In this order: after a crash a file system may keep the rename and lose the bytes, and the rename
+        # itself is safe only when its folder was synced.
         _sync(part)
         part.replace(target)
         _sync(target.parent)
@@ -47,7 +50,7 @@ def new_folder(target: Path, *, private: bool = False, replace: bool = True) -> 
     part.mkdir(0o700 if private else 0o777)
     try:
         yield part
-        for path in (*part.rglob("*"), part):
+        for path in (*part.rglob("*"), part):  # a folder's entries are its own bytes: files first, then it
             _sync(path)
         _rename(part, target, replace=replace)
         _sync(target.parent)
@@ -68,7 +71,8 @@ def sweep(target: Path, *, age: float = _STALE) -> None:
 
 
 def _rename(part: Path, target: Path, *, replace: bool) -> None:
-    # No system call that Python offers exchanges two folders: killed between the renames, there is none.
+    # rename() refuses to replace a folder that is not empty, and no system call that Python offers exchanges
+    # two: of a process that is killed between these renames the old folder stays as ".NAME.part-….old" only.
     old = part.with_name(f"{part.name}.old")
     if replace:
         with contextlib.suppress(FileNotFoundError):
@@ -85,6 +89,7 @@ def _rename(part: Path, target: Path, *, replace: bool) -> None:
 
 
 def _beside(target: Path) -> Path:
+    # Random, not the process id: processes on two machines share a folder, and ids come again.
     return target.with_name(f"{_stem(target.name)}{secrets.token_hex(4)}")
 
 

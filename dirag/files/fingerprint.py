@@ -31,6 +31,7 @@ def digest(path: Path) -> str:
         if not path.is_dir():
             return _digest(path)
         inside = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+        # Hidden files are left out: notes of file managers and version control change no output.
         shown = [file for file in inside if not any(part.startswith(".") for part in file.parts)]
         return of(*(f"{file.as_posix()} {_digest(path / file)}".encode() for file in shown))
     except OSError as error:
@@ -84,9 +85,10 @@ def _digest(file: Path) -> str:
     stat = file.stat()
     if stat.st_size < _LARGE:
         return sha256(file)
-    seen = (file.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    # The time of change, too: tools set the time of modification back, as `cp -p` and rsync do.
+    state = (file.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     folder = private_folder("digests")
-    note = folder / of(*(str(value).encode("utf-8", "surrogateescape") for value in seen))
+    note = folder / of(*(str(value).encode("utf-8", "surrogateescape") for value in state))
     if note.is_file() and len(known_digest := note.read_text("ascii")) == 64:
         return known_digest
     digest = sha256(file)

@@ -31,6 +31,7 @@ def begin(output: Path, made_of: Mapping[str, str], *, resume: bool) -> int:
     if resume and output.exists() and output.stat().st_size:
         _compare(path, output, made_of)
         whole = _whole(output)
+        # Cut off: the next record would be written behind the half one, on its line.
         os.truncate(output, whole)
         return whole
     output.write_bytes(b"")  # before the journal: records of another run are never taken for ours
@@ -47,14 +48,17 @@ def remaining(documents: Iterable[Document], output: Path, whole: int) -> Iterat
         while stream.tell() < whole:
             record, number = orjson.loads(stream.readline()), number + 1
             document = next(source, None)
-            if document is None or _told(document) != {key: record[key] for key in ("id", "text", "meta")}:
+            if document is None or _fields_of(document) != {
+                key: record[key] for key in ("id", "text", "meta")
+            }:
                 what = "is missing from" if document is None else "is another one than in"
                 raise InputError(f"record {number} of {output} {what} the input", hint=_ANEW)
     yield from source
 
 
-def _told(document: Document) -> dict[str, Json]:
+def _fields_of(document: Document) -> dict[str, Json]:
     """Returns the fields of a record that its document fixes, as they are after JSON."""
+    # By way of JSON: a record has lists where its document has tuples.
     meta: Json = orjson.loads(orjson.dumps(dict(document.meta)))
     return {"id": document.id, "text": document.text, "meta": meta}
 
@@ -81,6 +85,7 @@ def compare(before: Mapping[str, str], made_of: Mapping[str, str], output: Path,
 
 def _whole(output: Path) -> int:
     """Returns the number of bytes up to the last line end."""
+    # From the end, since outputs may have gigabytes and records are short.
     with output.open("rb") as stream:
         end = stream.seek(0, os.SEEK_END)
         while end > 0:

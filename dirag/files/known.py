@@ -39,6 +39,7 @@ class Artifact:
 
     @property
     def size(self) -> int:
+        """Returns the bytes of all its files."""
         return sum(file.size for file in self.files)
 
 

@@ -17,6 +17,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 def path(*parts: str) -> Path:
     """Returns a data file or folder of the package, such as ``path("kb", "artifacts.toml")``."""
+    # An installed package never looks beside itself: site-packages/kb may be another package's.
     installed = _PACKAGE / "_data"
     root = installed if installed.is_dir() else _PACKAGE.parent
     data = root.joinpath(*parts)
@@ -42,8 +43,8 @@ def words(file: str) -> frozenset[str]:
 
 def home() -> Path:
     """Returns the folder of everything fetched or built: ``$DIRAG_HOME``, else the user's cache folder."""
-    if given := os.environ.get("DIRAG_HOME"):
-        return Path(given).expanduser().absolute()
+    if folder := os.environ.get("DIRAG_HOME"):
+        return Path(folder).expanduser().absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("dirag", appauthor=False)
@@ -52,6 +53,7 @@ def home() -> Path:
 def private_folder(*parts: str) -> Path:
     """Returns the folder of these names under ``home()``, made if it is absent, for the owner only."""
     folder = home()
+    # Folder by folder: mkdir(parents=True) makes those above without the mode.
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)

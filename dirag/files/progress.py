@@ -78,8 +78,9 @@ class Meter:
 
     def _line(self, seconds: float, note: str) -> str:
         total = self._total or 0
-        left = seconds * (total - self._done) / max(self._done - self._start, 1)
-        time_left = f"{left:,.0f} s left" if left < 600 else f"{left / 60:,.0f} min left"
+        # By this run's own work: units that an earlier run had done took no time here.
+        rest = seconds * (total - self._done) / max(self._done - self._start, 1)
+        time_left = f"{rest:,.0f} s left" if rest < 600 else f"{rest / 60:,.0f} min left"
         share = f"{self._what}: {self._done / total:4.0%} of {self._amount}"
         return ", ".join(part for part in (share, note, time_left) if part)
 

@@ -32,6 +32,7 @@ def merged(vocabularies: Sequence[Iterable[Concept]], *, link: bool = True) -> I
     if not link or len(vocabularies) < 2:
         yield from chain.from_iterable(vocabularies)
         return
+    # Read once into a file: whether a concept is absorbed is known only when the last vocabulary was read.
     with tempfile.TemporaryFile(prefix="dirag-merge-") as stream:
         spool = _Spool(stream)
         for vocabulary in vocabularies:
@@ -68,34 +69,36 @@ class _Spool:
 
 
 def _links(spool: _Spool) -> set[_Link]:
-    """Every pair of concepts of different vocabularies of which one names the other."""
+    """Returns every pair of concepts of different vocabularies of which one names the other."""
     owners: defaultdict[str, list[int]] = defaultdict(list)  # the concepts that an id stands for
     for number, concept in enumerate(spool):
         owners[concept.id].append(number)
     links: set[_Link] = set()
     for number, concept in enumerate(spool):
-        named = [owner for name in (concept.id, *concept.xrefs) for owner in owners.get(name, ())]
-        links.update((min(number, other), max(number, other)) for other in named)
+        others = [owner for name in (concept.id, *concept.xrefs) for owner in owners.get(name, ())]
+        links.update((min(number, other), max(number, other)) for other in others)
     return {(one, other) for one, other in links if spool.sources[one] != spool.sources[other]}
 
 
 def _groups(links: Collection[_Link], sources: Sequence[int]) -> dict[int, list[int]]:
-    """The concepts to merge, by the first of them; at most one of each vocabulary in a group."""
+    """Returns the concepts to merge, by the first of them; a group has at most one of each vocabulary."""
     partners = Counter(
         place for one, other in links for place in ((one, sources[other]), (other, sources[one]))
     )
     groups: dict[int, list[int]] = {}
+    # In a fixed order: of two links that cannot both hold, that of the first vocabularies does.
     for one, other in sorted(links, key=lambda link: (sources[link[0]], sources[link[1]], link)):
         if partners[one, sources[other]] == partners[other, sources[one]] == 1:
-            left, right = groups.get(one, [one]), groups.get(other, [other])
-            members = sorted({*left, *right})
-            if left is not right and all(sources[a] != sources[b] for a, b in pairwise(members)):
+            first, second = groups.get(one, [one]), groups.get(other, [other])
+            members = sorted({*first, *second})
+            # Concepts are numbered vocabulary by vocabulary, so two of one would be neighbours.
+            if first is not second and all(sources[a] != sources[b] for a, b in pairwise(members)):
                 groups |= dict.fromkeys(members, members)
     return {members[0]: members for members in groups.values()}
 
 
 def _united(first: Concept, others: Sequence[Concept]) -> Concept:
-    """One concept of several; the first gives what there can be only one of."""
+    """Unites several concepts; the first gives what there can be only one of."""
     every = (first, *others)
     names = dict.fromkeys(name for concept in every for name in (concept.name, *concept.synonyms))
     ids = dict.fromkeys(name for concept in every for name in (concept.id, *concept.xrefs))

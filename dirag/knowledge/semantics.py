@@ -34,16 +34,16 @@ class TypeMap:
     prefixes: Mapping[str, str] = field(default_factory=dict)
 
     def entities(self, semantic_types: Sequence[str]) -> tuple[str, ...]:
-        """The entity types of these semantic types, the preferred one first."""
-        found = (self.entity_types.get(name, (name.lower(),)) for name in semantic_types)
-        return tuple(dict.fromkeys(entity for entities in found for entity in entities))
+        """Returns the entity types of these semantic types, the preferred one first."""
+        types = (self.entity_types.get(name, (name.lower(),)) for name in semantic_types)
+        return tuple(dict.fromkeys(entity for entities in types for entity in entities))
 
 
 TABLES = tuple(table.name for table in fields(TypeMap))
 
 
 def load_types(path: Path | None = None) -> TypeMap:
-    """The type map that comes with the package, with the lines of a TOML file of one's own laid over it."""
+    """Reads the type map of the package, with the lines of a TOML file of one's own laid over it."""
     tables = _read(paths.path("kb", "types.toml"))
     if path is not None:
         for name, lines in _read(path).items():
@@ -64,8 +64,8 @@ def _read(path: Path) -> dict[str, _Table]:
             raise KnowledgeError(f"{path} is no type map: it has {name!r}", hint=hint)
         for key, value in lines.items():
             if not _fits(name, value):
-                wanted = "a list of strings" if name == "entity_types" else "a string"
-                raise KnowledgeError(f"{path}: {name}.{key} is {value!r} and not {wanted}")
+                kind = "a list of strings" if name == "entity_types" else "a string"
+                raise KnowledgeError(f"{path}: {name}.{key} is {value!r} and not {kind}")
     return tables
 
 

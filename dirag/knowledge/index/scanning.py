@@ -54,6 +54,7 @@ class Scanner:
             glued = (first and words[first - 1][2] == start) or (last < len(words) and words[last][1] == end)
             if glued or end - start < 2 or key in self._stopped:
                 continue
+            # A single word holds no end of a sentence: most keys are one, and need no look at the text.
             if last - first == 1 or _is_one_phrase(text[start:end]):
                 yield start, end, first, last, key
 

@@ -44,7 +44,7 @@ def read(
     format: str | None = None,
     choice: Choice | None = None,
 ) -> Iterator[Concept]:
-    """The concepts of a vocabulary that ``choice`` takes, in its order."""
+    """Reads the concepts of a vocabulary that ``choice`` takes, in its order."""
     format, choice = format or detect(path), choice or Choice()
     if format not in FORMATS:
         raise unknown("vocabulary format", format, FORMATS)
@@ -59,6 +59,7 @@ def read(
 def _chosen(
     concepts: Iterator[Concept], path: Path, types: TypeMap, rejected: Rejected, choice: Choice
 ) -> Iterator[Concept]:
+    # Identifiers (T047) and names of types may be given alike; an unknown one stands for itself.
     wanted = {types.umls.get(name, name) for name in choice.semantic_types}
     read, taken = 0, 0
     try:
@@ -77,7 +78,7 @@ def _chosen(
 
 
 def _why(rejected: Rejected) -> str:
-    """The commonest reason, where a vocabulary turned out to hold nothing."""
+    """Names the commonest reason, where a vocabulary turned out to hold nothing."""
     return "".join(
         f": {number:,} x {reason}, first at {rejected.first[reason]}"
         for reason, number in rejected.counts.most_common(1)

@@ -17,8 +17,9 @@ Row = Mapping[str, str]
 
 
 def tabs(path: Path, rejected: Rejected, header: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
-    """The rows of a TSV file with the place of each; ``header`` stands in for the first line."""
+    """Yields the rows of a TSV file with the place of each; ``header`` stands in for the first line."""
     columns: list[str] = []
+    # Not csv with its dialect of tabs: one stray quote in a field would swallow the lines up to the next.
     for number, line in lines(path, rejected):
         fields = [_unquoted(part) for part in line.split("\t")]
         if number == 1:
@@ -30,11 +31,11 @@ def tabs(path: Path, rejected: Rejected, header: Sequence[str] = ()) -> Iterator
 
 
 def commas(path: Path, rejected: Rejected) -> Iterator[tuple[str, Row]]:
-    """The rows of a CSV file with the place of each."""
+    """Yields the rows of a CSV file with the place of each."""
     reader = csv.reader((f"{line}\n" for _, line in lines(path, rejected)), strict=True)
     columns: list[str] | None = None
     while True:
-        first = reader.line_num + 1
+        first = reader.line_num + 1  # a record may reach over several lines
         try:
             fields = next(reader)
         except StopIteration:
@@ -51,7 +52,7 @@ def commas(path: Path, rejected: Rejected) -> Iterator[tuple[str, Row]]:
 
 
 def _row(columns: Sequence[str], fields: Sequence[str], where: str, rejected: Rejected) -> Row | None:
-    """Fields by column; the last ones may be left out where they are empty, more than all are an error."""
+    """Returns fields by column; the last ones may be missing, and a row with more than all is rejected."""
     if len(fields) > len(columns):
         rejected.add("row with too many fields", where)
         return None

@@ -23,7 +23,7 @@ _HINT = (
 
 
 def detect(path: Path) -> str:
-    """The format of a vocabulary, by its first lines, or by the names in a folder."""
+    """Detects the format of a vocabulary, by its first lines, or by the names in a folder."""
     if path.is_dir():
         if "MRCONSO" in umls_files(path):
             return "umls"
@@ -32,36 +32,40 @@ def detect(path: Path) -> str:
         raise KnowledgeError(f"the folder {path} holds neither MRCONSO.RRF nor an RF2 snapshot", hint=_HINT)
     try:
         with binary(path) as stream:
+            # "replace": the head may end within a character.
             head = stream.read(_HEAD).decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
     except (OSError, EOFError, zlib.error) as error:
         raise KnowledgeError(f"cannot read the vocabulary {path}: {error}") from error
     if not head:
         raise KnowledgeError(f"the vocabulary {path} is empty")
-    found = _by_name(path, head) or _by_head(head) or _by_suffix(path)
-    if not found:
+    # What is in the file goes before its suffix: publishers call tables .txt, and users rename files.
+    format = _by_name(path, head) or _by_head(head) or _by_suffix(path)
+    if not format:
         raise KnowledgeError(f"{path} is in no known vocabulary format", hint=_HINT)
-    return found
+    return format
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """The files that are read for a vocabulary, in a fixed order: all that its content depends on."""
+    """Returns the files that are read for a vocabulary, in a fixed order: its content is theirs."""
     if not path.is_dir() and not path.name.startswith("MRCONSO.RRF"):
         return (path,)
-    if found := umls_files(path):
-        return tuple(found.values())
+    if tables := umls_files(path):
+        return tuple(tables.values())
     return tuple(part for pattern in (*_SNOMED, *_SNOMED_REFERENCES) for part in snomed_files(path, pattern))
 
 
 def umls_files(path: Path) -> dict[str, Path]:
-    """The RRF files that are there, by the first part of their names, in a folder or beside its MRCONSO."""
+    """Returns the RRF files of a folder, or beside an MRCONSO, by the first part of their names."""
     folder = path if path.is_dir() else path.parent
     if (folder / "META").is_dir():
         folder = folder / "META"
+    # The plain file comes last and wins over a packed one beside it.
     places = ((name, folder / f"{name}.RRF{suffix}") for name in _UMLS for suffix in (".gz", ""))
     return {name: place for name, place in places if place.is_file()}
 
 
 def snomed_files(folder: Path, pattern: str) -> list[Path]:
+    """Returns the files of a snapshot; Full and Delta files hold other states of the same rows."""
     return sorted(place for place in folder.rglob(f"*{pattern}.txt*") if "Snapshot" in place.name)
 
 
@@ -78,6 +82,7 @@ def _by_name(path: Path, head: str) -> str:
 def _by_head(head: str) -> str:
     first = head.split("\n", 1)[0].rstrip("\r")
     header = first.lower()
+    # From the surest sign to the weakest: a MEDIC line is any text with bars.
     if head.startswith("<"):
         return next((_ROOTS[name] for name in _ROOT.findall(head) if name in _ROOTS), "")
     if head.startswith("{") and '"graphs"' in head:

@@ -12,19 +12,20 @@ from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each row with an id and a common name."""
     for where, row in commas(path, reading.rejected):
         identifier, name = row.get("DrugBank ID", "").strip(), " ".join(row.get("Common name", "").split())
         if not identifier or not name:
             reading.rejected.add("row without id or name", where)
             continue
-        own = f"DRUGBANK:{identifier}"
+        id = f"DRUGBANK:{identifier}"
         accessions = (f"DRUGBANK:{part.strip()}" for part in row.get("Accession Numbers", "").split("|"))
         numbers = (f"{prefix}:{row.get(prefix, '').strip()}" for prefix in ("CAS", "UNII"))
         yield Concept(
-            own,
+            id,
             name,
             clean(row.get("Synonyms", "").split("|"), name),
             ("drug",),
             source=reading.source,
-            xrefs=curies((*accessions, *numbers), reading.types.prefixes, own=own),
+            xrefs=curies((*accessions, *numbers), reading.types.prefixes, own=id),
         )

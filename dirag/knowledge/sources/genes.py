@@ -49,38 +49,40 @@ _HGNC_XREFS = {
 
 
 def read_gene_info(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each gene of NCBI's table."""
     _, first = next(lines(path, reading.rejected))
-    # the header of 2015 has its names parted by blanks, later ones by tabs
+    # The header of 2015 has its names parted by blanks, later ones by tabs
     header = first.removeprefix("#").removeprefix("Format:").partition("(tab is used")[0].split()
     for where, row in tabs(path, reading.rejected, header):
         row = {column: "" if value == "-" else value for column, value in row.items()}
         identifier, name = row.get("GeneID", ""), row.get("Symbol", "")
         if len(row) < len(header) or not identifier.isdecimal() or not name:
             reading.rejected.add("row without all fields, id or symbol", where)
-        elif name != "NEWENTRY":
-            own = f"NCBIGENE:{identifier}"
+        elif name != "NEWENTRY":  # NCBI's placeholder, for notes on genes that have no record
+            id = f"NCBIGENE:{identifier}"
             synonyms = [part for column in _GENE_INFO_NAMES for part in row.get(column, "").split("|")]
-            xrefs = curies(row.get("dbXrefs", "").split("|"), reading.types.prefixes, own=own)
-            yield Concept(own, name, clean(synonyms, name), ("gene",), source=reading.source, xrefs=xrefs)
+            xrefs = curies(row.get("dbXrefs", "").split("|"), reading.types.prefixes, own=id)
+            yield Concept(id, name, clean(synonyms, name), ("gene",), source=reading.source, xrefs=xrefs)
 
 
 def read_hgnc(path: Path, reading: Reading) -> Iterator[Concept]:
-    for where, named in tabs(path, reading.rejected):
-        row = {_hgnc_column(column): value for column, value in named.items()}
-        own, name = row.get("hgnc id", "").strip(), row.get("approved symbol", "").strip()
-        if not own or not name:
+    """Yields a concept for each approved gene of either download."""
+    for where, record in tabs(path, reading.rejected):
+        row = {_hgnc_column(column): value for column, value in record.items()}
+        id, name = row.get("hgnc id", "").strip(), row.get("approved symbol", "").strip()
+        if not id or not name:
             reading.rejected.add("row without id or symbol", where)
         elif "withdrawn" not in row.get("status", "").lower():
             synonyms = [part for column in _HGNC_NAMES for part in _several(row, column)]
             xrefs = (
                 f"{prefix}:{part}" for column, prefix in _HGNC_XREFS.items() for part in _several(row, column)
             )
-            others = curies(xrefs, reading.types.prefixes, own=own)
-            yield Concept(own, name, clean(synonyms, name), ("gene",), source=reading.source, xrefs=others)
+            others = curies(xrefs, reading.types.prefixes, own=id)
+            yield Concept(id, name, clean(synonyms, name), ("gene",), source=reading.source, xrefs=others)
 
 
 def _hgnc_column(column: str) -> str:
-    """The custom download says who supplied a column: ``OMIM ID(supplied by OMIM)``."""
+    """Returns our name of a column; the custom download adds a supplier: ``OMIM ID(supplied by OMIM)``."""
     column = column.lower().partition("(")[0].strip()
     return _HGNC.get(column, column)
 
@@ -89,4 +91,5 @@ def _several(row: Mapping[str, str], column: str) -> list[str]:
     value = row.get(column, "")
     if column == "approved name":
         return [value]  # may hold a comma of its own
+    # The complete set parts values by bars within quotes, the custom download by commas.
     return [part.strip().strip('"') for part in value.split("|" if "|" in value else ", ")]

@@ -16,12 +16,14 @@ from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each code that the list writes out; a child comes before its parent."""
     chapter = ""
     enclosing: list[ElementTree.Element] = []  # the codes that are open
     for event, element in elements(path, "ICD-10-CM XML", reading.rejected):
         if event == "start":
             chapter = "" if element.tag == "chapter" else chapter
             enclosing += [element] if element.tag == "diag" else []
+        # The first name within a chapter is its own, before those of its codes.
         elif element.tag == "name" and not chapter:
             chapter = element.text or ""
         elif element.tag == "diag":
@@ -55,5 +57,5 @@ def _text(diag: ElementTree.Element, tag: str) -> str:
 
 
 def _placeholder(diag: ElementTree.Element) -> bool:
-    """A level that only fills the code up to a seventh character."""
+    """Tells whether a level only fills the code up to a seventh character."""
     return diag.get("placeholder") == "true"

@@ -16,6 +16,7 @@ from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each line with an id and a name."""
     for number, line in lines(path, reading.rejected):
         ids, separator, names = line.strip().partition("||")
         first, *others = (_prefixed(identifier.strip()) for identifier in ids.split("|"))

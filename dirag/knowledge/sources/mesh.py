@@ -20,6 +20,7 @@ _PREFERRED = "ConceptList/Concept[@PreferredConceptYN='Y']"
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each descriptor with an id and a name."""
     tree = {
         number: _text(record, "DescriptorUI")
         for record in _records(path, Rejected())  # what is wrong is counted in the second pass
@@ -56,6 +57,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
 
 def _records(path: Path, rejected: Rejected) -> Iterator[ElementTree.Element]:
     root = None
+    # The root is emptied too: iterparse hangs every record on it, 30,000 of them by the end of the file.
     for event, element in elements(path, "MeSH XML", rejected):
         root = element if root is None else root
         if event == "end" and element.tag == "DescriptorRecord":
@@ -68,13 +70,13 @@ def _tree_numbers(record: ElementTree.Element) -> list[str]:
 
 
 def _semantic_types(numbers: Sequence[str], reading: Reading) -> tuple[str, ...]:
-    """For each tree number the type of its longest beginning in the type map."""
-    found = []
+    """Returns for each tree number the type of its longest beginning in the type map."""
+    types: list[str] = []
     for number in numbers:
         beginnings = [number[:1], *accumulate(number.split("."), "{}.{}".format)]
-        known = [reading.types.mesh[part] for part in beginnings if part in reading.types.mesh]
-        found += known[-1:]
-    return tuple(dict.fromkeys(found))
+        matching = [reading.types.mesh[part] for part in beginnings if part in reading.types.mesh]
+        types += matching[-1:]
+    return tuple(dict.fromkeys(types))
 
 
 def _text(element: ElementTree.Element, path: str) -> str:

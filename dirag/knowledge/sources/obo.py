@@ -29,6 +29,7 @@ _LOOSE = re.compile(r"MONDO:(relatedTo|otherHierarchy|mondoIs\w+|directSiblingOf
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each term that is not obsolete."""
     parents: dict[str, tuple[str, ...]] = {}
     replaced: defaultdict[str, list[str]] = defaultdict(list)
     for _, stanza in _terms(path, Rejected()):  # what is wrong is counted in the second pass
@@ -59,7 +60,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
 
 
 def _terms(path: Path, rejected: Rejected) -> Iterator[tuple[int, Stanza]]:
-    """The [Term] stanzas with the line each starts at."""
+    """Yields the [Term] stanzas with the line where each starts."""
     start = 0
     stanza: Stanza | None = None
     for number, line in lines(path, rejected):
@@ -99,7 +100,7 @@ def _synonyms(stanza: Stanza, reading: Reading, where: str) -> Iterator[str]:
 
 
 def _xrefs(stanza: Stanza) -> Iterator[str]:
-    """Alternative ids, cross-references and exact matches."""
+    """Yields alternative ids, cross-references and exact matches."""
     for tag, value in stanza:
         if tag == "alt_id" or (tag == "xref" and not _LOOSE.search(value)):
             yield _unescape(_word(value))
@@ -108,7 +109,7 @@ def _xrefs(stanza: Stanza) -> Iterator[str]:
 
 
 def _word(value: str) -> str:
-    """The id at the beginning, without comment and qualifiers."""
+    """Returns the id at the beginning, without comment and qualifiers."""
     match = _WORD.match(value)
     return match[0] if match else ""
 

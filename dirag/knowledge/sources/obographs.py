@@ -36,6 +36,7 @@ _OTHER_IDS = (
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each node that is neither a property nor deprecated."""
     parents: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
     replaced: defaultdict[str, list[str]] = defaultdict(list)
     for array, member in _members(path, Rejected()):  # what is wrong is counted in the second pass
@@ -68,7 +69,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
 
 
 def _members(path: Path, rejected: Rejected) -> Iterator[tuple[str, Node]]:
-    """The nodes and edges of every graph of the file, which is never held whole."""
+    """Yields the nodes and edges of every graph of the file, which is never held whole."""
     decoder = json.JSONDecoder()
     with binary(path) as stream, TextIOWrapper(stream, "utf-8", "replace") as text:
         buffer, place, array = "", 0, ""
@@ -76,11 +77,11 @@ def _members(path: Path, rejected: Rejected) -> Iterator[tuple[str, Node]]:
             buffer, place = buffer[place:] + chunk, 0
             while True:
                 if not array:
-                    opened = _ARRAY.search(buffer, place)
-                    if not opened:
+                    opening = _ARRAY.search(buffer, place)
+                    if not opening:
                         place = max(place, len(buffer) - 64)  # the key may be cut by the end of the chunk
                         break
-                    array, place = opened[1], opened.end()
+                    array, place = opening[1], opening.end()
                 place = _BLANK.match(buffer, place).end()  # type: ignore[union-attr]
                 if buffer.startswith("]", place):
                     array = ""
@@ -89,6 +90,7 @@ def _members(path: Path, rejected: Rejected) -> Iterator[tuple[str, Node]]:
                     member, end = decoder.raw_decode(buffer, place)
                 except json.JSONDecodeError:
                     break  # not whole yet
+                # Python's json takes half a surrogate pair and orjson, which writes the base, does not.
                 if "\\ud" in buffer[place:end] and not _encodable(member):
                     rejected.add("text with half a surrogate pair", f"{path.name}: {member!r:.60}")
                 elif isinstance(member, dict):

@@ -23,13 +23,15 @@ _UNFINISHED = errors.codes[errors.XML_ERROR_NO_ELEMENTS]
 
 
 def binary(path: Path) -> IO[bytes]:
+    """Opens a file for reading bytes; one that is gzip'ed is known by its first two, whatever its name."""
     with path.open("rb") as stream:
         magic = stream.read(2)
     return cast("IO[bytes]", gzip.open(path)) if magic == b"\x1f\x8b" else path.open("rb")
 
 
 def lines(path: Path, rejected: Rejected) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers from 1, without their ends and without a byte order mark."""
+    """Yields the lines with their numbers from 1, without their ends and without a byte order mark."""
+    # Decoded line by line: a text stream would end lines at carriage returns, and stop at the first bad byte.
     with binary(path) as stream:
         for number, raw in enumerate(stream, 1):
             try:
@@ -41,7 +43,7 @@ def lines(path: Path, rejected: Rejected) -> Iterator[tuple[int, str]]:
 
 
 def elements(path: Path, form: str, rejected: Rejected) -> Iterator[tuple[str, ElementTree.Element]]:
-    """The starts and ends of the elements of an XML file; whoever takes them clears them.
+    """Yields the starts and ends of the elements of an XML file; whoever takes them clears them.
 
     A file that breaks off is read that far; one that is no XML is refused.
     """

@@ -17,7 +17,7 @@ Parents = Mapping[str, tuple[str, ...]]
 
 
 def checked(concepts: Iterable[Concept], file: str, rejected: Rejected) -> Iterator[Concept]:
-    """The concepts without those whose id came before; what is wrong with their parents is counted."""
+    """Yields the concepts but those whose id came before; counts what is wrong with their parents."""
     parents: dict[str, tuple[str, ...]] = {}
     for concept in concepts:
         if concept.id in parents:
@@ -34,7 +34,8 @@ def checked(concepts: Iterable[Concept], file: str, rejected: Rejected) -> Itera
 
 
 def circles(parents: Parents) -> Iterator[tuple[str, str]]:
-    """Every (child, parent) met on the way up whose parent lies on the way already."""
+    """Yields every (child, parent) on the way up whose parent lies on the way already."""
+    # A walk with a stack of its own: a chain of parents may be longer than Python's stack is deep.
     done: set[str] = set()
     for start in parents:
         way = {} if start in done else {start: iter(parents[start])}
@@ -51,13 +52,13 @@ def circles(parents: Parents) -> Iterator[tuple[str, str]]:
 
 
 def nearest_types(identifier: str, parents: Parents, table: Mapping[str, str]) -> tuple[str, ...]:
-    """The types of the nearest ancestors in the table, else that of the prefix of the id."""
-    level, seen = [identifier], {identifier}
+    """Returns the types of the nearest ancestors in the table, else that of the prefix of the id."""
+    level, visited = [identifier], {identifier}
     while level:
-        if found := [table[term] for term in level if term in table]:
-            return tuple(dict.fromkeys(found))
+        if types := [table[term] for term in level if term in table]:
+            return tuple(dict.fromkeys(types))
         above = dict.fromkeys(parent for term in level for parent in parents.get(term, ()))
-        level = [parent for parent in above if parent not in seen]
-        seen.update(level)
+        level = [parent for parent in above if parent not in visited]
+        visited.update(level)
     prefix = identifier.partition(":")[0]
     return (table[prefix],) if prefix in table else ()

@@ -24,6 +24,7 @@ class Rejected:
     first: dict[str, str] = field(default_factory=dict)
 
     def add(self, reason: str, where: str) -> None:
+        """Counts one more row that is out for this reason."""
         self.counts[reason] += 1
         self.first.setdefault(reason, where)
 
@@ -66,6 +67,6 @@ class VocabularyReader(Protocol):
 
 
 def clean(names: list[str], name: str) -> tuple[str, ...]:
-    """Synonyms without blanks around them, without repeats and without the name itself."""
+    """Returns synonyms with single spaces, without repeats and without the name itself."""
     stripped = (" ".join(synonym.split()) for synonym in names)
     return tuple(synonym for synonym in dict.fromkeys(stripped) if synonym and synonym != name)

@@ -48,13 +48,14 @@ _Values = Callable[[_Row], "Sequence[int | str] | None"]
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields the active concepts that have a term in the languages chosen, by their ids."""
     with (
         tempfile.TemporaryDirectory(prefix="dirag-snomed-") as scratch,
         closing(sqlite3.connect(Path(scratch) / "rf2.db")) as database,
     ):
         database.executescript(_SCHEMA)
         _load(database, path, reading)
-        database.executescript(_INDEXES)
+        database.executescript(_INDEXES)  # behind the rows: an index that grows with each is slower
         for (identifier,) in database.execute("SELECT id FROM concept WHERE active ORDER BY id"):
             if concept := _concept(identifier, database, reading):
                 yield concept
@@ -67,7 +68,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
 
 
 def _load(database: sqlite3.Connection, folder: Path, reading: Reading) -> None:
-    """Fill the tables with the active rows; of the concepts all, to know the inactive from the unknown."""
+    """Fills the tables with the active rows; of the concepts all, to know the inactive from the unknown."""
     tables: tuple[tuple[str, str, _Values, bool], ...] = (
         ("sct2_Concept_*", "concept", _known, True),
         ("sct2_Description_*", "description", _description, reading.choice.suppressed),
@@ -82,11 +83,11 @@ def _load(database: sqlite3.Connection, folder: Path, reading: Reading) -> None:
         for path in snomed_files(folder, pattern):
             for where, row in tabs(path, reading.rejected):
                 try:
-                    found = values(row) if inactive or row["active"] == "1" else None
+                    fields = values(row) if inactive or row["active"] == "1" else None
                 except (KeyError, ValueError):
                     reading.rejected.add("row without all fields, or with an id that is no number", where)
                     continue
-                added = found is None or database.execute(insert, found).rowcount
+                added = fields is None or database.execute(insert, fields).rowcount
                 if not added and table != "preferred":
                     reading.rejected.add("id that was there before (left out)", where)
 
@@ -118,14 +119,14 @@ def _replaced(row: _Row) -> Sequence[int] | None:
 
 
 def _concept(identifier: int, database: sqlite3.Connection, reading: Reading) -> Concept | None:
-    wanted = languages.iso(reading.choice.languages)
+    ranking = languages.iso(reading.choice.languages)
     terms: list[tuple[tuple[bool, int, int], str]] = []
     tags, definition = [], ""
     for term, language, kind, rank in database.execute(_TERMS, (identifier,)):
-        rank_of_language = languages.place(language, wanted)
+        rank_of_language = languages.place(language, ranking)
         if kind == FULLY_SPECIFIED and (match := _TAG.fullmatch(term)):
             term, tag = match.groups()
-            tags.append((language != "en", tag))
+            tags.append((language != "en", tag))  # English first: the type map knows the English tags
         if rank_of_language is not None and kind == DEFINITION:
             definition = definition or term
         elif rank_of_language is not None:
@@ -146,4 +147,4 @@ def _concept(identifier: int, database: sqlite3.Connection, reading: Reading) ->
 
 
 def _ids(database: sqlite3.Connection, query: str, identifier: int) -> tuple[str, ...]:
-    return tuple(f"SNOMEDCT:{found}" for (found,) in database.execute(query, (identifier,)))
+    return tuple(f"SNOMEDCT:{id}" for (id,) in database.execute(query, (identifier,)))

@@ -21,6 +21,7 @@ from dirag.knowledge.sources.reading import Reading, Rejected, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each row with an id and a name."""
     for where, row in _rows(path, reading.rejected):
         identifier, name = (" ".join(str(row.get(column) or "").split()) for column in ("id", "name"))
         if not identifier or not name:
@@ -39,7 +40,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
 
 
 def _rows(path: Path, rejected: Rejected) -> Iterator[tuple[str, Mapping[str, object]]]:
-    _, first = next(lines(path, Rejected()))
+    _, first = next(lines(path, Rejected()))  # what is wrong is counted when the rows are read
     if first.startswith("{") or ".jsonl" in path.suffixes:
         return _json_rows(path, rejected)
     mark, rows = ("\t", tabs) if "\t" in first else (",", commas)

@@ -29,6 +29,7 @@ _READ, _CITED = 1, 2
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
+    """Yields a concept for each CUI with a name that is chosen, in the order of the file."""
     files = umls_files(path)
     if "MRCONSO" not in files:
         raise KnowledgeError(f"{path} holds no MRCONSO.RRF", hint="give the folder of a UMLS release (META)")
@@ -38,21 +39,22 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
     for cui, atoms in groupby(_sorted("MRCONSO", files, reading.rejected), itemgetter(0)):
         marks.add(cui, _READ)
         rows = {name: file.of(cui) for name, file in beside.items()}
-        if kept := names.kept(list(atoms)):
+        # All four files go on together, whether the concept is taken or not.
+        if chosen := names.choose(list(atoms)):
             parents = list(_parents(rows["MRREL"], reading))
             for parent in parents:
                 marks.add(parent, _CITED)
-            name = " ".join(min(kept, key=names.rank)[14].split())
+            name = " ".join(min(chosen, key=names.rank)[14].split())
             yield Concept(
                 f"UMLS:{cui}",
                 name,
-                clean([row[14] for row in kept], name),
+                clean([row[14] for row in chosen], name),
                 tuple(dict.fromkeys(reading.types.umls.get(row[1], row[3]) for row in rows["MRSTY"])),
                 names.definition(rows["MRDEF"]),
                 reading.source,
                 tuple(f"UMLS:{parent}" for parent in dict.fromkeys(parents)),
                 curies(
-                    (f"{row[11]}:{row[13]}" for row in kept if row[13] != "NOCODE"),
+                    (f"{row[11]}:{row[13]}" for row in chosen if row[13] != "NOCODE"),
                     reading.types.prefixes,
                     own="",
                 ),
@@ -69,7 +71,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
 
 
 def _rows(name: str, files: Mapping[str, Path], rejected: Rejected) -> Iterator[tuple[int, Row]]:
-    """The rows of a file with their line numbers; none where the file is not there."""
+    """Yields the rows of a file with their line numbers; none where the file is not there."""
     if name not in files:
         return
     width = _WIDTHS[name]
@@ -82,7 +84,7 @@ def _rows(name: str, files: Mapping[str, Path], rejected: Rejected) -> Iterator[
 
 
 def _sorted(name: str, files: Mapping[str, Path], rejected: Rejected) -> Iterator[Row]:
-    """The rows of a file that begins with the CUI, in its order."""
+    """Yields the rows of a file that begins with the CUI, in its order; refuses one that is not sorted."""
     last = ""
     for number, fields in _rows(name, files, rejected):
         if not _CUI.fullmatch(fields[0]):
@@ -107,11 +109,11 @@ class _Beside:
         self._advance()
 
     def _advance(self) -> None:
-        self._cui, rows = next(self._groups, ("~", iter(())))
+        self._cui, rows = next(self._groups, ("~", iter(())))  # "~" sorts behind every CUI
         self._rows = list(rows)
 
     def of(self, cui: str) -> list[Row]:
-        """The rows of a concept; those before it belong to none, and are counted."""
+        """Returns the rows of a concept; those before it belong to none, and are counted."""
         while self._cui < cui:
             self._rejected.add("row of an unknown concept", f"{self._file}: {self._cui}")
             self._advance()
@@ -136,24 +138,26 @@ class _Names:
             if self._source_languages and source not in self._source_languages:
                 raise unknown("UMLS source vocabulary", source, self._source_languages)
 
-    def kept(self, atoms: Sequence[Row]) -> list[Row]:
-        named = [row for row in atoms if row[14].strip()]
-        if len(named) < len(atoms):
+    def choose(self, atoms: Sequence[Row]) -> list[Row]:
+        """Returns the names of a concept in the languages and vocabularies chosen."""
+        with_text = [row for row in atoms if row[14].strip()]
+        if len(with_text) < len(atoms):
             self._rejected.add("name that is empty", f"MRCONSO.RRF: {atoms[0][0]}")
         return [
             row
-            for row in named
+            for row in with_text
             if (not self._languages or row[1] in self._languages)
             and (not self._sources or row[11] in self._sources)
             and (self._choice.suppressed or row[16] == "N")
         ]
 
     def rank(self, row: Row) -> tuple[int, bool, bool, bool, int]:
-        """Lowest for the preferred name: by language, the UMLS's own preference, the rank of the source."""
+        """Returns the place of a name: by language, the UMLS's own preference, the rank of the source."""
         language = languages.place(row[1], self._languages) or 0
         return language, row[2] != "P", row[4] != "PF", row[6] != "Y", -self._ranks.get((row[11], row[12]), 0)
 
     def definition(self, rows: Sequence[Row]) -> str:
+        """Returns the first definition by a source in one of the languages, or whose language is unknown."""
         for row in rows:
             language = self._source_languages.get(row[4])
             if (self._choice.suppressed or row[6] == "N") and (
@@ -164,10 +168,10 @@ class _Names:
 
 
 def _parents(rows: Sequence[Row], reading: Reading) -> Iterator[str]:
-    """The second concept of a row is the first one's parent, as the UMLS documents REL."""
+    """Yields the parents of a concept: the second of a row is the first one's, as the UMLS documents REL."""
     for row in rows:
-        chosen = not reading.choice.vocabularies or row[10] in reading.choice.vocabularies
-        if (row[3] == "PAR" or row[7] == "inverse_isa") and chosen and row[4] != row[0]:
+        is_chosen = not reading.choice.vocabularies or row[10] in reading.choice.vocabularies
+        if (row[3] == "PAR" or row[7] == "inverse_isa") and is_chosen and row[4] != row[0]:
             if not _CUI.fullmatch(row[4]):
                 reading.rejected.add("relation to what is no CUI", f"MRREL.RRF: {row[0]}")
             elif reading.choice.suppressed or row[14] == "N":
@@ -178,14 +182,17 @@ class _Marks:
     """One byte a CUI: which were read, and which were only named as parents."""
 
     def __init__(self) -> None:
+        # 20 MB, where a set of the millions of ids would take more than ten times as much.
         self._bytes = bytearray(2 * 10**7)  # C0000000 to C9999999, then those of the NCI, CL000000 on
 
     def add(self, cui: str, mark: int) -> None:
+        """Sets a mark of a CUI, beside those that it has."""
         match = _CUI.fullmatch(cui)
         assert match is not None
         self._bytes[(10**7 if match[1] else 0) + int(match[2])] |= mark
 
     def only(self, mark: int) -> Iterator[str]:
+        """Yields the CUIs that have this mark and no other."""
         place = self._bytes.find(mark)
         while place >= 0:
             yield f"CL{place - 10**7:06}" if place >= 10**7 else f"C{place:07}"

@@ -8,6 +8,8 @@ from dirag.data import Concept
 
 
 def dumps(concept: Concept) -> bytes:
+    """Writes a concept as one line without its end."""
+    # An array, since the names of eight fields would be most of the bytes of a short concept.
     return orjson.dumps(
         (
             concept.id,
@@ -23,6 +25,6 @@ def dumps(concept: Concept) -> bytes:
 
 
 def loads(data: bytes | memoryview) -> Concept:
-    """Raises ValueError or TypeError where the bytes are no concept."""
+    """Reads a concept; raises ValueError or TypeError where the bytes are none."""
     id, name, synonyms, types, definition, source, parents, xrefs = orjson.loads(data)
     return Concept(id, name, tuple(synonyms), tuple(types), definition, source, tuple(parents), tuple(xrefs))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_array(folder: Path, file: str, values: array[int] | NDArray[np.generic]) -> None:
+    """Writes numbers as they lie in memory; their type is the suffix of the file, a code of ``array``."""
     (folder / file).write_bytes(values.tobytes())
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# The arrays come from a mapped file, and NumPy and memoryview take a negative number as a place from the end:
+# without this check a damaged file would give wrong concepts in silence.
 #: Places in another file: they begin with 0, never fall, and end with its length.
 _PLACES = {
     "concepts.q": "concepts.B",
@@ -29,7 +31,7 @@ _PLACES = {
     "contents_starts.i": "contents.i",
     "holders_starts.i": "holders.i",
 }
-#: Of these places no two are the same: a key has a row, a name a word.
+#: Of these places no two are the same: a key has a row, a name a word. reduceat() would take the next one's.
 _RISING = ("key_rows.i", "contents_starts.i")
 #: Numbers of things, which are counted by another file's length less one; some may be -1 for none.
 _NUMBERS = {
@@ -90,13 +92,15 @@ def check(array: Callable[[str], memoryview], *, types: int) -> None:
         if (np.diff(numbers(file)) < 1).any():
             raise _damaged(file)
     for file, other in (_NUMBERS | _OPTIONAL_NUMBERS).items():
+        # Files of places have one number more than there are things; those of nodes have one each.
         least, size = (-1, len(array(other))) if file in _OPTIONAL_NUMBERS else (0, len(array(other)) - 1)
-        found = numbers(file)
-        if len(found) and not (least <= found.min() and found.max() < size):
+        values = numbers(file)
+        if len(values) and not (least <= values.min() and values.max() < size):
             raise _damaged(file)
     kinds, edges, lengths = numbers("concept_types.i"), numbers("trie_edges.q"), numbers("fuzzy_lengths.d")
     if len(kinds) and not 0 <= kinds.min() <= kinds.max() < types:
         raise _damaged("concept_types.i")
+    # Both are searched by halves, which would end anywhere in an array without order.
     if (edges[1:] <= edges[:-1]).any():
         raise _damaged("trie_edges.q")
     if not (lengths[1:] >= lengths[:-1]).all() or not lengths.min() > 0:

@@ -42,10 +42,12 @@ class Sorter(Generic[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         self._spill()
+        # Runs have equal rows in any order: rows are compared whole, so equal ones cannot be told apart.
         return heapq.merge(*(map(orjson.loads, stream) for stream in self._files))
 
     def _spill(self) -> None:
         self._rows.sort()
+        # Beside the base, not in /tmp, which may be a small disk in memory; the stack closes it.
         stream = self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
         stream.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in self._rows)
         stream.seek(0)

@@ -42,7 +42,7 @@ class Source:
     first_rejected: Mapping[str, str] = field(default_factory=dict)
 
     def losses(self) -> Iterator[str]:
-        """One line for each reason why rows were left out."""
+        """Yields a line for each reason why rows were left out."""
         for reason, number in self.rejected.items():
             yield f"{self.name}: {number:,} x {reason}, first at {self.first_rejected[reason]}"
 
@@ -86,6 +86,7 @@ class Store:
         self.folder = folder
         self.manifest = read_manifest(folder)
         self._maps = {name: _map(folder / name) for name in self.manifest.files}
+        # Once, at opening: it reads the arrays through, and no look-up has to check a number after that.
         try:
             layout.check(self.array, types=len(self.manifest.types))
         except (KeyError, TypeError) as error:
@@ -105,11 +106,12 @@ class Store:
         }
         self._aliases, self._keys = Strings(self.array, "aliases"), Strings(self.array, "keys")
         self.alias, self.key = self._aliases.__getitem__, self._keys.__getitem__
+        # Of this store alone: a cache on the method would keep every store that was ever opened.
         self.concept = lru_cache(maxsize=4096)(self._concept)
 
     def array(self, file: str) -> memoryview:
-        """A file of the directory as numbers of the type that its suffix names."""
-        return memoryview(self._maps[file]).cast("B").cast(file.rpartition(".")[2])  # type: ignore[call-overload, no-any-return]
+        """Returns a file of the directory as numbers of the type that its suffix names."""
+        return memoryview(self._maps[file]).cast(file.rpartition(".")[2])  # type: ignore[call-overload, no-any-return]
 
     @cached_property
     def trie(self) -> exact.Trie:
@@ -125,16 +127,16 @@ class Store:
             raise KnowledgeError(f"{self.folder / 'concepts.B'} is damaged", hint=_REBUILD) from error
 
     def number_of(self, id: str) -> int | None:
-        """The number of a concept by its own id, or else by one of its cross-references."""
+        """Returns the number of a concept by its own id, or else by one of its cross-references."""
         place = bisect_left(self._ids, id)
         return self._id_concepts[place] if place < len(self._ids) and self._ids[place] == id else None
 
     def parents(self, number: int) -> Sequence[int]:
-        """The numbers of the next broader concepts."""
+        """Returns the numbers of the next broader concepts."""
         return self._list("parents", number)
 
     def children(self, number: int) -> Sequence[int]:
-        """The numbers of the next narrower concepts."""
+        """Returns the numbers of the next narrower concepts."""
         return self._list("children", number)
 
     def _list(self, name: str, number: int) -> Sequence[int]:
@@ -156,12 +158,13 @@ class Store:
                 )
 
     def close(self) -> None:
-        """Let go of everything; the maps themselves end with the last view of them."""
+        """Lets go of the maps, which end with the last view of them."""
+        # Not mmap.close(): it raises BufferError while an array, as that of an index in use, still looks on.
         self._maps = {}
 
 
 def read_manifest(folder: Path) -> BaseManifest:
-    """The manifest of a knowledge base, compared with the files that are there."""
+    """Reads the manifest of a knowledge base and compares it with the sizes of the files that are there."""
     path = folder / "manifest.json"
     try:
         table = json.loads(path.read_bytes())
@@ -181,20 +184,21 @@ def read_manifest(folder: Path) -> BaseManifest:
         raise KnowledgeError(f"{path} is damaged: {error}", hint=_REBUILD) from error
     if manifest.byteorder != sys.byteorder:
         raise KnowledgeError(f"{folder} was built on a {manifest.byteorder}-endian machine", hint=_REBUILD)
+    # Sizes only: digests of all files would take seconds, and `dirag kb info --check` is there for them.
     for name, file in manifest.files.items():
         _check_size(folder / name, file.size)
     return manifest
 
 
 def _check_size(path: Path, size: int) -> None:
-    found = path.stat().st_size if path.is_file() else None
-    if found != size:
-        state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+    actual = path.stat().st_size if path.is_file() else None
+    if actual != size:
+        state = "is missing" if actual is None else f"has {actual:,} bytes, not {size:,}"
         raise KnowledgeError(f"{path} {state}", hint=_REBUILD)
 
 
 def _map(path: Path) -> mmap.mmap | bytes:
     if not path.stat().st_size:
-        return b""
+        return b""  # mmap refuses an empty file
     with path.open("rb") as stream:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -42,7 +42,7 @@ def write(
     command: str = "",
     extra: Callable[[Path], Mapping[str, Json]] | None = None,
 ) -> None:
-    """Write a knowledge base; ``sources`` is read after the last concept, so that it can hold counts.
+    """Writes a knowledge base; ``sources`` is read after the last concept, so that it can hold counts.
 
     A knowledge base that stands there already is replaced; anything else is refused. ``options`` and
     ``command`` go into the manifest as they are. ``extra`` gets the finished folder before it is put in its
@@ -56,6 +56,7 @@ def write(
         manifest = _write(concepts, part, sources)
         manifest = replace(manifest, options=options or {}, command=command)
         _write_manifest(part, manifest)
+        # Twice: ``extra`` opens the folder as a store, which needs a manifest, and then adds files to it.
         if extra is not None:
             details = extra(part)
             encoder = details.get("encoder")
@@ -66,7 +67,7 @@ def write(
 
 
 def _write_manifest(folder: Path, manifest: BaseManifest) -> None:
-    """The manifest with what is known of the other files; those known already are not read again."""
+    """Writes the manifest with the sizes and digests of the other files, of which those it has stay."""
     paths = [path for path in sorted(folder.iterdir()) if path.name != "manifest.json"]
     files = {
         path.name: manifest.files.get(path.name) or StoredFile(path.stat().st_size, fingerprint.sha256(path))
@@ -113,6 +114,7 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
 
 
 def _rows(number: int, concept: Concept) -> Iterator[_Row]:
+    """Yields every name of a concept and every variant of it, with its key."""
     for name in (concept.name, *concept.synonyms):
         yield normalise.key(name), NAME if name == concept.name else SYNONYM, number, name
         for variant in normalise.variants(name):
@@ -120,25 +122,27 @@ def _rows(number: int, concept: Concept) -> Iterator[_Row]:
 
 
 def _distinct(rows: Iterable[_Row]) -> Iterable[_Row]:
-    """One row a concept and key, but each spelling where case tells names apart."""
-    kept: dict[tuple[int, str], _Row] = {}
+    """Returns one row a concept and key, but each spelling where case tells names apart."""
+    # Rows come by rank, so that of a concept's names with this key the best one stays.
+    first: dict[tuple[int, str], _Row] = {}
     for row in rows:
-        kept.setdefault((row[2], row[3] if normalise.is_acronym(row[3]) else ""), row)
-    return kept.values()
+        first.setdefault((row[2], row[3] if normalise.is_acronym(row[3]) else ""), row)
+    return first.values()
 
 
 def _write_hierarchy(
     folder: Path, ids: Iterable[tuple[str, bool, int]], parents: Iterable[tuple[str, int]], concepts: int
 ) -> int:
-    """Write ids, parents and children; the number of parents that no concept is."""
+    """Writes ids, parents and children; returns the number of references to parents that are not there."""
     import numpy as np
 
+    # Ids and parents are sorted by the same strings and may outgrow memory: they are merged side by side.
     unknown, pairs, id_concepts = 0, array("q"), array("i")
     waiting = iter(parents)
     parent = next(waiting, None)
     with StringsWriter(folder, "ids") as strings:
         for identifier, group in groupby(ids, key=lambda row: row[0]):
-            number = next(group)[2]  # a concept's own id before another's cross-reference
+            number = next(group)[2]  # False before True: a concept's own id before another's cross-reference
             strings.add(identifier.encode("utf-8"))
             id_concepts.append(number)
             while parent is not None and parent[0] <= identifier:
@@ -149,8 +153,9 @@ def _write_hierarchy(
                 parent = next(waiting, None)
     unknown += (parent is not None) + sum(1 for _ in waiting)
     write_array(folder, "id_concepts.i", id_concepts)
-    known = np.unique(np.asarray(pairs))
-    below, above = known >> 32, known & 0xFFFFFFFF
+    # unique(): a concept may name one parent by two ids.
+    links = np.unique(np.asarray(pairs))
+    below, above = links >> 32, links & 0xFFFFFFFF
     for name, groups, members in (("parents", below, above), ("children", above, below)):
         members_of = lists.group(groups, members, concepts)
         write_array(folder, f"{name}_starts.i", members_of.starts)
@@ -159,15 +164,15 @@ def _write_hierarchy(
 
 
 def _write_names(folder: Path, rows: Iterable[_Row], concepts: int) -> tuple[int, int]:
-    """Write keys, names and every index over them; the numbers of names and of keys."""
+    """Writes keys, names and every index over them; returns the numbers of names and of keys."""
     row_concepts, row_ranks, key_rows = array("i"), array("b"), array("i", [0])
     concept_keys = array("i", [0]) * concepts  # of preferred names
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}  # of words, in the order of their first key
     starts, words = array("i", [0]), array("i")
     with StringsWriter(folder, "keys") as keys, StringsWriter(folder, "aliases") as aliases:
         for key, group in groupby(rows, key=lambda row: row[0]):
             keys.add(" ".join(key).encode("utf-8"))
-            words.extend(seen.setdefault(word, len(seen)) for word in key)
+            words.extend(numbers.setdefault(word, len(numbers)) for word in key)
             starts.append(len(words))
             for _, rank, concept, alias in _distinct(group):
                 row_concepts.append(concept)
@@ -180,26 +185,27 @@ def _write_names(folder: Path, rows: Iterable[_Row], concepts: int) -> tuple[int
     write_array(folder, "row_ranks.b", row_ranks)
     write_array(folder, "key_rows.i", key_rows)
     write_array(folder, "concept_keys.i", concept_keys)
-    _write_indexes(folder, seen, starts, words)
+    _write_indexes(folder, numbers, starts, words)
     return len(row_concepts), len(key_rows) - 1
 
 
-def _write_indexes(folder: Path, seen: dict[str, int], starts: array[int], words: array[int]) -> None:
-    """Number the words by their order and write what is built over them."""
+def _write_indexes(folder: Path, numbers: dict[str, int], starts: array[int], words: array[int]) -> None:
+    """Numbers the words by their order and writes what is built over them."""
     import numpy as np
 
-    vocabulary = sorted(seen)
+    # Words must be sorted to be searched by halves, and are known only now: the keys get their new numbers.
+    vocabulary = sorted(numbers)
     with StringsWriter(folder, "words") as strings:
         for word in vocabulary:
             strings.add(word.encode("utf-8"))
-    places = np.empty(len(seen), np.int32)
-    places[np.fromiter((seen[word] for word in vocabulary), np.int32)] = np.arange(len(seen))
-    numbers = places[np.asarray(words)]
+    places = np.empty(len(numbers), np.int32)
+    places[np.fromiter((numbers[word] for word in vocabulary), np.int32)] = np.arange(len(numbers))
+    contents = places[np.asarray(words)]
     size = len(vocabulary)
     for arrays in (
         word_index.build(vocabulary),
-        exact.build(starts, array("i", numbers.tobytes()), vocabulary=size),
-        fuzzy.build(np.asarray(starts), numbers, vocabulary=size),
+        exact.build(starts, array("i", contents.tobytes()), vocabulary=size),
+        fuzzy.build(np.asarray(starts), contents, vocabulary=size),
     ):
         for file, values in arrays.items():
             write_array(folder, file, values)

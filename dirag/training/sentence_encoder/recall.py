@@ -77,12 +77,13 @@ def _nearest(queries: NDArray[np.float32], vectors: NDArray[np.float16]) -> NDAr
 
     cosines = np.empty((len(queries), 0), np.float32)
     rows = np.empty((len(queries), 0), np.int64)
+    # Block by block, with the best so far beside it: all cosines at once would take gigabytes.
     for start in range(0, len(vectors), _BLOCK):
         block = queries @ vectors[start : start + _BLOCK].astype(np.float32).T
         cosines = np.concatenate([cosines, block], axis=1)
         block_rows = np.arange(start, start + block.shape[1])
         rows = np.concatenate([rows, np.broadcast_to(block_rows, block.shape)], axis=1)
-        best = np.argsort(-cosines, axis=1, kind="stable")[:, :NEAREST]
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, :NEAREST]  # ties in the order of the rows
         cosines, rows = np.take_along_axis(cosines, best, axis=1), np.take_along_axis(rows, best, axis=1)
     return rows
 

@@ -79,7 +79,7 @@ def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> Syno
     ``hold_out`` is the share held out of the groups that can be: a concept keeps its preferred name, and a
     name that concepts share has no right answer. Raises KnowledgeError if no concept has two names left.
     """
-    rng = random.Random(f"lessons {seed}")
+    rng = random.Random(f"lessons {seed}")  # the word is part of the seed: another one draws another split
     groups = {concept: _groups(store, store.concept(concept)) for concept in _some(store, limit, rng)}
     candidates = [
         (concept, place)
@@ -88,12 +88,12 @@ def draw(store: Store, *, hold_out: float, limit: int | None, seed: int) -> Syno
         if place and group.keys and all(set(holders(store, key)) == {concept} for key in group.keys)
     ]
     held_out = set(rng.sample(candidates, round(hold_out * len(candidates))))
-    learnt = {
+    training = {
         concept: tuple(g for place, g in enumerate(concept_groups) if (concept, place) not in held_out)
         for concept, concept_groups in groups.items()
     }
     queries = tuple((groups[concept][place].names[0], concept) for concept, place in sorted(held_out))
-    split = SynonymSplit(learnt, queries, _flags_of_keys(store, chain.from_iterable(learnt.values())))
+    split = SynonymSplit(training, queries, _flags_of_keys(store, chain.from_iterable(training.values())))
     if not split.seeds:
         raise KnowledgeError(
             f"no concept of {store.folder} has two names",
@@ -117,7 +117,7 @@ def batches(
         batch_seeds = []
         for place in range(step * number, (step + 1) * number):
             epoch, rest = divmod(place, len(seeds))
-            if epoch not in orders:
+            if epoch not in orders:  # of one epoch only: the order of a large base takes megabytes
                 orders = {epoch: np.random.default_rng([seed, epoch]).permutation(len(seeds))}
             batch_seeds.append(seeds[orders[epoch][rest]])
         yield _batch(store, split, neighbours, batch_seeds, random.Random(f"batch {seed} {step}"))

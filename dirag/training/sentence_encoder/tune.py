@@ -119,10 +119,12 @@ def tune(
     losses = tuning.fit(model, output, progress)
     with atomic.new_folder(output) as part:
         _save(model, folder, part)
+        # Of the folder as it was written, opened anew: what users will open, not what was trained in memory.
         after = tuning.recall_of(SentenceEncoder(part, device=device), output, progress)
         report = tuning.report(losses, before, after, seconds=time.monotonic() - begun)
         card = {"dirag": fingerprint.version(), "command": command} | tuning.card(folder, report)
         (part / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    # Behind the rename: a run that is killed before goes on from its checkpoint.
     for checkpoint in output.parent.glob(f".{glob.escape(output.name)}.tuning-*"):
         checkpoint.unlink(missing_ok=True)  # those of tunings with other options too
     encoding.discard(output)
@@ -230,6 +232,7 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
     """Loads the model to train; weights that the folder lacks (BERT's pooler) are alike in every run."""
     import torch
 
+    # A random pooler would change the digest of the weights, and so the encoder's identity, from run to run.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return sentence.load_model(folder, device)
@@ -239,6 +242,7 @@ def _save(model: SentenceTransformer, source: Path, folder: Path) -> None:
     """Writes the model, the tokenizer's files as they were, and the limit where every version reads it."""
     with libraries.quiet():
         model.save(str(folder), create_model_card=False)
+    # transformers writes a tokenizer anew in the form of its version, and may drop what older ones read.
     for pattern in ("tokenizer*", "vocab*", "special_tokens_map.json"):
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
