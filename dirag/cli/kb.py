@@ -164,7 +164,7 @@ def search(
         raise UsageError(f"{folder} was built without vectors", hint="build it with --dense")
     kinds = EVERY if how == "all" else tuple(match for match in EVERY if match == how)
     index = knowledge.index_for(types, sources=sources, under=under or (), matches=kinds)
-    # In batches: vectors of many queries are computed faster together, and a pipe gets answers before its end.
+    # In batches: many vectors are computed faster together, and a pipe gets answers before its end.
     lines: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
     while batch := list(islice(lines, _BATCH)):
         for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):
