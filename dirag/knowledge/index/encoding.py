@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from dirag.encoders.opening import identity
 from dirag.errors import KnowledgeError
@@ -41,35 +41,42 @@ def encode(
 
     lengths = np.fromiter(map(len, names), np.int64, len(names))
     order = np.argsort(lengths, kind="stable")  # stable: a build that goes on must meet the same order
-    path = checkpoint(names, embedder, target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size = 2 * embedder.dimension
     # Long names take longer than short ones: what is done and what is left are counted in characters.
     work = np.append(0, np.cumsum(lengths[order] + _OVERHEAD))
+    path = checkpoint(names, embedder, target)
+    path.parent.mkdir(parents=True, exist_ok=True)
     busy = KnowledgeError(f"another build is encoding the same names into {path}", hint="wait for it to end")
     with locked(path.with_name(f"{path.name}.lock"), busy=busy), path.open("ab+") as stream:
-        done = min(stream.seek(0, os.SEEK_END) // size, len(names))
-        stream.truncate(done * size)  # a killed build may leave half a row
-        stream.seek(done * size)
-        amount = f"{len(names):,} names"
-        with Meter(
-            "encoding",
-            int(work[-1]),
-            unit="characters",
-            amount=amount,
-            start=int(work[done]),
-            wanted=progress,
-        ) as meter:
-            if done:
-                meter.say(f"encoding goes on at name {done:,} of {amount}")
-            for start in range(done, len(names), _BATCH):
-                batch = order[start : start + _BATCH]
-                # float16 halves the file and changes a cosine of MiniLM's vectors by at most 1e-4.
-                stream.write(embedder.embed([names[i] for i in batch]).astype(np.float16).tobytes())
-                stream.flush()  # of a killed process only the last batch is lost
-                meter.at(int(work[start + len(batch)]))
+        _append(stream, names, order, work, embedder, progress)
     vectors = np.memmap(path, np.float16, "r", shape=(len(names), embedder.dimension))
     return vectors, order
+
+
+def _append(
+    stream: IO[bytes],
+    names: Sequence[str],
+    order: NDArray[np.int64],
+    work: NDArray[np.int64],
+    embedder: Embedder,
+    progress: bool | None,
+) -> None:
+    """Writes the vectors that a file lacks; ``work[i]`` is the cost of the names before place i of the order."""
+    import numpy as np
+
+    size, amount = 2 * embedder.dimension, f"{len(names):,} names"
+    done = min(stream.seek(0, os.SEEK_END) // size, len(names))
+    stream.truncate(done * size)  # a killed build may leave half a row
+    stream.seek(done * size)
+    start, total = int(work[done]), int(work[-1])
+    with Meter("encoding", total, unit="characters", amount=amount, start=start, wanted=progress) as meter:
+        if done:
+            meter.say(f"encoding goes on at name {done:,} of {amount}")
+        for place in range(done, len(names), _BATCH):
+            batch = order[place : place + _BATCH]
+            # float16 halves the file and changes a cosine of MiniLM's vectors by at most 1e-4.
+            stream.write(embedder.embed([names[i] for i in batch]).astype(np.float16).tobytes())
+            stream.flush()  # of a killed process only the last batch is lost
+            meter.at(int(work[place + len(batch)]))
 
 
 def checkpoint(names: Sequence[str], embedder: Embedder, target: Path) -> Path:
