@@ -10,16 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Concept, Document, Entity, Hit
-from dirag.evaluate.robustness.perturb import (
-    CHANGING,
-    KEEPING,
-    PHRASES,
-    Alignment,
-    ConceptNames,
-    Perturbed,
-    TextPiece,
-    perturb,
-)
+from dirag.evaluate.robustness.alignment import Alignment, TextPiece
+from dirag.evaluate.robustness.names import ConceptNames
+from dirag.evaluate.robustness.perturb import CHANGING, KEEPING, PHRASES, Perturbed, perturb
 from dirag.text import normalise
 
 CONCEPTS = (

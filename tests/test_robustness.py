@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document, Entity
-from dirag.evaluate.robustness.perturb import Alignment, Perturbed, TextPiece
+from dirag.evaluate.robustness.alignment import Alignment, TextPiece
+from dirag.evaluate.robustness.perturb import Perturbed
 from dirag.evaluate.robustness.robustness import Outcome, RobustnessRow, rows
 from dirag.evaluate.scoring.counts import Counts
 

@@ -46,6 +46,7 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
             format=values["input_format"],
             data_dir=values["data_dir"],
             offline=values["offline"],
+            # Scored over all types and once more for each of them.
             in_memory=True,
         )
         gold, types = tuple(dataset.documents), dataset.types
@@ -56,30 +57,30 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
         tuple(formats.read([str(run / "predictions.jsonl" if run.is_dir() else run)], format="jsonl"))
         for run in runs
     ]
-    made = comparing.compare(gold, *predicted, types=types, seed=values["seed"])
-    for run, missing in zip(runs, made.missing, strict=True):
+    comparison = comparing.compare(gold, *predicted, types=types, seed=values["seed"])
+    for run, missing in zip(runs, comparison.missing, strict=True):
         if missing:
             click.echo(f"dirag: {run} has no predictions for {missing:,} gold documents", err=True)
-    click.echo(orjson.dumps(made.json()).decode() if values["as_json"] else _table(runs, made))
+    click.echo(orjson.dumps(comparison.json()).decode() if values["as_json"] else _table(runs, comparison))
 
 
-def _table(runs: tuple[Path, Path], made: Comparison) -> str:
-    rows = [("all", made.whole), *made.per_type.items()]
+def _table(runs: tuple[Path, Path], comparison: Comparison) -> str:
+    rows = [("all", comparison.whole), *comparison.per_type.items()]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name}  {run}" for name, run in zip("AB", runs, strict=True)]
-    lines.append(f"{made.documents:,} documents; strict F1, 95% intervals")
+    lines.append(f"{comparison.documents:,} documents; strict F1, 95% intervals")
     lines.append(f"{'type':{width}}  {'A':^22}  {'B':^22}  {'B - A':^24}  {'p':>6}")
-    lines += [f"{name:{width}}  {_row(each)}" for name, each in rows]
-    if made.fates:
+    lines += [f"{name:{width}}  {_row(difference)}" for name, difference in rows]
+    if comparison.fates:
         lines += ["", f"entities that differ  {'in A':16}  in B"]
-        lines += [f"{number:20,}  {a:16}  {b}" for (a, b), number in made.fates.items()]
+        lines += [f"{number:20,}  {a:16}  {b}" for (a, b), number in comparison.fates.items()]
     return "\n".join(lines)
 
 
-def _row(each: Difference) -> str:
+def _row(difference: Difference) -> str:
     runs = (
         f"{c.f1:.3f} ({low:.3f} to {high:.3f})"
-        for c, (low, high) in ((each.a, each.ci_a), (each.b, each.ci_b))
+        for c, (low, high) in ((difference.a, difference.ci_a), (difference.b, difference.ci_b))
     )
-    low, high = each.between
-    return f"{'  '.join(runs)}  {each.f1:+.3f} ({low:+.3f} to {high:+.3f})  {each.p:6.4f}"
+    low, high = difference.between
+    return f"{'  '.join(runs)}  {difference.f1:+.3f} ({low:+.3f} to {high:+.3f})  {difference.p:6.4f}"

@@ -144,6 +144,7 @@ def _table(report: EvaluationReport) -> str:
     micro = report.score.micro
     rows = [("all", micro), *sorted(report.score.per_type.items())]
     width = max(len(name) for name, _ in rows)
+    # The interval is of strict F1, as the table is; those of other schemes are in --scores all.
     low, high = report.ci95["strict"]
     lines = [f"{title(report.dataset)}: {report.documents:,} documents"]
     lines.append(f"{'type':{width}}  {'gold':>6} {'found':>6} {'right':>6}  {'P':>6} {'R':>6} {'F1':>6}")

@@ -27,31 +27,30 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The folder of the cell in that of the grid."""
+        """Returns the folder of the cell in that of the grid."""
         return ",".join(f"{name}={_short(value)}" for name, value in self.varied.items())
 
 
 def cells(values: dict[str, Any]) -> list[Cell]:
     """Takes the options of ``Config`` out of a command's values: every combination of several values."""
-    taken = {name: values.pop(name) for name in options()}
-    varied = {name: value for name, value in taken.items() if isinstance(value, Values)}
+    given = {name: values.pop(name) for name in options()}
+    varied = {name: value for name, value in given.items() if isinstance(value, Values)}
     for name in varied:
         if not options()[name].varies:
             raise UsageError(
                 f"{flag(name)} has {len(varied[name])} values, and one run has one", hint="give one"
             )
-    if varied and taken["record"]:
+    if varied and given["record"]:
         raise UsageError(
             "--record keeps one run, not a grid", hint="--cache default keeps the answers of all"
         )
-    made, asked = [], explicitly_set()
-    for chosen in product(*varied.values()):
-        here = dict(zip(varied, chosen, strict=True))
-        made.append(Cell(here, configured(taken | here, explicitly_set=asked)))
-    names = [cell.name for cell in made]
+    combinations = [dict(zip(varied, values, strict=True)) for values in product(*varied.values())]
+    names_set = explicitly_set()
+    grid = [Cell(here, configured(given | here, explicitly_set=names_set)) for here in combinations]
+    names = [cell.name for cell in grid]
     if len(set(names)) < len(names):
         raise UsageError("two values of an option have the same last part", hint="name files apart")
-    return made
+    return grid
 
 
 def run(
@@ -75,6 +74,7 @@ def run(
         click.echo(f"{'  '.join(name.ljust(width) for name, width in widths.items())}  {head(priced=priced)}")
     done: dict[Config, tuple[Cell, Mapping[str, Any]]] = {}
     for cell in grid:
+        # Where no examples are drawn, selectors differ in their names alone.
         key = cell.config if cell.config.shots else replace(cell.config, selector="")
         folder = out / cell.name if out else None
         if key not in done:
@@ -82,12 +82,12 @@ def run(
         elif out and folder:
             shutil.copytree(out / done[key][0].name, folder, dirs_exist_ok=True)
             config = {**done[key][1]["config"], "selector": cell.config.selector}
-            own = {**done[key][1], "config": config}
-            (folder / "report.json").write_bytes(orjson.dumps(own, option=orjson.OPT_INDENT_2) + b"\n")
+            text = orjson.dumps({**done[key][1], "config": config}, option=orjson.OPT_INDENT_2)
+            (folder / "report.json").write_bytes(text + b"\n")
         report = done[key][1]
         if as_json:
-            told = {name: _short(value) for name, value in cell.varied.items()}
-            click.echo(orjson.dumps({"cell": told, **report}))
+            varied = {name: _short(value) for name, value in cell.varied.items()}
+            click.echo(orjson.dumps({"cell": varied, **report}))
         else:
             values = "  ".join(_short(cell.varied[name]).ljust(width) for name, width in widths.items())
             click.echo(f"{values}  {row(report)}")
@@ -96,13 +96,14 @@ def run(
 
 
 def _finished(cell: Cell, folder: Path | None, documents: int) -> Mapping[str, Any] | None:
-    """The report of a cell that was run before; refused where something else was run."""
+    """Returns the report of a cell that was run before; raises UsageError where something else was run."""
     import orjson
 
     if folder is None or not (folder / "report.json").is_file():
         return None
     report: dict[str, Any] = orjson.loads((folder / "report.json").read_bytes())
     now = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(cell.config).items()}
+    # The dataset decides pool and types where they are not given: a report has what they became.
     names = [name for name in now if options()[name].decides and name not in ("pool", "types")]
     if other := next((name for name in names if report["config"].get(name) != now[name]), None):
         raise UsageError(
@@ -118,10 +119,11 @@ def _finished(cell: Cell, folder: Path | None, documents: int) -> Mapping[str, A
 
 
 def _differences(grid: Sequence[Cell], out: Path) -> None:
-    """Prints, for each option of two values, what the second makes of the first."""
+    """Prints, for each option of two values, the difference that the second makes."""
     from dirag import formats
     from dirag.evaluate.compare import difference
 
+    # A run is in two comparisons or more where several options vary: its files are read once.
     read = cache(lambda cell, file: tuple(formats.read([str(out / cell / file)], format="jsonl")))
     for name in grid[0].varied:
         values = list(dict.fromkeys(cell.varied[name] for cell in grid))
@@ -132,10 +134,10 @@ def _differences(grid: Sequence[Cell], out: Path) -> None:
             varied = {**first.varied, name: values[1]}
             second = next(cell for cell in grid if cell.varied == varied)
             gold, types = read(first.name, "gold.jsonl"), _types(out / first.name)
-            made = difference(gold, [read(c.name, "predictions.jsonl") for c in (first, second)], types)
-            low, high = made.between
+            change = difference(gold, [read(c.name, "predictions.jsonl") for c in (first, second)], types)
+            low, high = change.between
             rest = ", ".join(f"{n} {_short(v)}" for n, v in first.varied.items() if n != name)
-            click.echo(f"  {rest:40}  {made.f1:+.3f} ({low:+.3f} to {high:+.3f})  p {made.p:.4f}")
+            click.echo(f"  {rest:40}  {change.f1:+.3f} ({low:+.3f} to {high:+.3f})  p {change.p:.4f}")
 
 
 def _types(folder: Path) -> tuple[str, ...]:
@@ -145,5 +147,5 @@ def _types(folder: Path) -> tuple[str, ...]:
 
 
 def _short(value: object) -> str:
-    """A value as it stands in tables and names of folders: of a path the last part."""
+    """Returns a value as it stands in tables and names of folders: of a path the last part."""
     return str(value).rstrip("/").rpartition("/")[2]

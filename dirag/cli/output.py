@@ -92,6 +92,7 @@ def sink(output: Path | None, form: str | None) -> Iterator[tuple[BinaryIO, Call
     if output is None:
         yield sys.stdout.buffer, dumps
         return
+    # Appended: the journal has cut the file back to its whole records, on a new run to none.
     with writing(output), output.open("ab") as out:
         yield out, dumps
 
@@ -109,6 +110,7 @@ def refuse_overwrite(output: Path | None, paths: tuple[str, ...]) -> None:
     """Raises InputError where an output file is also an input: it would be emptied before it is read."""
     if output is None or not output.is_file():
         return
+    # With <notes.txt the shell opens the file, and no path of ours names it.
     if "-" in paths and os.path.samestat(os.fstat(0), output.stat()):
         raise InputError(f"-o {output} is also standard input", hint="name another file")
     for path in paths:

@@ -47,6 +47,7 @@ def report(runs: tuple[Path, ...], output: Path | None, data_dir: str | None, of
     dirag report grid/shots=4 grid/shots=8 -o page.html
     """
     runs = tuple(inner for run in runs for inner in runs_in(run))
+    # Runs of two grids may have folders of one name: their paths tell them apart.
     names = [run.name if sum(run.name == other.name for other in runs) == 1 else str(run) for run in runs]
     width = max(map(len, names))
     for run in runs:
@@ -68,7 +69,7 @@ def _page(
     data_dir: str | None,
     offline: bool,
 ) -> None:
-    """Write the page of runs of one gold standard, by the names that they have on it."""
+    """Writes the page of runs of one gold standard, by the names that they have on it."""
     from dirag import formats
     from dirag.evaluate.analysis import analyse
     from dirag.evaluate.page import page
@@ -84,10 +85,10 @@ def _page(
         analyses.append(analyse(name, gold, predicted, report=about, types=types, novelty=novelty))
     for note in notes:
         click.echo(f"dirag: {note}", err=True)
-    operation = {name for name, shown in options().items() if not shown.decides}
-    made = page(analyses, gold, types=types, operation=operation, notes=tuple(notes))
+    operation = {name for name, option in options().items() if not option.decides}
+    html = page(analyses, gold, types=types, operation=operation, notes=tuple(notes))
     with writing(output):
-        output.write_text(made, encoding="utf-8")
+        output.write_text(html, encoding="utf-8")
     size = output.stat().st_size / 1e6
     click.echo(f"dirag: {output}: {len(gold):,} texts, {size:.1f} MB", err=True)
 
@@ -100,11 +101,12 @@ def _novelty(
     offline: bool,
     notes: dict[str, None],
 ) -> Callable[[str], str] | None:
-    """What names the places where a mention was seen, None where the run tells neither pool nor base.
+    """Returns what names the places where a mention was seen; None where the run has neither pool nor base.
 
-    What cannot be opened adds to ``notes``.
+    A pool or a base that cannot be opened adds to ``notes``.
     """
     places: dict[str, Collection[str]] = {}
+    # Pool and base may have gone since the run, and the rest of the page needs neither.
     for place, name, look in (
         ("pool", config.get("pool"), partial(_in_pool, mentions, data_dir, offline)),
         ("knowledge base", config.get("kb"), partial(_in_base, mentions, types, offline)),
@@ -124,7 +126,7 @@ def _novelty(
 
 
 def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, name: str) -> Collection[str]:
-    """Those mentions that are entities of a pool, compared in normal form."""
+    """Returns those mentions that are entities of a pool, compared in normal form."""
     from dirag.text import normalise
 
     seen = _pool_names(name, data_dir, offline)
@@ -133,7 +135,7 @@ def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, nam
 
 @cache
 def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tuple[str, ...]]:
-    """The mentions of a pool in normal form, read once for all runs."""
+    """Returns the mentions of a pool in normal form, read once for all runs."""
     from dirag.assembly import sources
     from dirag.text import normalise
 
@@ -142,10 +144,10 @@ def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tup
 
 
 def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, name: str) -> Collection[str]:
-    """Those mentions that a knowledge base names: a concept that can be of one of the types."""
+    """Returns those mentions that name a concept of a knowledge base which can be of one of the types."""
     from dirag.assembly import sources
 
     with closing(sources.read_base(name, offline=offline)) as base:
-        asked = sorted(mentions)
-        hits = base.index_for(types, matches=["exact"]).lookup(asked, k=1)
-        return {mention for mention, found in zip(asked, hits, strict=True) if found}
+        queries = sorted(mentions)
+        hits = base.index_for(types, matches=["exact"]).lookup(queries, k=1)
+        return {mention for mention, best in zip(queries, hits, strict=True) if best}

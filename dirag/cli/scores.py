@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def head(*, priced: bool = False) -> str:
-    """What ``row`` tells of a run: strict micro scores, tokens of prompts and answers, seconds, the cost."""
+    """Returns the head of ``row``: strict micro scores, tokens of prompts and answers, seconds, the cost."""
     cost = f" {'cost':>9}" if priced else ""
     return f"{'P':>6} {'R':>6} {'F1':>6}  {'95% interval':14}  {'tokens':>11} {'seconds':>8}{cost}"
 
 
 def row(report: Mapping[str, Any]) -> str:
-    """A run in one line, from its report as ``eval --json`` gives it."""
+    """Returns a run in one line, from its report as ``eval --json`` gives it."""
     low, high = report["ci95"]
     tokens = report["tokens"]["prompt"] + report["tokens"]["completion"]
     ratios = f"{report['precision']:6.3f} {report['recall']:6.3f} {report['f1']:6.3f}"
@@ -25,7 +25,7 @@ def row(report: Mapping[str, Any]) -> str:
 
 
 def concepts_line(report: EvaluationReport) -> str:
-    """What the ids of documents score, and how many of the entities that were found have the right one."""
+    """Returns the scores of ids by document, and how many of the entities found have the right one."""
     c, linked = (report.score.concepts[name].micro for name in ("concept", "linking"))
     (low, high), (least, most) = (report.ci95[name] for name in ("concept", "linking"))
     ratios = f"P {c.precision:.3f} R {c.recall:.3f} F1 {c.f1:.3f}"
@@ -36,7 +36,7 @@ def concepts_line(report: EvaluationReport) -> str:
 
 
 def schemes_table(report: EvaluationReport) -> str:
-    """A row a scheme and type, in the terms of SemEval-2013, with the intervals and means of each scheme."""
+    """Returns a row a scheme and type, in the terms of SemEval-2013, with intervals and means of schemes."""
     schemes = report.schemes()
     width = max(len(kind) for each in schemes.values() for kind in (*each.per_type, "all"))
     lines = [

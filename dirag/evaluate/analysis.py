@@ -74,14 +74,14 @@ def analyse(
 
     Raises InputError where the figures of its report are not those of its files.
     """
-    answers, wanted = list(predicted), frozenset(types)
-    scored = score(gold, answers, types=wanted, tokens=False)
+    answers, counting = list(predicted), frozenset(types)
+    scored = score(gold, answers, types=counting, tokens=False)
     _check(name, report, scored.micro)
     scores: list[Mapping[Span, float | None]] = [{}] * len(gold)
     for place, _, answer in matched(gold, answers, []):
-        scores[place] = _scores(answer.entities if answer else (), wanted)
+        scores[place] = _scores(answer.entities if answer else (), counting)
     judged = [
-        judge(_scores(document.entities, wanted), predictions)
+        judge(_scores(document.entities, counting), predictions)
         for document, predictions in zip(gold, scores, strict=True)
     ]
     texts, seed = [document.text for document in gold], _seed(report)
@@ -103,6 +103,7 @@ def analyse(
 
 def _check(name: str, report: Mapping[str, Json], micro: Counts) -> None:
     """Raises InputError where a report does not count what was counted in the files of its run."""
+    # A folder that holds the report of one run and the files of another would show figures of neither.
     reported = [report.get(key) for key in ("gold", "predicted", "correct")]
     counted = [micro.gold, micro.predicted, micro.correct]
     if reported != counted:
@@ -114,24 +115,25 @@ def _check(name: str, report: Mapping[str, Json], micro: Counts) -> None:
 
 
 def length(mention: str) -> str:
-    """The group of a mention by its number of words: "1 word" to "5 or more words"."""
+    """Returns the group of a mention by its number of words: "1 word" to "5 or more words"."""
     words = len(mention.split())
     return "1 word" if words == 1 else f"{words} words" if words < LONG else f"{LONG} or more words"
 
 
 def _scores(entities: Iterable[Entity], types: Collection[str]) -> dict[Span, float | None]:
-    """The spans of these types with their scores: of one listed twice the best, none being best of all."""
+    """Returns the spans of these types with their scores: the best of one that is listed twice."""
     best: dict[Span, float | None] = {}
     for entity in entities:
         if entity.type in types:
             span = (entity.start, entity.end, entity.type)
+            # No --min-score leaves out an entity without a score, so having none is better than any.
             seen = best.get(span, 0.0)
             best[span] = None if seen is None or entity.score is None else max(seen, entity.score)
     return best
 
 
 def _seed(report: Mapping[str, Json]) -> int:
-    """The seed with which a run drew its own intervals."""
+    """Returns the seed with which a run drew its intervals: with another the page would show others."""
     config = report.get("config")
     seed = config.get("seed") if isinstance(config, dict) else None
     return seed if isinstance(seed, int) else 0
@@ -140,37 +142,38 @@ def _seed(report: Mapping[str, Json]) -> int:
 def _grouped(
     judged: Sequence[Judged], texts: Sequence[str], group: Callable[[Span, str], str], seed: int
 ) -> dict[str, Figures]:
-    """The figures of each group of entities, by name."""
+    """Returns the figures of each group of entities, by name."""
     import numpy as np
 
     rows: dict[str, Table] = defaultdict(lambda: np.zeros((len(texts), len(fields(Counts))), np.int64))
-    for place, (each, text) in enumerate(zip(judged, texts, strict=True)):
-        for column, spans in enumerate((each.gold, each.predicted)):
+    for place, (kinds, text) in enumerate(zip(judged, texts, strict=True)):
+        for column, spans in enumerate((kinds.gold, kinds.predicted)):
             for span in spans:
                 rows[group(span, text[span[0] : span[1]])][place, column] += 1
-        for span, kind in each.gold.items():
+        for span, kind in kinds.gold.items():
             rows[group(span, text[span[0] : span[1]])][place, 2] += kind == "correct"
+    # A row for every document, also where a group has nothing in it: documents are what is drawn.
     bounds = intervals(rows, seed=seed) if rows else {}
     return {name: Figures(Counts.of(rows[name]), bounds[name]) for name in sorted(rows)}
 
 
 def _kinds(judged: Iterable[Judged]) -> dict[str, tuple[int, int]]:
     gold, predicted = Counter[str](), Counter[str]()
-    for each in judged:
-        gold.update(each.gold.values())
-        predicted.update(each.predicted.values())
+    for kinds in judged:
+        gold.update(kinds.gold.values())
+        predicted.update(kinds.predicted.values())
     return {kind: (gold[kind], predicted[kind]) for kind in KINDS}
 
 
 def _curve(judged: Sequence[Judged], scores: Sequence[Mapping[Span, float | None]]) -> list[Point]:
-    """A point for each distinct score, the highest first; entities without a score count at each of them."""
-    found, right = Counter[float | None](), Counter[float | None]()
-    for each, given in zip(judged, scores, strict=True):
-        found.update(given.values())
-        right.update(given[span] for span, kind in each.predicted.items() if kind == "correct")
-    counts = Counts(sum(len(each.gold) for each in judged))
+    """Returns a point for each distinct score, the highest first; entities without one count at each."""
+    predicted, right = Counter[float | None](), Counter[float | None]()
+    for kinds, score_of in zip(judged, scores, strict=True):
+        predicted.update(score_of.values())
+        right.update(score_of[span] for span, kind in kinds.predicted.items() if kind == "correct")
+    counts = Counts(sum(len(kinds.gold) for kinds in judged))
     points = []
-    for at in sorted(found, key=lambda at: -2.0 if at is None else -at):
-        counts += Counts(0, found[at], right[at])
+    for at in sorted(predicted, key=lambda at: -2.0 if at is None else -at):
+        counts += Counts(0, predicted[at], right[at])
         points.append(Point(at, counts.precision, counts.recall))
     return points

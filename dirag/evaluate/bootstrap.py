@@ -23,7 +23,7 @@ _CELLS = 1 << 22  # of a table of random numbers, at most
 def interval(
     per_document: Table, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """The bounds of micro F1 at a confidence level, from a row a document with columns as in ``Counts``.
+    """Returns the bounds of micro F1 at a confidence level, from a row a document, columns as in ``Counts``.
 
     The same rows and seed give the same bounds. Raises ValueError where there are no documents, for then
     there is nothing to draw from.
@@ -34,7 +34,7 @@ def interval(
 def intervals(
     tables: Mapping[str, Table], *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """The same for several tables over the same documents, which are drawn once for all."""
+    """Returns the bounds of several tables over the same documents, which are drawn once for all."""
     import numpy as np
 
     sums = _resampled(np.concatenate([_credits(table) for table in tables.values()], axis=1), resamples, seed)
@@ -51,7 +51,7 @@ def share_interval(
 def paired_interval(
     a: Table, b: Table, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """The bounds of the micro F1 of ``b`` less that of ``a``; a resample has the same documents of both."""
+    """Returns the bounds of the micro F1 of ``b`` less that of ``a``, resampled by the same documents."""
     import numpy as np
 
     sums = _resampled(np.concatenate([_credits(a), _credits(b)], axis=1), resamples, seed)
@@ -72,12 +72,13 @@ def randomisation(a: Table, b: Table, *, shuffles: int = 10_000, seed: int = 0) 
     a, b = _credits(a), _credits(b)
     swapped, documents = np.unique(b - a, axis=0, return_counts=True)
     total_a, total_b = a.sum(axis=0), b.sum(axis=0)
+    # Differences that are equal as fractions may differ in the last digit as floats: they count as large.
     least = abs(f1(total_b) - f1(total_a)) - 1e-12
     random, as_large = np.random.default_rng(seed), 1
     step = max(1, _CELLS // len(documents))
-    for begun in range(0, shuffles, step):
+    for done in range(0, shuffles, step):
         # Documents with the same difference are alike: how many of them are swapped is a binomial number.
-        number = random.binomial(documents, 0.5, size=(min(step, shuffles - begun), len(documents)))
+        number = random.binomial(documents, 0.5, size=(min(step, shuffles - done), len(documents)))
         shift = number @ swapped
         differences = f1(total_b - shift) - f1(total_a + shift)
         as_large += int(np.count_nonzero(abs(differences) >= least))
@@ -104,12 +105,13 @@ def _credits(per_document: Table) -> Table:
 
 
 def _resampled(rows: Table, resamples: int, seed: int) -> Table:
-    """The sums of the columns over documents drawn with replacement, a row a resample."""
+    """Returns the sums of the columns over documents drawn with replacement, a row a resample."""
     import numpy as np
 
     if not len(rows):
         raise ValueError("a confidence interval needs at least one document, and there is none")
     random = np.random.default_rng(seed)
+    # Documents with equal counts are alike: a resample is how often each kind of them was drawn.
     kinds, kind = np.unique(rows, axis=0, return_inverse=True)
     # One draw at a time: an index of resamples x documents at once would be 100 MB for BC2GM's training set.
     return np.array([

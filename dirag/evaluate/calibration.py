@@ -31,9 +31,10 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``brier`` is the mean squared difference between score and truth (1 or 0), ``ece`` the expected
-    calibration error: the difference between mean score and share of correct ones, over the bins.
+    """How far the scores of a run can be trusted.
 
+    ``brier`` is the mean squared difference between score and truth (1 or 0), ``ece`` the expected
+    calibration error: the difference between mean score and share of correct ones, over the bins.
     ``curve`` holds what would be counted with each of ``EDGES`` as the least score.
     """
 
@@ -44,25 +45,30 @@ class Calibration:
     curve: tuple[Counts, ...]
 
     def json(self) -> dict[str, Json]:
-        told = [(each.low, each.predicted, each.score, each.right) for each in self.bins]
         return {
             "brier": round(self.brier, 4),
             "ece": round(self.ece, 4),
             "unscored": self.unscored,
             "bins": [
-                {"low": low, "predicted": number, "score": round(score, 4), "right": round(right, 4)}
-                for low, number, score, right in told
+                {
+                    "low": b.low,
+                    "predicted": b.predicted,
+                    "score": round(b.score, 4),
+                    "right": round(b.right, 4),
+                }
+                for b in self.bins
             ],
             "min_score": [{"at": at, **counts.json()} for at, counts in zip(EDGES, self.curve, strict=True)],
         }
 
 
 def calibration(scored: Score) -> Calibration:
-    """The calibration of the scores of one scoring."""
+    """Returns the calibration of the scores of one scoring."""
     import numpy as np
 
     score, right = scored.judged.T
     unscored = np.isnan(score)
+    # A score on an edge falls into the bin above it, 1.0 into the last one, which has no upper edge.
     place = np.searchsorted(EDGES, score[~unscored], side="right") - 1
     columns = (np.ones(len(place)), score[~unscored], right[~unscored])
     sums = np.array([np.bincount(place, column, minlength=len(EDGES)) for column in columns]).T.tolist()
@@ -71,11 +77,11 @@ def calibration(scored: Score) -> Calibration:
         for low, (n, in_all, correct) in zip(EDGES, sums, strict=True)
     )
     number, gold = max(1, len(place)), scored.micro.gold
-    kept = [unscored | (score >= low) for low in EDGES]
+    remaining = [unscored | (score >= low) for low in EDGES]
     return Calibration(
         bins,
         brier=float(np.sum((score - right)[~unscored] ** 2)) / number,
         ece=sum(b.predicted * abs(b.score - b.right) for b in bins) / number,
         unscored=int(unscored.sum()),
-        curve=tuple(Counts(gold, int(which.sum()), int(right[which].sum())) for which in kept),
+        curve=tuple(Counts(gold, int(which.sum()), int(right[which].sum())) for which in remaining),
     )

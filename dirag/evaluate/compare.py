@@ -61,7 +61,7 @@ class Comparison:
         return {
             "documents": self.documents,
             **self.whole.json(),
-            "per_type": {kind: each.json() for kind, each in self.per_type.items()},
+            "per_type": {kind: of_type.json() for kind, of_type in self.per_type.items()},
             "entities": [{"a": a, "b": b, "number": number} for (a, b), number in self.fates.items()],
             "missing": list(self.missing),
         }
@@ -77,7 +77,8 @@ def compare(
 ) -> Comparison:
     """Compares two runs by the documents of the gold standard; entities of other types are left out."""
     wholes = _scores(gold, (a, b), types)
-    kinds = sorted({kind for each in wholes for kind in each.types})
+    kinds = sorted({kind for scored in wholes for kind in scored.types})
+    # Scored once more for each type: a score has rows by document of all types together only.
     per_type = {kind: _difference(_scores(gold, (a, b), [kind]), seed) for kind in kinds}
     missing = len(wholes[0].missing), len(wholes[1].missing)
     return Comparison(
@@ -88,7 +89,7 @@ def compare(
 def difference(
     gold: Sequence[Document], runs: Sequence[Sequence[Document]], types: Sequence[str], *, seed: int = 0
 ) -> Difference:
-    """What the second of two runs makes of the first, over all types."""
+    """Returns the difference of two runs, over all types."""
     return _difference(_scores(gold, runs, types), seed)
 
 
@@ -99,7 +100,7 @@ def _scores(
 
 
 def _difference(scores: Sequence[Score], seed: int) -> Difference:
-    a, b = (each.of("strict").per_document for each in scores)
+    a, b = (scored.of("strict").per_document for scored in scores)
     return Difference(
         Counts.of(a),
         Counts.of(b),
@@ -113,12 +114,12 @@ def _difference(scores: Sequence[Score], seed: int) -> Difference:
 def _fates(
     gold: Sequence[Document], a: Sequence[Document], b: Sequence[Document], types: frozenset[str]
 ) -> dict[tuple[str, str], int]:
-    """How many entities have which two fates, where these are not the same."""
+    """Counts the entities that have two fates, by both."""
     runs = []
     for run in (a, b):
         fates = {}
         for place, document, answer in matched(gold, run, []):
-            fates[place] = _fate(_asked(document, types), _asked(answer, types))
+            fates[place] = _fate(_of_types(document, types), _of_types(answer, types))
         runs.append(fates)
     counted: Counter[tuple[str, str]] = Counter()
     for place, of_a in runs[0].items():
@@ -129,16 +130,16 @@ def _fates(
 
 
 def _fate(gold: set[Span[str]], predicted: set[Span[str]]) -> dict[tuple[bool, Span[str]], str]:
-    """What became of each entity, by whether it is gold; of the predicted ones the spurious alone."""
-    paired = pairs(gold, predicted)
+    """Returns the fate of each gold entity (True) and of each spurious one (False)."""
     fates = {(True, span): "missed" for span in gold} | {(False, span): "spurious" for span in predicted}
-    for wanted, found in paired:
-        del fates[False, found]
-        fates[True, wanted] = _KINDS[wanted[:2] == found[:2], wanted[2] == found[2]]
+    for one, other in pairs(gold, predicted):
+        del fates[False, other]  # what is paired with a gold entity is that one's fate, and none of its own
+        fates[True, one] = _FATES[one[:2] == other[:2], one[2] == other[2]]
     return fates
 
 
-_KINDS = {
+#: By whether the span is right, and whether the type is.
+_FATES = {
     (True, True): "correct",
     (True, False): "wrong type",
     (False, True): "wrong boundaries",
@@ -146,7 +147,7 @@ _KINDS = {
 }
 
 
-def _asked(document: Document | None, types: frozenset[str]) -> set[Span[str]]:
+def _of_types(document: Document | None, types: frozenset[str]) -> set[Span[str]]:
     return {span for span in spans(document.entities if document else ()) if span[2] in types}
 
 

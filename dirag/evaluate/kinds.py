@@ -43,18 +43,18 @@ class Judged:
 
 
 def judge(gold: Collection[Span], predicted: Collection[Span]) -> Judged:
-    """The kind of every gold and every predicted span; one that is listed twice counts once."""
+    """Returns the kind of every gold and every predicted span; one that is listed twice counts once."""
     correct = set(gold) & set(predicted)
     of_gold, of_predicted = dict.fromkeys(correct, "correct"), dict.fromkeys(correct, "correct")
-    for wanted, found in _groups(set(gold) - correct, set(predicted) - correct):
-        kind = _kind(wanted, found)
-        of_gold.update(dict.fromkeys(wanted, kind))
-        of_predicted.update(dict.fromkeys(found, kind))
+    for group, against in _groups(set(gold) - correct, set(predicted) - correct):
+        kind = _kind(group, against)
+        of_gold.update(dict.fromkeys(group, kind))
+        of_predicted.update(dict.fromkeys(against, kind))
     return Judged(dict(sorted(of_gold.items())), dict(sorted(of_predicted.items())))
 
 
 def _kind(gold: Sequence[Span], predicted: Sequence[Span]) -> str:
-    """The kind of a group."""
+    """Returns the kind of a group."""
     if not predicted:
         return "missed"
     if not gold:
@@ -73,6 +73,7 @@ def _kind_of_pair(gold: Span, predicted: Span) -> str:
         return "wrong type"
     if gold[2] != predicted[2]:
         return "type and boundary"
+    # Equal spans of one type were put aside as correct: one end at least differs here.
     if predicted[0] <= gold[0] and gold[1] <= predicted[1]:
         return "too long"
     if gold[0] <= predicted[0] and predicted[1] <= gold[1]:
@@ -86,26 +87,26 @@ def _are_apart(spans: Sequence[Span]) -> bool:
 
 
 def _groups(gold: Iterable[Span], predicted: Iterable[Span]) -> Iterator[tuple[list[Span], list[Span]]]:
-    """The gold and the predicted spans that hang together by overlaps of one with the other."""
+    """Yields gold and predicted spans that hang together by overlaps of one with the other."""
     marked = sorted([(span, True) for span in gold] + [(span, False) for span in predicted])
-    begun = end = 0
+    first = end = 0
     for i, (span, _) in enumerate(marked):
         # Nothing after a gap overlaps what is before it, so one stretch is compared at a time.
         if span[0] >= end:
-            yield from _linked(marked[begun:i])
-            begun = i
+            yield from _linked(marked[first:i])
+            first = i
         end = max(end, span[1])
-    yield from _linked(marked[begun:])
+    yield from _linked(marked[first:])
 
 
 def _linked(marked: Sequence[tuple[Span, bool]]) -> Iterator[tuple[list[Span], list[Span]]]:
-    left = list(marked)
-    while left:
-        group = [left.pop(0)]
-        for span, is_gold in group:  # grows while it is walked
-            reached = [other for other in left if other[1] != is_gold and _overlap(span, other[0])]
+    remaining = list(marked)
+    while remaining:
+        group = [remaining.pop(0)]
+        for span, is_gold in group:  # a list may grow while it is walked: what is reached is walked too
+            reached = [other for other in remaining if other[1] != is_gold and _overlap(span, other[0])]
             group += reached
-            left = [other for other in left if other not in reached]
+            remaining = [other for other in remaining if other not in reached]
         yield [span for span, is_gold in group if is_gold], [span for span, is_gold in group if not is_gold]
 
 

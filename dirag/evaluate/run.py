@@ -148,6 +148,7 @@ def evaluate(
     files = RunFolder(folder)
     files.begin()
     base = _knowledge_base(config, gold.documents, tagged=predictions is None)
+    # Open until the last document is scored: ids are compared by its concepts.
     with closing(base) if base else nullcontext():
         ids = GoldIds.of(base, gold.documents)
         if ids.number:

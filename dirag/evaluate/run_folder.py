@@ -58,5 +58,6 @@ class RunFolder:
         with (self.path / name).open("wb") as file:
             for item in items:
                 file.write(jsonl.dumps(record(item)))
+                # Whoever follows the file sees each record, and a run that is killed leaves whole lines.
                 file.flush()
                 yield item

@@ -46,6 +46,7 @@ RATIO = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 def around(values: Sequence[float]) -> list[float]:
     """Returns ticks 0.1 or 0.05 apart, from below the least of some ratios to above the largest."""
+    # In floats 0.3 / 0.05 is 5.999…: without the 1e-9 an axis would begin a step too low.
     step = 0.05 if max(values) - min(values) < 0.3 else 0.1
     low, high = math.floor(min(values) / step + 1e-9), math.ceil(max(values) / step - 1e-9)
     return [round(step * i, 2) for i in range(low, max(high, low + 1) + 1)]

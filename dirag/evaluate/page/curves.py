@@ -18,6 +18,7 @@ _HTML = Fragments("curves.html")
 
 def curves(runs: Sequence[Analysis], operation: Collection[str]) -> Iterator[Html]:
     """Yields the parts of the section."""
+    # Options come first: who varied one wants to see what it did.
     charts = (*_against_settings(runs, operation), _precision_and_recall(runs), _calibration(runs))
     yield _HTML.fill("charts", charts=joined(charts))
     if len(runs) == 1:
@@ -55,6 +56,7 @@ def _against(name: str, values: Sequence[float], runs: Sequence[Analysis], other
 def _precision_and_recall(runs: Sequence[Analysis]) -> Html:
     return lines(
         "Precision and recall over score",
+        # A point for each distinct score: dots would hide the line.
         [Series(run.name, [(p.recall, p.precision) for p in run.curve], dots=False) for run in runs],
         x=Axis("recall", RATIO),
         y=Axis("precision", RATIO),

@@ -34,6 +34,7 @@ def by_group(
 ) -> Html:
     """Returns a table with a row a group of entities and, where there are several, a run."""
     names = dict.fromkeys(name for run in runs for name in groups(run))
+    # A run that lacks a group has a row all the same, so that runs stand in one order everywhere.
     rows = (TableRow(run.name, cells(groups(run).get(name)), group=name) for name in names for run in runs)
     if len(runs) > 1:
         return grouped_table(caption, (label, "run"), COLUMNS, rows)

@@ -56,6 +56,7 @@ def _of_runs(runs: Sequence[Analysis], varied: Sequence[str]) -> Html:
 
 
 def _settings(runs: Sequence[Analysis]) -> Html:
+    # In the order of the options; a run of an older version may lack some.
     names = dict.fromkeys(name for run in runs for name in figures.settings(run))
     rows = (
         TableRow(name, [figures.shown(figures.settings(run).get(name)) for run in runs]) for name in names

@@ -32,6 +32,7 @@ def grouped_table(
     caption: str, labels: tuple[str, str], columns: Sequence[str], rows: Iterable[TableRow]
 ) -> Html:
     """Returns a table in which rows in sequence of one group share its heading; ``labels``: group, row."""
+    # Rows of a group come together already, and sorting them would lose the order of the groups.
     groups = (joined(_group(group, list(listed))) for group, listed in groupby(rows, lambda row: row.group))
     return _table(caption, labels, columns, joined(groups, between=_HTML.fill("next-group")))
 

@@ -31,6 +31,7 @@ def texts(runs: Sequence[Analysis], types: Sequence[str]) -> Html:
 
 def data(runs: Sequence[Analysis], gold: Sequence[Document], types: Sequence[str]) -> Json:
     """Returns what the script shows: types and kinds by their numbers, offsets in code points."""
+    # Numbers for names: each entity of each run has a type and a kind, and a page may hold a whole corpus.
     type_number = {name: number for number, name in enumerate(types)}
     kind_number = {name: number for number, name in enumerate(KINDS)}
 

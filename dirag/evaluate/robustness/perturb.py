@@ -8,29 +8,23 @@ copy. An edit that would cut a gold entity is not made. Phrases are English.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from random import Random
 from typing import TypeAlias
 
-from dirag.data import Concept, Document, Entity
-from dirag.protocols import Index
+from dirag.data import Document, Entity
+from dirag.evaluate.robustness.alignment import Alignment, TextPiece
+from dirag.evaluate.robustness.names import WORD, ConceptNames
 from dirag.text import abbreviations, normalise
 from dirag.text.segment import segments
-
-Span: TypeAlias = tuple[int, int]
-Key: TypeAlias = tuple[str, ...]  # of normalise.key
 
 #: What no one takes for an entity, to stand where one stood.
 PHRASES = (
     *("annual meeting", "previous report", "first author", "written reply", "second year", "public library"),
     *("train station", "front page", "summer holiday", "open question", "local newspaper", "main road"),
 )
-_LONGEST = 6  # words of a name that may stand in a sentence
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
 _SPACE = re.compile(r"(?<=\w) (?=\w)")
 _HYPHENS = "\u2010\u2011\u2013"
 _LIGATURES = {"ffi": "ﬃ", "ffl": "ﬄ", "ff": "ﬀ", "fi": "ﬁ", "fl": "ﬂ"}
@@ -45,60 +39,6 @@ _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s*$")
 
 
 @dataclass(frozen=True, slots=True)
-class TextPiece:
-    """A part of the old text, and what stands for it in the new one: itself where ``new`` is None."""
-
-    start: int
-    end: int
-    new: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """The pieces of a new text in its order; together they are the whole old text, no part of it twice."""
-
-    pieces: tuple[TextPiece, ...]
-
-    @classmethod
-    def of(cls, text: str, parts: Iterable[TextPiece]) -> Alignment:
-        """The parts in the text's own order, with what lies between; none that overlaps one before it."""
-        pieces, at = [], 0
-        for part in sorted(parts, key=lambda part: part.start):
-            if part.start >= at:
-                pieces += [TextPiece(at, part.start), part] if part.start > at else [part]
-                at = part.end
-        return cls((*pieces, TextPiece(at, len(text))) if at < len(text) else tuple(pieces))
-
-    def apply(self, text: str) -> str:
-        """The new text."""
-        return "".join(text[p.start : p.end] if p.new is None else p.new for p in self.pieces)
-
-    def span(self, start: int, end: int) -> Span | None:
-        """Where a span stands in the new text; None where it cuts an edit or is no longer in one piece."""
-        parts = []
-        for piece, at in self._placed():
-            low, high = max(start, piece.start), min(end, piece.end)
-            if low >= high:
-                continue
-            if piece.new is None:
-                parts.append((at + low - piece.start, at + high - piece.start))
-            elif (low, high) == (piece.start, piece.end):
-                parts.append((at, at + len(piece.new)))
-            else:
-                return None
-        if any(one[1] != other[0] for one, other in pairwise(parts)):
-            return None
-        return (parts[0][0], parts[-1][1]) if parts else None
-
-    def _placed(self) -> Iterator[tuple[TextPiece, int]]:
-        """Each piece with its offset in the new text."""
-        at = 0
-        for piece in self.pieces:
-            yield piece, at
-            at += piece.end - piece.start if piece.new is None else len(piece.new)
-
-
-@dataclass(frozen=True, slots=True)
 class Perturbed:
     """A document and its copy; ``replaced`` are those entities of ``before`` whose meaning was changed."""
 
@@ -109,57 +49,12 @@ class Perturbed:
     replaced: tuple[Entity, ...] = ()
 
 
-class ConceptNames:
-    """The names in a knowledge base of what gold mentions mean, as far as an exact look-up tells.
-
-    ``indexes`` holds, by entity type, the index of the concepts that can be of it.
-    """
-
-    def __init__(self, indexes: Mapping[str, Index], documents: Iterable[Document]) -> None:
-        mentions: dict[str, dict[str, None]] = defaultdict(dict)  # in the order of the documents
-        self._words: set[str] = set()
-        for document in documents:
-            self._words.update(_WORD.findall(document.text))
-            for entity in document.entities:
-                if not normalise.is_acronym(entity.text):  # by itself it may mean anything
-                    mentions[entity.type][entity.text] = None
-        self._meant: dict[tuple[str, str], Concept] = {}
-        self._concepts: dict[str, dict[str, tuple[str, Key]]] = defaultdict(dict)  # a name of each
-        for kind, index in indexes.items():
-            texts = list(mentions[kind])
-            for text, hits in zip(texts, index.lookup(texts, k=1), strict=True):
-                for hit in hits:
-                    self._meant[kind, text] = hit.concept
-                    for name in _running(hit.concept)[:1]:
-                        self._concepts[kind][hit.concept.id] = name, normalise.key(name)
-
-    def same(self, entity: Entity) -> list[str]:
-        """Other names of the concept of a mention, those aside that differ in spelling alone."""
-        concept = self._meant.get((entity.type, entity.text))
-        names = _running(concept) if concept else []
-        return [name for name in names if normalise.key(name) != normalise.key(entity.text)]
-
-    def other(self, entity: Entity, there: Collection[Key]) -> list[str]:
-        """A name of each other concept of this type that a mention means, but those that are ``there``."""
-        own = self._meant.get((entity.type, entity.text))
-        names = (entity.text, own.name, *own.synonyms) if own else (entity.text,)
-        refused = {*there, *map(normalise.key, names)}
-        return [name for name, key in self._concepts[entity.type].values() if key not in refused]
-
-    def running(self, name: str) -> str:
-        """The name as inside a sentence: a capital is kept where the documents write the word so only."""
-        first = _WORD.match(name)
-        if first is None or first[0][1:] != first[0][1:].lower():
-            return name
-        is_proper = first[0] in self._words and first[0].lower() not in self._words
-        return name if is_proper else name[0].lower() + name[1:]
-
-
 def perturb(document: Document, kind: str, names: ConceptNames, *, seed: int = 0) -> Perturbed | None:
-    """The copy of a document with one kind of edit wherever it fits.
+    """Returns the copy of a document with one kind of edit wherever it fits.
 
-    None where it fits nowhere, or would leave an entity in more than one piece.
+    Returns None where it fits nowhere, or would leave an entity in more than one piece.
     """
+    # Seeded by the text, not by a stream: another document more or less changes no copy of the others.
     alignment = _MAKERS[kind](document, names, Random(f"{seed} {kind} {document.text}"))
     text = alignment.apply(document.text)
     if text == document.text:
@@ -181,10 +76,10 @@ def perturb(document: Document, kind: str, names: ConceptNames, *, seed: int = 0
 
 
 def _case(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    """All words in capitals, in small letters or with a capital; not those whose case means something."""
+    """Writes words in capitals, in small letters or with a capital, but those whose case has a meaning."""
     style = random.choice((str.upper, str.lower, str.capitalize))
     edits = []
-    for match in _WORD.finditer(document.text):
+    for match in WORD.finditer(document.text):
         word, new = match[0], style(match[0])
         if word[1:] == word[1:].lower() and len(new) == len(word) and new.casefold() == word.casefold():
             letters = enumerate(zip(word, new, strict=True), start=match.start())
@@ -193,7 +88,7 @@ def _case(document: Document, names: ConceptNames, random: Random) -> Alignment:
 
 
 def _whitespace(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    """A quarter of the single spaces becomes two, one that does not break, or a line break."""
+    """Makes of a quarter of the single spaces two, one that does not break, or a line break."""
     places = [match.start() for match in _SPACE.finditer(document.text)]
     drawn = random.sample(places, -(-len(places) // 4))
     return Alignment.of(
@@ -202,8 +97,9 @@ def _whitespace(document: Document, names: ConceptNames, random: Random) -> Alig
 
 
 def _typography(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    """Other hyphens, quotes and ligatures; Greek letters by their names, and names as letters."""
+    """Writes other hyphens, quotes and ligatures, Greek letters by their names, and names as letters."""
     hyphen, text = random.choice(_HYPHENS), document.text
+    # An edit across the end of a mention would leave the copy's gold offsets undefined.
     cuts = {offset for entity in document.entities for offset in (entity.start, entity.end)}
     edits = []
     for match in _SIGNS.finditer(text):
@@ -231,9 +127,9 @@ def _non_entity(document: Document, names: ConceptNames, random: Random) -> Alig
 def _replaced(
     document: Document, names: ConceptNames, random: Random, choices: Callable[[Entity], Sequence[str]]
 ) -> Alignment:
-    """Mentions with another text, the same for each mention that reads the same, no text for two others.
+    """Puts another text for mentions: one text for all that read alike, and no text for two that do not.
 
-    Left as they are: mentions in the definition of an abbreviation, within a word, and with others inside.
+    Not edited: mentions in the definition of an abbreviation, within a word, and with others inside.
     """
     defined = [
         span
@@ -256,7 +152,7 @@ def _replaced(
 
 
 def _abbreviation(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    """Short forms for long ones and long for short, after a definition; the definition is turned round.
+    """Exchanges short and long forms after a definition, and turns the definition itself round.
 
     A definition counts where both forms are gold mentions of one type.
     """
@@ -267,6 +163,7 @@ def _abbreviation(document: Document, names: ConceptNames, random: Random) -> Al
         short, long = (pair.start, pair.end), (pair.long_start, pair.long_end)
         if short in gold and gold[short] == gold.get(long):
             forms |= {pair.short: pair.long, pair.long: pair.short}
+            # Before its first definition a short form may stand for something else.
             first = min(first, max(pair.end, pair.long_end))
             parts += [TextPiece(*short), TextPiece(*long)]
             turned.append((TextPiece(*short), TextPiece(*long)))
@@ -286,14 +183,14 @@ def _abbreviation(document: Document, names: ConceptNames, random: Random) -> Al
 
 
 def _order(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    """The sentences that stand on one line in another order."""
+    """Puts the sentences that stand on one line in another order."""
     text = document.text
     runs: list[list[TextPiece]] = [[]]
     for segment in segments(text, max_chars=max(len(text), 1), overlap=0):
         last = runs[-1][-1].end if runs[-1] else 0
         if any(e.start < segment.start and e.end > last for e in document.entities) and runs[-1]:
             runs[-1][-1] = TextPiece(runs[-1][-1].start, segment.end)  # an entity runs across both
-        elif not _SENTENCE_END.search(segment.text):
+        elif not _SENTENCE_END.search(segment.text):  # a heading or a row of a table stays where it is
             runs.append([])
         elif "\n" in text[last : segment.start]:
             runs.append([TextPiece(segment.start, segment.end)])
@@ -302,6 +199,7 @@ def _order(document: Document, names: ConceptNames, random: Random) -> Alignment
     pieces = list(Alignment.of(text, [piece for run in runs for piece in run]).pieces)
     for run in runs:
         places = [pieces.index(piece) for piece in run]
+        # A draw that leaves the order as it is would be no edit: the order is reversed then.
         shuffled = random.sample(run, len(run))
         for place, piece in zip(places, run[::-1] if shuffled == run else shuffled, strict=True):
             pieces[place] = piece
@@ -313,14 +211,14 @@ def _piece(at: int, old: str, new: str) -> TextPiece:
 
 
 def _named(text: str, start: int, end: int, name: str, names: ConceptNames) -> TextPiece:
-    """The piece with a name in place of what is there, with a capital at the start of a sentence."""
+    """Returns the piece with a name in place of what is there, with a capital where a sentence begins."""
     new, ahead = names.running(name), text[:start]
     opens = not ahead.strip() or _SENTENCE_END.search(ahead)
     return TextPiece(start, end, new[0].upper() + new[1:] if opens else new)
 
 
 def _alone(document: Document) -> list[Entity]:
-    """The entities that overlap no other."""
+    """Returns the entities that overlap no other: what stands for one may not cut another."""
     return [
         entity
         for entity in document.entities
@@ -333,22 +231,9 @@ def _overlap(entity: Entity, start: int, end: int) -> bool:
 
 
 def _is_bounded(text: str, entity: Entity) -> bool:
-    """Whether no letter, digit or hyphen touches a mention."""
+    """Tells whether no letter, digit or hyphen touches a mention."""
     around = text[max(entity.start - 1, 0) : entity.start] + text[entity.end : entity.end + 1]
     return not any(character.isalnum() or character in "-_" for character in around)
-
-
-def _running(concept: Concept) -> list[str]:
-    """Names of a concept that could stand in a sentence: not "Gout, unspecified", and no bare acronym."""
-    return [
-        name
-        for name in (concept.name, *concept.synonyms)
-        if len(name.split()) <= _LONGEST
-        and "," not in name
-        and not name.lower().startswith("other ")
-        and not normalise.is_acronym(name)
-        and next(normalise.variants(name), None) is None
-    ]
 
 
 _Maker: TypeAlias = Callable[[Document, ConceptNames, Random], Alignment]

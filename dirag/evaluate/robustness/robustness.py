@@ -1,4 +1,4 @@
-"""How predictions bear edits of the text: consistency and faithfulness, after NLI4CT-P (SemEval-2024 task 2).
+"""Measures how predictions bear edits of the text, after NLI4CT-P (SemEval-2024 task 2).
 
 In come perturbed documents with what a tagger found in each text. Consistency is how much stays the same
 where the meaning does; faithfulness is how often an entity that was found is followed when its meaning is
@@ -21,7 +21,7 @@ Spans: TypeAlias = "frozenset[tuple[int, int, str]]"
 
 
 class Cases(NamedTuple):
-    """How many things were looked at, and how many of them are as they should be."""
+    """A number of things that were looked at, and how many of them are as they should be."""
 
     number: int
     right: int
@@ -32,7 +32,7 @@ class Cases(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of so many, with the 95% interval over documents; none where there is nothing to count."""
+    """A share of so many, with its 95% interval over documents; none where there is nothing to count."""
 
     right: int
     of: int
@@ -85,6 +85,7 @@ class Outcome:
         align = self.perturbed.alignment.span
         if self.perturbed.kind in KEEPING:
             moved = {(*place, kind) for start, end, kind in before if (place := align(start, end))}
+            # What the edit cuts through has no place in the copy: it is found before, and never after.
             lost = len(before) - len(moved)
             same, either = len(moved & after), len(moved | after) + lost
             return {"documents": Cases(1, int(same == either)), "entities": Cases(either, same)}
@@ -119,6 +120,7 @@ def rows(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[RobustnessRow]:
 
 
 def _row(name: str, outcomes: Sequence[Outcome], seed: int) -> RobustnessRow:
+    # The copies of one document are not independent: they are one row, and drawn together.
     per_document: dict[str, dict[int, Cases]] = defaultdict(lambda: defaultdict(lambda: Cases(0, 0)))
     before, after = Counts(), Counts()
     for outcome in outcomes:

@@ -20,7 +20,8 @@ from dirag.data import Document, Entity, Json, Result
 from dirag.errors import UsageError
 from dirag.evaluate import run
 from dirag.evaluate.robustness import perturb, robustness
-from dirag.evaluate.robustness.perturb import ConceptNames, Perturbed
+from dirag.evaluate.robustness.names import ConceptNames
+from dirag.evaluate.robustness.perturb import Perturbed
 from dirag.evaluate.robustness.robustness import Outcome, RobustnessRow
 from dirag.evaluate.run import GoldSet, Observer, Unobserved
 from dirag.evaluate.run_folder import RunFolder

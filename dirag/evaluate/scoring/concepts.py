@@ -36,11 +36,12 @@ _NOTHING = Counts()
 _NONE: frozenset[str] = frozenset()
 _JOINT = re.compile(r"[|+,;]")
 _ID = re.compile(r"([\w. -]+:)?[A-Za-z]{0,3}[\d.-]*\d")
+# MeSH descriptors (D) and supplementary concepts (C) have six or nine digits, UMLS concepts seven.
 _FORMS = ((re.compile(r"[CD](\d{6}|\d{9})"), "MESH"), (re.compile(r"C\d{7}"), "UMLS"))
 
 
 def ids(text: str, canonical_id: CanonicalId = str) -> frozenset[str]:
-    """The ids in an id as it is annotated; one that does not fall into ids is taken as it is."""
+    """Returns the ids in an id as it is annotated; one that does not fall into ids is taken as it is."""
     parts = [part.strip() for part in _JOINT.split(text)]
     if not all(_ID.fullmatch(part) for part in parts):
         parts = [text.strip()]
@@ -48,13 +49,13 @@ def ids(text: str, canonical_id: CanonicalId = str) -> frozenset[str]:
 
 
 def all_ids(documents: Iterable[Document]) -> set[str]:
-    """Every id that the entities of some documents have."""
-    found = (entity.link for document in documents for entity in document.entities)
-    return set(chain.from_iterable(ids(text) for text in {hit.concept.id for hit in found if hit}))
+    """Returns every id that the entities of some documents have."""
+    links = (entity.link for document in documents for entity in document.entities)
+    return set(chain.from_iterable(ids(text) for text in {hit.concept.id for hit in links if hit}))
 
 
 def normal(id: str) -> str:
-    """An id with its prefix in the one form that the vocabularies are read with."""
+    """Returns an id with its prefix in the one form that the vocabularies are read with."""
     if ":" in id:
         return curie(id, _prefixes()) or id
     return next((f"{prefix}:{id}" for form, prefix in _FORMS if form.fullmatch(id)), id)
@@ -69,25 +70,27 @@ class Linking:
     """Adds up what the documents of a gold standard and their predictions say of concepts."""
 
     def __init__(self, canonical_id: CanonicalId = str) -> None:
+        # A corpus names few ids, each many times, and each look-up may go to a knowledge base.
         self._ids = lru_cache(maxsize=1 << 16)(lambda text: ids(text, canonical_id))
+        # Of the documents that have ids; in the table of scores, the others are rows of zeros.
         self._documents: dict[int, dict[str, Counts]] = {}
         self._types: dict[str, dict[str, Counts]] = {scheme: {} for scheme in SCHEMES}
 
     def add(self, place: int, gold: Iterable[Entity], predicted: Iterable[Entity]) -> None:
-        """The entities of the document at a place, those of the types that are asked for."""
-        wanted, found = self._by_span(gold), self._by_span(predicted)
-        if not any(wanted.values()) and not any(found.values()):
+        """Adds the entities of the document at a place, those of the types that count."""
+        of_gold, of_predicted = self._by_span(gold), self._by_span(predicted)
+        if not any(of_gold.values()) and not any(of_predicted.values()):
             return
         totals = dict.fromkeys(SCHEMES, _NOTHING)
-        for kind in {span[2] for span in (*wanted, *found)}:
-            for scheme, counts in _counted(_of(kind, wanted), _of(kind, found)).items():
+        for kind in {span[2] for span in (*of_gold, *of_predicted)}:
+            for scheme, counts in _counted(_of(kind, of_gold), _of(kind, of_predicted)).items():
                 totals[scheme] += counts
                 if counts != _NOTHING:
                     self._types[scheme][kind] = self._types[scheme].get(kind, _NOTHING) + counts
         self._documents[place] = totals
 
     def scores(self, documents: int) -> dict[str, SchemeScore]:
-        """The scores in each scheme over so many documents; none where either side has no ids."""
+        """Returns the scores in each scheme over so many documents; none where either side has no ids."""
         total = sum(self._types["concept"].values(), _NOTHING)
         if not total.gold or not total.predicted:
             return {}
@@ -103,29 +106,29 @@ class Linking:
         }
 
     def _by_span(self, entities: Iterable[Entity]) -> dict[Span[str], frozenset[str]]:
-        """The ids of each entity; one that is listed twice has the ids of both."""
-        found: dict[Span[str], frozenset[str]] = {}
+        """Returns the ids of each entity; one that is listed twice has the ids of both."""
+        by_span: dict[Span[str], frozenset[str]] = {}
         for entity in entities:
             span = (entity.start, entity.end, entity.type)
-            own = self._ids(entity.concept.id) if entity.concept else _NONE
-            found[span] = found.get(span, _NONE) | own
-        return found
+            ids_of_entity = self._ids(entity.concept.id) if entity.concept else _NONE
+            by_span[span] = by_span.get(span, _NONE) | ids_of_entity
+        return by_span
 
 
 def _counted(
     gold: Mapping[Span[str], frozenset[str]], predicted: Mapping[Span[str], frozenset[str]]
 ) -> dict[str, Counts]:
-    """The counts of the entities of one type of one document."""
+    """Returns the counts of the entities of one type of one document, by scheme."""
     of_gold, of_predicted = _NONE.union(*gold.values()), _NONE.union(*predicted.values())
-    found = [span for span, own in gold.items() if own and span in predicted]
-    right = sum(not gold[span].isdisjoint(predicted[span]) for span in found)
+    in_both = [span for span, ids_of_entity in gold.items() if ids_of_entity and span in predicted]
+    right = sum(not gold[span].isdisjoint(predicted[span]) for span in in_both)
     linked = sum(map(bool, gold.values())), sum(map(bool, predicted.values()))
     return {
         "concept": Counts(len(of_gold), len(of_predicted), len(of_gold & of_predicted)),
         "mention": Counts(*linked, right),
-        "linking": Counts(len(found), len(found), right),
+        "linking": Counts(len(in_both), len(in_both), right),
     }
 
 
 def _of(kind: str, entities: Mapping[Span[str], frozenset[str]]) -> dict[Span[str], frozenset[str]]:
-    return {span: own for span, own in entities.items() if span[2] == kind}
+    return {span: of_entity for span, of_entity in entities.items() if span[2] == kind}

@@ -32,7 +32,7 @@ class Counts:
 
     @classmethod
     def of(cls, rows: Table) -> Counts:
-        """The sum of rows with a column a field."""
+        """Returns the sum of rows with a column a field."""
         return cls(*map(int, rows.sum(axis=0)))
 
     def __add__(self, other: Counts) -> Counts:
@@ -62,11 +62,12 @@ class Counts:
 
     @property
     def f1(self) -> float:
+        # From counts, not from precision and recall: it is defined where one of these divides by nothing.
         both = self.gold + self.predicted
         return (2 * self.correct + self.partial) / both if both else 0.0
 
     def json(self) -> dict[str, Json]:
-        """The counts that scripts know, with the ratios."""
+        """Returns the counts that scripts know, with the ratios."""
         return {
             "gold": self.gold,
             "predicted": self.predicted,
@@ -77,7 +78,7 @@ class Counts:
         }
 
     def semeval(self) -> dict[str, Json]:
-        """The same with everything that is counted."""
+        """Returns everything that is counted, with the ratios."""
         more = {name: getattr(self, name) for name in ("incorrect", "partial", "missed", "spurious")}
         return {**self.json(), **more}
 
@@ -95,14 +96,16 @@ class SchemeScore:
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 of the types that occur, in gold or in predictions."""
+        """Returns the mean F1 of the types that occur, in gold or in predictions."""
+        # A type that is only predicted counts, with 0: else to invent one would cost nothing.
         return sum(counts.f1 for counts in self.per_type.values()) / max(1, len(self.per_type))
 
     @property
     def document_f1(self) -> float:
-        """The mean F1 of the documents (sentences, where those are the documents) that have any entity."""
+        """Returns the mean F1 of the documents that have any entity, in gold or in predictions."""
         import numpy as np
 
         gold, predicted, correct, _, partial = self.per_document.T
+        # Without entities on either side there is no F1: 0 or 1 in its place would move the mean.
         some = gold + predicted > 0
         return float(np.mean((2 * correct + partial)[some] / (gold + predicted)[some])) if some.any() else 0.0

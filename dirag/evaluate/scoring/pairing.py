@@ -23,28 +23,29 @@ Pair: TypeAlias = tuple[Span[K], Span[K]]
 
 
 def spans(entities: Iterable[Entity]) -> set[Span[str]]:
-    """Entities as they are compared; one that is listed twice is there once."""
+    """Returns entities as they are compared; one that is listed twice is there once."""
     return {(entity.start, entity.end, entity.type) for entity in entities}
 
 
 def pairs(gold: AbstractSet[Span[K]], predicted: AbstractSet[Span[K]]) -> list[Pair[K]]:
-    """The pairs of a document: equal entities, then those of one span, then those that overlap."""
+    """Returns the pairs of a document: equal entities, then those of one span, then those that overlap."""
     return [(span, span) for span in gold & predicted] + by_span(gold - predicted, predicted - gold)
 
 
 def by_span(gold: AbstractSet[Span[K]], predicted: AbstractSet[Span[K]]) -> list[Pair[K]]:
-    """The pairs of entities none of which are equal: of the same span, then as many as overlap."""
+    """Pairs entities none of which are equal: those of the same span, then as many as overlap."""
     waiting: dict[tuple[int, int], list[Span[K]]] = {}
+    # Sorted: a set has another order in each process, and the pairs must not.
     for span in sorted(gold):
         waiting.setdefault(span[:2], []).append(span)
-    found = [(of_span.pop(), span) for span in sorted(predicted) if (of_span := waiting.get(span[:2]))]
-    return found + overlapping(*_rest(gold, predicted, found))
+    same = [(of_span.pop(), span) for span in sorted(predicted) if (of_span := waiting.get(span[:2]))]
+    return same + overlapping(*_rest(gold, predicted, same))
 
 
 def by_type(
     gold: AbstractSet[Span[K]], predicted: AbstractSet[Span[K]]
 ) -> tuple[list[Pair[K]], list[Pair[K]]]:
-    """The pairs of entities none of which are equal: as many as overlap and share a type; the others."""
+    """Pairs entities none of which are equal: as many as overlap and share a type; then the others."""
     typed = [
         pair
         for kind in {span[2] for span in gold}
@@ -54,7 +55,7 @@ def by_type(
 
 
 def overlapping(gold: Collection[Span[K]], predicted: Collection[Span[K]]) -> list[Pair[K]]:
-    """As many pairs that overlap as there can be.
+    """Returns as many pairs that overlap as there can be.
 
     The entity that ends first gets that of the other side which overlaps it and ends first: in a largest set
     of pairs these two can always take the place of what they are in.
@@ -64,7 +65,7 @@ def overlapping(gold: Collection[Span[K]], predicted: Collection[Span[K]]) -> li
     starts = [sorted(side, key=itemgetter(1), reverse=True) for side in sides]
     open_: list[list[tuple[int, int, K]]] = [[], []]  # of each side, what has begun, by its end
     done: list[set[tuple[int, int, K]]] = [set(), set()]
-    found = []
+    paired = []
     for entry, side in ends:
         if entry in done[side]:
             continue
@@ -74,11 +75,12 @@ def overlapping(gold: Collection[Span[K]], predicted: Collection[Span[K]]) -> li
             heappush(others, coming.pop())
         while others and others[0] in gone:
             heappop(others)
+        # What waits overlaps: it begins before this one ends, and ends no earlier, or it would be gone.
         if others:
             gone.add(others[0])
             a, b = (entry, others[0]) if side == 0 else (others[0], entry)
-            found.append(((a[1], a[0], a[2]), (b[1], b[0], b[2])))
-    return found
+            paired.append(((a[1], a[0], a[2]), (b[1], b[0], b[2])))
+    return paired
 
 
 def _rest(

@@ -45,7 +45,7 @@ SCHEMES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a scoring found: rows of ``tally.COLUMNS``, one a type and one a document, which ``of`` reads.
+    """The outcome of a scoring: rows of ``tally.COLUMNS``, one a type and one a document, which ``of`` reads.
 
     ``judged`` has the score of each predicted entity and whether it is correct, as in ``tally.Tally``.
     ``concepts`` holds the schemes of ``concepts.SCHEMES`` where both sides have ids of concepts.
@@ -63,23 +63,23 @@ class Score:
     concepts: Mapping[str, SchemeScore] = field(default_factory=dict)
 
     def of(self, scheme: str) -> SchemeScore:
-        """The score in a scheme of ``SCHEMES``."""
+        """Returns the score in a scheme of ``SCHEMES``."""
         per_type = {kind: Counts.of(read(row[None], scheme)) for kind, row in self.types.items()}
         return SchemeScore(per_type, read(self.documents, scheme))
 
     @property
     def micro(self) -> Counts:
-        """The strict counts of all entities."""
+        """Returns the strict counts of all entities."""
         return self.of("strict").micro
 
     @property
     def per_type(self) -> Mapping[str, Counts]:
-        """The strict counts of each type."""
+        """Returns the strict counts of each type."""
         return self.of("strict").per_type
 
 
 def read(rows: Table, scheme: str) -> Table:
-    """The counts, columns as the fields of ``Counts``, that rows of ``tally.COLUMNS`` are in a scheme."""
+    """Turns rows of ``tally.COLUMNS`` into those of a scheme, columns as the fields of ``Counts``."""
     import numpy as np
 
     gold, predicted, equal, same_span, overlapping, same_type, other_type, *tokens = rows.T
@@ -139,15 +139,15 @@ class _Total:
         gold = [document.entities for document in documents]
         predicted = [answer.entities if answer else () for answer in answers]
         texts = [document.text for document in documents]
-        found = tally(texts, gold, predicted, types=self._types, tokens=self._tokens)
-        self._tables.append(found.documents.astype(np.int32))
-        self._judged.append(found.judged)
-        self._ignored += found.ignored
-        for kind, row in found.types.items():
+        counted = tally(texts, gold, predicted, types=self._types, tokens=self._tokens)
+        self._tables.append(counted.documents.astype(np.int32))  # half the memory
+        self._judged.append(counted.judged)
+        self._ignored += counted.ignored
+        for kind, row in counted.types.items():
             self._per_type[kind] = self._per_type.get(kind, 0) + row
         if self._linking and any(map(attrgetter("concept"), chain.from_iterable(chain(gold, predicted)))):
             for place, *sides in zip(places, gold, predicted, strict=True):
-                self._linking.add(place, *map(self._asked, sides))
+                self._linking.add(place, *map(self._of_types, sides))
 
     def score(self, extra: Iterable[str]) -> Score:
         import numpy as np
@@ -163,12 +163,12 @@ class _Total:
             self._linking.scores(len(documents)) if self._linking else {},
         )
 
-    def _asked(self, entities: Sequence[Entity]) -> Sequence[Entity]:
+    def _of_types(self, entities: Sequence[Entity]) -> Sequence[Entity]:
         return [entity for entity in entities if self._types is None or entity.type in self._types]
 
 
 def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list[str]) -> Iterator[Match]:
-    """Each gold document with its place and its prediction, as soon as both were read.
+    """Yields each gold document with its place and its prediction, as soon as both were read.
 
     They belong together by id and text; those that share both are matched in order. Gold documents without
     prediction come last; the ids of predictions without gold document are added to ``extra``. Raises
@@ -177,13 +177,14 @@ def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list
     asking: dict[tuple[str, str], list[tuple[int, Document]]] = {}
     waiting: dict[tuple[str, str], list[Document]] = {}
     for place, (document, answer) in enumerate(zip_longest(gold, predicted)):
+        # Both sides in one order, the usual case, are not kept: a corpus need not fit into memory.
         as_usual = document and answer and not asking and not waiting
         if as_usual and document.id == answer.id and document.text == answer.text:
             yield place, document, answer
             continue
         if document is not None:
-            if (found := _take(waiting, document)) is not None:
-                yield place, document, found
+            if (prediction := _take(waiting, document)) is not None:
+                yield place, document, prediction
             else:
                 asking.setdefault(_key(document), []).append((place, document))
         if answer is not None:
@@ -192,15 +193,15 @@ def matched(gold: Iterable[Document], predicted: Iterable[Document], extra: list
             else:
                 waiting.setdefault(_key(answer), []).append(answer)
     lengths = {id: len(text) for id, text in waiting}
-    for (id, text), left in asking.items():
+    for (id, text), unanswered in asking.items():
         if id in lengths:
             raise InputError(
                 f"the predictions for document {id!r} were made on another text than the gold standard's "
                 f"({lengths[id]} characters, not {len(text)})",
                 hint="predict on the text of the dataset as dirag reads it",
             )
-        yield from ((place, document, None) for place, document in left)
-    extra += [id for (id, _), left in waiting.items() for _ in left]
+        yield from ((place, document, None) for place, document in unanswered)
+    extra += [id for (id, _), answers in waiting.items() for _ in answers]
 
 
 def _key(document: Document) -> tuple[str, str]:
@@ -208,18 +209,18 @@ def _key(document: Document) -> tuple[str, str]:
 
 
 def _take(waiting: dict[tuple[str, str], list[T]], document: Document) -> T | None:
-    """The first of what waits for a document, which then waits no more."""
+    """Removes and returns the first of what waits for a document; None where nothing does."""
     key = _key(document)
     if key not in waiting:
         return None
-    first, *left = waiting.pop(key)
-    if left:
-        waiting[key] = left
+    first, *others = waiting.pop(key)
+    if others:
+        waiting[key] = others
     return first
 
 
 def _batches(matches: Iterable[Match]) -> Iterator[list[Match]]:
-    """The matches, as many at a time as have ``_BATCH`` characters together."""
+    """Yields the matches, as many at a time as have ``_BATCH`` characters together."""
     batch: list[Match] = []
     size = 0
     for match in matches:

@@ -52,7 +52,7 @@ class _Marked(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What was counted: rows with the columns of ``COLUMNS``, and of each predicted entity two numbers.
+    """The outcome of a count: rows with the columns of ``COLUMNS``, and two numbers a predicted entity.
 
     These are its score, NaN where it has none, and whether it is correct, 1 or 0; where an entity is listed
     twice, the best score counts, and having none is better than any. ``ignored`` is how many predicted
@@ -73,7 +73,7 @@ def tally(
     types: Collection[str] | None = None,
     tokens: bool = True,
 ) -> Tally:
-    """A row a document, and one a type: there, the entities of that type are looked at by themselves.
+    """Counts a row a document, and one a type: there, the entities of that type are looked at by themselves.
 
     The entities of a document are a set of (start, end, type). A token stands between white space, and is of
     each type of which an entity covers it, wholly or in part. Entities of other ``types`` are left out.
@@ -83,9 +83,9 @@ def tally(
     offsets = np.cumsum([0, *map(len, texts)]) + np.arange(len(texts) + 1)
     listed, kinds = _laid_out(gold, predicted, offsets)
     entities = _distinct(listed)
-    asked = np.array([types is None or kind in types for kind in kinds], np.bool_)[entities.columns[2]]
-    ignored = int(np.count_nonzero(entities.in_predicted & ~asked))
-    entities = entities if asked.all() else entities.only(asked)
+    of_types = np.array([types is None or kind in types for kind in kinds], np.bool_)[entities.columns[2]]
+    ignored = int(np.count_nonzero(entities.in_predicted & ~of_types))
+    entities = entities if of_types.all() else entities.only(of_types)
     marked = [entities] + ([_distinct(_tokens(entities, texts))] if tokens else [])
     sides = [
         rows[2:, which]
@@ -93,9 +93,12 @@ def tally(
         for which in (in_gold, in_predicted, in_gold & in_predicted)
     ]
     pairs = _paired(entities, offsets)
-    found = dict(zip(_SIDES, sides, strict=False))
-    of_document = _counted(found | pairs, 1, len(texts))
-    of_type = _counted(found | dict.fromkeys(("overlapping", "same_type"), pairs["same_type"]), 0, len(kinds))
+    columns = dict(zip(_SIDES, sides, strict=False))
+    of_document = _counted(columns | pairs, 1, len(texts))
+    # Within one type, pairs that overlap share the type, and unequal ones never have one span.
+    of_type = _counted(
+        columns | dict.fromkeys(("overlapping", "same_type"), pairs["same_type"]), 0, len(kinds)
+    )
     per_type = {kind: row for kind, row in zip(kinds, of_type, strict=True) if types is None or kind in types}
     judged = np.stack([entities.score, entities.in_gold], axis=1)[entities.in_predicted]
     return Tally(of_document, per_type, judged, ignored)
@@ -104,7 +107,7 @@ def tally(
 def _laid_out(
     gold: Sequence[Sequence[Entity]], predicted: Sequence[Sequence[Entity]], offsets: Table
 ) -> tuple[_Marked, list[str]]:
-    """All entities as they are listed, and the types by their numbers."""
+    """Returns all entities as they are listed, and the types by their numbers."""
     import numpy as np
 
     flat = list(chain.from_iterable(chain(gold, predicted)))
@@ -125,7 +128,7 @@ def _laid_out(
 
 
 def _distinct(listed: _Marked) -> _Marked:
-    """Each column once, by its start, on all the sides where it is listed."""
+    """Returns each column once, by its start, on all the sides where it is listed."""
     import numpy as np
 
     if not listed.columns.size:
@@ -137,12 +140,13 @@ def _distinct(listed: _Marked) -> _Marked:
     begins = np.flatnonzero(new)
     sides = (listed.in_gold, listed.in_predicted)
     in_gold, in_predicted = (np.logical_or.reduceat(side[order], begins) for side in sides)
+    # The maximum with NaN is NaN: an entity that is listed once without a score has none.
     score = np.maximum.reduceat(listed.score[order], begins)
     return _Marked(columns[:, begins], in_gold, in_predicted, score)
 
 
 def _tokens(entities: _Marked, texts: Sequence[str]) -> _Marked:
-    """The tokens of each entity, by their number, which is both start and end."""
+    """Returns the tokens of each entity, by their number, which is both start and end."""
     import numpy as np
 
     text = "\n".join(texts)
@@ -162,7 +166,7 @@ def _tokens(entities: _Marked, texts: Sequence[str]) -> _Marked:
 
 
 def _paired(entities: _Marked, offsets: Table) -> dict[str, Table]:
-    """The type and document of the gold entity of each pair of unequal entities, by the kind of pair."""
+    """Returns type and document of the gold entity of each pair of unequal ones, by the kind of pair."""
     import numpy as np
 
     gold = entities.columns[:, entities.in_gold & ~entities.in_predicted]
@@ -185,7 +189,7 @@ def _paired(entities: _Marked, offsets: Table) -> dict[str, Table]:
 
 
 def _alone(gold: Table, predicted: Table) -> tuple[Table, Table, Table, Table]:
-    """The places of entities that overlap each other and nothing else: these are pairs, and most of them.
+    """Returns the places of entities that overlap each other and nothing else: most pairs are such.
 
     Then the places of all others that overlap anything, on each side.
     """
@@ -196,9 +200,9 @@ def _alone(gold: Table, predicted: Table) -> tuple[Table, Table, Table, Table]:
     # can only be a pair, so the search for a largest set of pairs, in Python, sees the few others.
     degrees, lasts = [], []
     for these, those in ((gold, predicted), (predicted, gold)):
-        begun = np.searchsorted(those[0], these[1])
-        degrees.append(begun - np.searchsorted(np.sort(those[1]), these[0], side="right"))
-        lasts.append(begun - 1)
+        number = np.searchsorted(those[0], these[1])
+        degrees.append(number - np.searchsorted(np.sort(those[1]), these[0], side="right"))
+        lasts.append(number - 1)
     i = np.flatnonzero(degrees[0] == 1)
     j = lasts[0][i]
     # Where entities are nested, the one that begins last may not be the one that overlaps.
@@ -213,7 +217,7 @@ def _spans(columns: Table) -> set[Span[int]]:
 
 
 def _rows(pairs: Iterable[Pair[int]], offsets: Table) -> Table:
-    """The type and document of the gold entity of each pair."""
+    """Returns the type and document of the gold entity of each pair."""
     import numpy as np
 
     start, _, kind = np.array([a for a, _ in pairs], np.int64).reshape(-1, 3).T
@@ -221,7 +225,7 @@ def _rows(pairs: Iterable[Pair[int]], offsets: Table) -> Table:
 
 
 def _counted(columns: Mapping[str, Table], by: int, number: int) -> Table:
-    """A row a type (``by`` 0) or a document (1), with what there is of each column."""
+    """Returns a row a type (``by`` 0) or a document (1), with the number of entities in each column."""
     import numpy as np
 
     nothing = np.zeros((2, 0), np.int64)
