@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,34 +35,39 @@ def compare(runs: tuple[Path, Path], **values: Any) -> None:
     """
     import orjson
 
-    from dirag import formats
-    from dirag.corpora import datasets
     from dirag.evaluate import compare as comparing
 
-    gold: tuple[Document, ...]
-    if values["dataset"]:
-        dataset = datasets.load(
-            values["dataset"],
-            split=values["split"],
-            format=values["input_format"],
-            data_dir=values["data_dir"],
-            offline=values["offline"],
-            # Scored over all types and once more for each of them.
-            in_memory=True,
-        )
-        gold, types = tuple(dataset.documents), dataset.types
-    else:
-        types = types_of_both(*runs)
-        gold = tuple(formats.read([str(runs[0] / "gold.jsonl")], format="jsonl"))
-    predicted = [
-        tuple(formats.read([str(run / "predictions.jsonl" if run.is_dir() else run)], format="jsonl"))
-        for run in runs
-    ]
+    gold, types = _gold(runs, values)
+    predicted = [_read(run / "predictions.jsonl" if run.is_dir() else run) for run in runs]
     comparison = comparing.compare(gold, *predicted, types=types, seed=values["seed"])
     for run, missing in zip(runs, comparison.missing, strict=True):
         if missing:
             click.echo(f"dirag: {run} has no predictions for {missing:,} gold documents", err=True)
     click.echo(orjson.dumps(comparison.json()).decode() if values["as_json"] else _table(runs, comparison))
+
+
+def _gold(runs: tuple[Path, Path], values: Mapping[str, Any]) -> tuple[Sequence[Document], Sequence[str]]:
+    """Returns the gold documents and types of a dataset that is named, else those that both runs have."""
+    from dirag.corpora import datasets
+
+    if not values["dataset"]:
+        types = types_of_both(*runs)  # refuses what is no run, before any file of it is read
+        return _read(runs[0] / "gold.jsonl"), types
+    dataset = datasets.load(
+        values["dataset"],
+        split=values["split"],
+        format=values["input_format"],
+        data_dir=values["data_dir"],
+        offline=values["offline"],
+        in_memory=True,  # scored over all types and once more for each of them
+    )
+    return tuple(dataset.documents), dataset.types
+
+
+def _read(path: Path) -> Sequence[Document]:
+    from dirag import formats
+
+    return tuple(formats.read([str(path)], format="jsonl"))
 
 
 def _table(runs: tuple[Path, Path], comparison: Comparison) -> str:

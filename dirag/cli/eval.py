@@ -72,21 +72,10 @@ def evaluate(**values: Any) -> None:
     dirag eval --dataset ncbi-disease --limit 100 --shots 0,4,8 --selector random,knn --out grid
     dirag eval --dataset ncbi-disease --limit 40 --perturb case,synonym,concept --out run
     """
-    from dirag.evaluate.run import GoldSet
-
     cells = grid.cells(values)
     _refuse(values, runs=len(cells))
     config = cells[0].config
-    gold = GoldSet.load(
-        values["dataset"],
-        config,
-        split=values["split"],
-        format=values["input_format"],
-        data_dir=values["data_dir"],
-        limit=values["limit"],
-    )
-    for note in gold.dataset.notes:
-        click.echo(f"dirag: {gold.dataset.name}: {note}", err=True)
+    gold = _gold_set(config, values)
     if values["perturb"]:
         perturb.run(config, gold, values["perturb"], folder=values["out"], as_json=values["as_json"])
     elif len(cells) > 1:
@@ -109,6 +98,23 @@ def _refuse(values: Mapping[str, Any], *, runs: int) -> None:
         raise UsageError("--perturb tags edited texts, in one run", hint=hint)
     if values["predictions"] and runs > 1:
         raise UsageError("--predictions are of one run, not of a grid", hint="give each option one value")
+
+
+def _gold_set(config: Config, values: Mapping[str, Any]) -> GoldSet:
+    """Loads the documents to be scored; prints what a reader of the scores should know of them."""
+    from dirag.evaluate.run import GoldSet
+
+    gold = GoldSet.load(
+        values["dataset"],
+        config,
+        split=values["split"],
+        format=values["input_format"],
+        data_dir=values["data_dir"],
+        limit=values["limit"],
+    )
+    for note in gold.dataset.notes:
+        click.echo(f"dirag: {gold.dataset.name}: {note}", err=True)
+    return gold
 
 
 def _run(config: Config, gold: GoldSet, values: Mapping[str, Any], folder: Path | None) -> EvaluationReport:

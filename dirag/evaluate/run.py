@@ -7,7 +7,7 @@ where a folder is named, the records of the run.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -48,6 +48,9 @@ class Unobserved:
 
     def finish(self, notices: Sequence[str]) -> None:
         pass
+
+
+UNOBSERVED = Unobserved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def evaluate(
     predictions: str | None = None,
     price: tuple[float, float] | None = None,
     folder: Path | None = None,
-    observer: Observer | None = None,
+    observer: Observer = UNOBSERVED,
 ) -> EvaluationReport:
     """Tags a gold set and scores the result, or the JSONL ``predictions`` of any system in its place.
 
@@ -144,7 +147,6 @@ def evaluate(
     tokens of prompts, and of answers. Records and report go to ``folder``.
     """
     started = time.monotonic()
-    observer = observer or Unobserved()
     files = RunFolder(folder)
     files.begin()
     base = _knowledge_base(config, gold.documents, tagged=predictions is None)
@@ -153,14 +155,7 @@ def evaluate(
         ids = GoldIds.of(base, gold.documents)
         if ids.number:
             observer.say(str(ids))
-        provenance: dict[str, Json]
-        if predictions is None:
-            config = gold.options(config)
-            provenance = settings(config)
-            results = tag(config, gold, gold.documents, base=base, linked=ids.held > 0, observer=observer)
-        else:
-            provenance = {"predictions": predictions, "min_score": config.min_score}
-            results = read_predictions(predictions, config.min_score)
+        results, provenance = _results(config, gold, predictions, ids, observer)
         scored = report(
             gold.dataset,
             files.gold(gold.restricted()),
@@ -216,6 +211,20 @@ def settings(config: Config) -> dict[str, Json]:
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()
     }
     return values | {"dirag": fingerprint.version()}
+
+
+def _results(
+    config: Config, gold: GoldSet, predictions: str | None, ids: GoldIds, observer: Observer
+) -> tuple[Iterator[Result], Mapping[str, Json]]:
+    """Returns the results to be scored, and the settings that made them."""
+    if predictions is not None:
+        results = read_predictions(predictions, config.min_score)
+        return results, {"predictions": predictions, "min_score": config.min_score}
+    config = gold.options(config)
+    linked = ids.held > 0
+    return tag(config, gold, gold.documents, base=ids.base, linked=linked, observer=observer), settings(
+        config
+    )
 
 
 def _knowledge_base(config: Config, gold: Iterable[Document], *, tagged: bool) -> KnowledgeBase | None:

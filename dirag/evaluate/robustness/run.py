@@ -23,7 +23,7 @@ from dirag.evaluate.robustness import perturb, robustness
 from dirag.evaluate.robustness.names import ConceptNames
 from dirag.evaluate.robustness.perturb import Perturbed
 from dirag.evaluate.robustness.robustness import Outcome, RobustnessRow
-from dirag.evaluate.run import GoldSet, Observer, Unobserved
+from dirag.evaluate.run import UNOBSERVED, GoldSet, Observer
 from dirag.evaluate.run_folder import RunFolder
 from dirag.formats import jsonl
 
@@ -55,7 +55,7 @@ def measure(
     kinds: Sequence[str],
     *,
     folder: Path | None = None,
-    observer: Observer | None = None,
+    observer: Observer = UNOBSERVED,
 ) -> RobustnessReport:
     """Perturbs and tags the documents of a gold set and compares what is found in each text and its copy."""
     config = gold.options(config)
@@ -64,7 +64,7 @@ def measure(
     originals = tuple(gold.restricted())
     copies = _copies(config, gold, originals, kinds)
     files.write("perturbed.jsonl", (_record(copy) for _, copy in copies))
-    predicted = _predicted(config, gold, originals, copies, files, observer or Unobserved())
+    predicted = _predicted(config, gold, originals, copies, files, observer)
     outcomes = [
         Outcome(number, copy, predicted[number], after)
         for (number, copy), after in zip(copies, predicted[len(originals) :], strict=True)
