@@ -36,6 +36,7 @@ class Constraint:
                     after = at + len(literal)
                     if target not in waiting[after] and answer.startswith(literal, at):
                         waiting[after].add(target)
+                        # A free step ends at this same place, so its target is looked at in this round too.
                         if after == at:
                             agenda.append(target)
         return not self.final.isdisjoint(waiting[len(answer)])

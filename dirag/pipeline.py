@@ -181,6 +181,7 @@ def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]
         except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
             put(error)
 
+    # A daemon: a read that waits for a pipe cannot be stopped, and must not keep the process alive.
     threading.Thread(target=read, name="dirag-reader", daemon=True).start()
     try:
         yield from _drain(ready, size)

@@ -66,6 +66,7 @@ class Inline:
         self, builder: Builder, view: str, outside: Sequence[int], *, inside: bool
     ) -> None:
         """Adds the paths through brackets; those for the ``inside`` of words may keep to boundaries too."""
+        # One chain of states for all types: the opening bracket does not name the type, only the closing one.
         brackets = [_brackets(type_, inside=inside) for type_ in self.types]
         copied = [builder.state() for _ in outside]
         for i, char in enumerate(view):
@@ -101,7 +102,7 @@ class _Copy:
 def _read(line: str, types: tuple[str, ...]) -> _Copy:
     copy = _Copy()
     chars: list[str] = []
-    opened: list[int] = []
+    opened: list[int] = []  # a stack: a model may nest brackets, though no answer is rendered so
     for sign in _SIGN.finditer(line):
         if sign["open"]:
             opened.append(len(chars))
@@ -125,6 +126,7 @@ def _read(line: str, types: tuple[str, ...]) -> _Copy:
 def _locate(text: str, copy: _Copy) -> list[Mention]:
     view = flat_view(text)
     offset = len(view.text) - len(view.text.lstrip())
+    # A faithful copy, the usual case, differs from the text by blanks at its beginning: one shift places all.
     unchanged = copy.text.strip() == view.text.strip()
     shift = offset - (len(copy.text) - len(copy.text.lstrip()))
     aligned = {} if unchanged else _align(copy.text, view.text)

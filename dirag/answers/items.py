@@ -15,7 +15,9 @@ from dirag.text.occurrences import fold
 
 NONE = "none"
 _AROUND = " .\"'*-"
+# Nine digits at most: int() refuses more than 4,300, and no parser may raise, whatever a model writes.
 _ORDINAL = re.compile(r"#(\d{1,9}) +(.+)")
+# Greedy, so that the last brackets hold the type: "CK (MB) (test)".
 _TYPED = re.compile(r"(.*\S) ?\(([^()]*)\)")
 _LABEL = re.compile(r"([^:]{1,40}): *(.*)")
 _BULLET = re.compile(r"\s*(?:[-*•–+]|\(?\d{1,4}[.)])\s+(.*)")
@@ -125,5 +127,6 @@ def _unescape(item: str) -> str:
 
 
 def _without_full_stop(item: str) -> str:
+    # By signs, not characters: a full stop behind a backslash belongs to the mention.
     signs = re.findall(r"\\.|.", item)
     return "".join(signs[:-1]).rstrip() if signs[-1] == "." and len(signs) > 1 else item

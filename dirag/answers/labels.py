@@ -6,6 +6,7 @@ import re
 
 from dirag.errors import UsageError
 
+# What some answer format gives a meaning to, and every blank that is not a single space within the name.
 _UNFIT = re.compile(r"[\[\]()|;:\\\s](?<! )|^ | $|^$")
 
 

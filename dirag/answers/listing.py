@@ -148,6 +148,7 @@ class ListSyntax:
         boundary to boundary.
         """
         bounds = [i for i in range(len(view) + 1) if is_boundary(view, i)]
+        # At each boundary: between two mentions, within one that goes on, and behind one that may be over.
         gap, inside, ended = ([builder.state() for _ in bounds] for _ in range(3))
         endings = [suffix + self.quote for suffix in dict.fromkeys(suffixes)]
         builder.edge(start, "", gap[0])
@@ -165,6 +166,7 @@ class ListSyntax:
         for first, last, ordinal in _repeated(view, bounds):
             string = view[bounds[first] : bounds[last]]
             builder.edge(gap[first], self._opened(Item(string, "", ordinal)), ended[last])
+        # After a mention the list goes on behind it only: items keep the text's order, so every list ends.
         for state, rest in zip(ended, gap, strict=True):
             after = builder.state()
             for ending in endings:

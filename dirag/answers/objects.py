@@ -20,6 +20,7 @@ from dirag.data import Entity, Issue, Mention
 from dirag.text.occurrences import flatten
 
 _LIST = ListSyntax(", ", quote='"')
+# A string that the answer's end cuts off is one too; its last backslash may be half an escape.
 _STRING = re.compile(r'"(?P<body>(?:[^"\\]|\\.)*)(?:"(?P<key>\s*:)?|\\?$)', re.DOTALL)
 #: Words between strings end the object, but for those that stand for an empty value.
 _PROSE = re.compile(r"(?!(?:null|none)\b)\b[^\W\d_]+", re.IGNORECASE)
@@ -94,7 +95,7 @@ def _name(type_: str) -> str:
 def _decoded(body: str) -> str:
     """Returns the string between quotes without its escapes, or as it is where these are not valid."""
     try:
-        decoded: str = json.loads(f'"{body}"', strict=False)
+        decoded: str = json.loads(f'"{body}"', strict=False)  # control characters may stand as they are
     except ValueError:
         return body
     return decoded

@@ -41,6 +41,7 @@ class TemplateAnswer:
                 )
         about = {type_: f" {by_type[type_]}." if type_ in by_type else "" for type_ in self.types}
         self._starts = {type_: f"{_TYPE}{type_}.{about[type_]} {_LISTED} " for type_ in self.types}
+        # The known types first, as one may hold a full stop, which ends any other.
         names = "|".join(map(re.escape, self.types))
         self._filled = re.compile(
             rf" *{_TYPE}({names}|[^.\n]{{1,80}})\..*?{_LISTED}\b", re.IGNORECASE | re.DOTALL

@@ -38,6 +38,7 @@ def backend(config: Config) -> Backend:
     engine: Backend = resolve_name(kind.open)(with_paths(config))
     if store is not None:
         engine = Cached(engine, store, request_identity(config))
+    # Outside the cache, so that a recording holds the answers that came from there too.
     return Recorder(engine, Path(config.record)) if config.record else engine
 
 

@@ -85,6 +85,7 @@ def write(
 
     writer = GGUFWriter(target, reader.fields["general.architecture"].contents())
     for name, field in reader.fields.items():
+        # The reader's fields "GGUF.…" are of the file's head, which the writer makes, like the architecture.
         if not name.startswith("GGUF.") and name != "general.architecture":
             part = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(name, field.contents(), field.types[0], part)
@@ -128,5 +129,6 @@ def lora(path: Path, model: GGUFReader) -> dict[str, NDArray[np.float32]]:
                 f"the adapter {path} does not fit the model at the tensor {name!r}",
                 hint="give the model it was trained for; only --backend llamacpp adapts embeddings",
             )
+        # As llama.cpp scales: by alpha / rank, or not at all where the adapter has no alpha.
         deltas[name] = (alpha / len(down) if alpha else 1.0) * (up @ down)
     return deltas

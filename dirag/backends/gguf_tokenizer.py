@@ -77,6 +77,7 @@ def convert(reader: GGUFReader, path: Path, folder: Path) -> None:
     tokens, types = fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"]
     merges = [tuple(pair.split(" ", 1)) for pair in fields["tokenizer.ggml.merges"]]
     numbers = {token: n for n, token in enumerate(tokens)}
+    # Llama 3 takes a word that is a token whole, also where its merges would not lead to it.
     whole_words = parting == "llama-bpe"
     tokenizer = Tokenizer(models.BPE(vocab=numbers, merges=merges, ignore_merges=whole_words))
     tokenizer.pre_tokenizer = _parted(_PARTING[parting])

@@ -67,6 +67,7 @@ def in_steps(
                 more = prompt is not None
                 if prompt is not None:
                     waiting.append(entry := submit(prompt))
+                    # A refused prompt is in the line at once complete: it takes no place in a step.
                     busy += _in_work([entry])
             if busy:
                 step(busy)

@@ -35,7 +35,7 @@ def config(**values: Any) -> None:
     for name in options():
         source = ctx.get_parameter_source(name)
         origin = variable(name) if source is ParameterSource.ENVIRONMENT else origins.get(source, "default")
-        if settings[name] != values[name]:
+        if settings[name] != values[name]:  # nothing but an adapter changes what click has read
             origin = f"{adapter}/{ADAPTER_SETTINGS_FILE}"
         click.echo(f"{flag(name)[2:]} = {_toml(settings[name])}  # {origin}")
 

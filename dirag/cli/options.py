@@ -70,7 +70,7 @@ def kind(default: object, shown: Option) -> click.ParamType[Any]:
         return Names(shown.choices)
     if shown.choices:
         return click.Choice(shown.choices)
-    if isinstance(default, int):
+    if isinstance(default, int):  # no bool comes here: these are flags with a --no- of their own
         return click.IntRange(min=None if shown.minimum is None else int(shown.minimum))
     if isinstance(default, float):
         return click.FloatRange(shown.minimum, shown.maximum)
@@ -163,6 +163,7 @@ def _with_options(
     without: Collection[str] = (),
 ) -> F:
     defaults = {f.name: f.default for f in fields(Config) if f.name not in without}
+    # From the last to the first: each decorator puts its option before those that are there.
     for name, shown in reversed([(n, o) for n, o in options().items() if n in defaults]):
         default = defaults[name]
         if isinstance(default, bool):

@@ -34,6 +34,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     types = sources.types_of(config)
     texts = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = sources.pool(config).restricted(types)
+    # Known names are weighed after an answer, and there is none here.
     base = sources.knowledge_base(config) if sources.reads_base(replace(config, lexicon=False)) else None
     selector = tagging.selector(config, examples, base.linker_for(types) if base else None)
     augmenter = Augmenter(selector, config.shots, tagging.retriever(config, types, base))

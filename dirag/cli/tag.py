@@ -63,7 +63,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
                 if on_terminal:
                     summary.meter.clear()
                 out.write(dumps(result))
-                out.flush()
+                out.flush()  # a reader of the pipe has each record at once, and a kill loses none
                 summary.add(result)
         summary.finish(recogniser.notices())
     return 3 if values["strict"] and summary.issues else 0
@@ -79,4 +79,5 @@ def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | No
         raise click.UsageError("--resume needs -o FILE, in the format jsonl")
     if output is None or (output.exists() and not output.is_file()):
         return 0  # standard output, a pipe or a device cannot be resumed
+    # Called before the weights are loaded, so that a run that must not go on says so at once.
     return journal.begin(output, provenance(config, base), resume=resume)

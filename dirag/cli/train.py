@@ -187,7 +187,7 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """
     from dirag.training.adapter import adapter as training
 
-    values["adapter"] = "none"
+    values["adapter"] = "none"  # or the default one's settings would decide the prompts that are learnt
     resume = values.pop("resume")
     spec = _spec(dataset, values)
     try:

@@ -297,6 +297,7 @@ def adapter_of(config: Config) -> Path | None:
     if config.adapter != "default":
         return Path(config.adapter).expanduser()
     kind = engine_kind(config)
+    # It was trained on the default model alone, and is in the package as GGUF alone.
     takes_default = kind.adapters == "gguf" and config.model in ("", MODEL)
     return paths.adapter(MODEL) if takes_default else None
 
@@ -327,6 +328,7 @@ def configured(values: Mapping[str, Any], *, explicitly_set: Collection[str]) ->
     adapter = adapter_of(config)
     if adapter is None or not (path := adapter / ADAPTER_SETTINGS_FILE).is_file():
         return config
+    # An adapter has learnt prompts of certain settings: with others it would be asked what it never saw.
     settings = {}
     for name, value in read_file(path, known=adapter_settings()).items():
         try:

@@ -191,6 +191,7 @@ def _sentences(document: Document, left_out: Counter[str], *, as_sentences: bool
     if not document.text.strip():
         return
     pieces = segments(document.text)
+    # One piece is the whole document, with the blanks around it and the id that its corpus knows it by.
     if as_sentences or len(pieces) == 1:
         yield Document(document.id, document.text, document.entities)
         return

@@ -81,6 +81,7 @@ def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str],
     tags = ["O"] * len(tokens)
     left_out, free = [], 0
     for entity in sorted(entities, key=lambda e: (e.start, -e.end, e.type)):
+        # Whatever is missing has -1, which fails one of the two tests.
         begin, end = first.get(entity.start, -1), last.get(entity.end, -1)
         if begin < free or end < begin:
             left_out.append(entity)

@@ -45,6 +45,7 @@ def _sentence(block: list[_Line], *, name: str, id: str) -> Document:
         except UnicodeDecodeError as error:
             detail = f"byte {error.start} of the line is not valid UTF-8"
             return unreadable(id, where=f"{name}:{number}", detail=detail, line=number)
+        # Where there are tabs they alone part columns: a token may hold a blank.
         columns = line.split("\t") if "\t" in line else line.split()
         tag = columns[-1].strip() if len(columns) > 1 else ""
         if not ANY_SCHEME.has(tag):

@@ -51,6 +51,7 @@ def _tokens(text: str) -> list[list[tuple[int, int]]]:
     """Returns start and end of each token, by line; the first is line 1."""
     at = 0
     lines: list[list[tuple[int, int]]] = [[]]
+    # Not splitlines, for which a form feed in a note would be a line end, and every number behind it off.
     for line in text.split("\n"):
         lines.append([(at + token.start(), at + token.end()) for token in _TOKEN.finditer(line)])
         at += len(line) + 1

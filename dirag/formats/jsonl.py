@@ -82,7 +82,7 @@ def _concept_record(hit: Hit) -> dict[str, Json]:
 
 def _parse(line: bytes) -> dict[str, Json]:
     try:
-        line.decode("utf-8")
+        line.decode("utf-8")  # orjson's own error would not say at which byte
         record: Json = orjson.loads(line)
     except UnicodeDecodeError as error:
         raise _BadRecordError(f"byte {error.start} of the line is not valid UTF-8") from None
@@ -212,6 +212,7 @@ def _hit(value: Json, alias: str, start: int, end: int) -> Hit | None:
 def _score(value: Json) -> float | None:
     if value is None:
         return None
+    # In Python True is a number, in JSON it is none.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise _BadRecordError("its score is not a number from 0 to 1")
     return float(value)

@@ -14,6 +14,7 @@ from dirag.data import Concept, Document, Entity, Hit, Issue
 from dirag.formats.text import unreadable
 
 _TITLE = re.compile(rb"[^|\t]*\|t\|")
+# ASCII digits, and few: \d takes those of every script, and int() refuses a number of 4,301 digits.
 _OFFSET = re.compile("[0-9]{1,9}")
 _PASSAGE = re.compile(r"([^|\t]*)\|[a-z]\|(.*)", re.DOTALL)
 _NO_CONCEPT = frozenset({"", "-", "-1"})

@@ -52,7 +52,7 @@ class PromptBuilder:
         shots, lines = list(examples), list(concepts)
         prompt = self._text(text, shots, lines)
         while not (fits := self._fits(prompt, room)) and (shots or lines):
-            (shots or lines).pop()
+            (shots or lines).pop()  # examples come most useful first, so the last is worth the least
             prompt = self._text(text, shots, lines)
         if not fits:
             return None, [Issue("truncated", "", f"the text alone does not fit {self.context} tokens")]

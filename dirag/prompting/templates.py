@@ -96,6 +96,7 @@ def load_template(answer: str, *, path: Path | None = None) -> PromptTemplate:
             f"template {path} is for the answer format {raw['answer']!r}, not {answer!r}",
             hint=f"give --answer {raw['answer']}, or another --prompt",
         )
+    # In the order of FIELDS, which is that of the template's own.
     head, example, concept, query = (_text(path, raw, key) for key in FIELDS)
     types = _types(str(raw.get("language", "en")), path)
     plurals = {name: about["plural"] for name, about in types.items() if "plural" in about}

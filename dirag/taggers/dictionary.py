@@ -91,10 +91,12 @@ class DictionaryTagger:
     def _entities(self, text: str, defined: dict[str, Entity]) -> list[Entity]:
         """Returns names and short forms in text order; adds those that the text defines to ``defined``."""
         named = [entity for hit in self._index.scan(text) if (entity := self._entity(text, hit))]
+        # A long form counts if a name of the vocabulary ends where it does: "hereditary breast cancer".
         ends = {entity.end: entity for entity in named}
         for pair in abbreviations.find(text):
             if pair.long_end in ends:
                 defined.setdefault(pair.short, ends[pair.long_end])
+        # Of equal spans the first stays: what the document itself defines, not what a vocabulary calls so.
         return longest([*_short_forms(text, defined), *named]) if defined else named
 
     def _entity(self, text: str, hit: Hit) -> Entity | None:
@@ -108,7 +110,7 @@ class DictionaryTagger:
 
     def _widened(self, text: str, entities: Iterable[Entity]) -> Iterator[Entity]:
         """Yields the entities together with the words before them that belong to the mention."""
-        end = 0
+        end = 0  # of the mention before, into which no other is widened
         for entity in entities:
             start = self._enumerated(text, entity, end)
             modifiers = self._rules.modifiers.get(entity.type, ())
@@ -141,6 +143,7 @@ class DictionaryTagger:
 
 def _short_forms(text: str, defined: Mapping[str, Entity]) -> Iterator[Entity]:
     """Yields an entity for each place of a defined short form, of its long form's type and concept."""
+    # The longest first: of alternatives a regular expression takes the first that fits, not the longest.
     forms = "|".join(map(re.escape, sorted(defined, key=len, reverse=True)))
     for match in re.finditer(rf"(?<!\w)(?:{forms})(?!\w)", text):
         start, end = match.span()

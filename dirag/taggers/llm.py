@@ -69,12 +69,14 @@ class LlmTagger:
 
     def _tasks(self, segments: Iterable[Segment]) -> Iterator[Task]:
         asks_candidates = self._candidates is not None
+        # With candidates the concepts follow from the answer to the first request: none are retrieved here.
         texts = (segment.text for segment in segments)
         for content in self._augmenter.augment(texts, concepts=not asks_candidates):
             yield Task(content, asks_candidates)
 
     def _send(self, task: Task) -> Request[Task]:
         """Builds the prompt of a task, once a sample; none where not even the bare text fits the engine."""
+        # Candidates are only looked up, for which one greedy answer does; it is entities that are voted on.
         content, sampling = task.content, SINGLE if task.asks_candidates else self._sampling
         prompt, issues = self._builder_of(task).build(
             content.text, examples=content.examples, concepts=content.concepts
@@ -92,6 +94,7 @@ class LlmTagger:
             entities, problems = self._read(task, completion)
             ballots.append(entities if task.asks_candidates else self._weigher.weigh(task.text, entities))
             issues += problems
+        # Requests are counted here, where they are sent: a cache and the engine behind it would both do so.
         usage = sum((replace(completion.usage, requests=1) for completion in completions), task.usage)
         task = replace(task.with_issues(issues), usage=usage)
         if task.asks_candidates:

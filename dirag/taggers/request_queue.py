@@ -58,6 +58,8 @@ class RequestQueue(Generic[Task]):
             answers = iter(generate(self._prompts()))
             for answer in answers:
                 yield from self._settle_unanswered()
+                # Answers keep the order of the prompts: this one is the first of the request at the head, and
+                # its other prompts have the next ones. A result never waits for a prompt behind it.
                 request = self._awaiting.popleft()
                 yield from self._settled(request, [answer, *islice(answers, len(request.prompts) - 1)])
             yield from self._settle_unanswered()
@@ -67,6 +69,8 @@ class RequestQueue(Generic[Task]):
 
     def _prompts(self) -> Iterator[Prompt]:
         """Yields prompts while the engine reads; tasks that ask again come first, as they are older."""
+        # The engine runs this while ``results`` waits for its answer, in the same thread: no lock is needed.
+        # The tasks are read no further than the engine reads prompts, which bounds the memory.
         while (task := self._again.popleft() if self._again else next(self._unsent, None)) is not None:
             request = self._send(task)
             self._awaiting.append(request)

@@ -20,12 +20,14 @@ def add_scores(mentions: Sequence[Mention], completion: Completion, *, opening: 
     ends = list(accumulate(len(token.text) for token in completion.tokens))
     scored, cursor = [], 0
     for mention in mentions:
+        # From behind the mention before it: a string that is listed twice has two places in the answer.
         start = written.find(opening + mention.text, max(cursor, mention.after))
         if start < 0:
             scored.append(mention)
             continue
         start += len(opening)
         cursor = start + len(mention.text)
+        # Every token with a character of the mention counts; the first may begin with the blank before it.
         logprobs = [
             token.logprob
             for token, end in zip(completion.tokens, ends, strict=True)

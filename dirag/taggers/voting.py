@@ -52,8 +52,11 @@ def elect(ballots: Sequence[Sequence[Entity]]) -> list[Entity]:
         named[entity.start, entity.end].append(entity)
     elected = []
     for votes in named.values():
+        # An answer has a span at most once, so these are votes of different answers.
         if 2 * len(votes) >= len(ballots):
             kind, _ = Counter(vote.type for vote in votes).most_common(1)[0]
             scores = [1.0 if vote.score is None else vote.score for vote in votes if vote.type == kind]
+            # The share of these votes times their mean score: the number of the votes cancels out.
             elected.append(replace(votes[0], type=kind, score=sum(scores) / len(ballots)))
+    # With an even number of answers spans that overlap may each have half of them.
     return longest(sorted(elected, key=lambda entity: entity.start))

@@ -47,6 +47,7 @@ class Weigher:
             return [entity for entity in entities if self._keeps(entity, 0.0, [])]
         names = self.statistics.find(text)
         by_span = {(name.start, name.end): name for name in names}
+        # A name that a longer one displaces stays out, even where a mention then displaces the longer one.
         added = longest(name for name in names if name.share >= self.thresholds.adding)
         backed = []
         for entity in self.statistics.typed(text, entities):
@@ -60,6 +61,7 @@ class Weigher:
         if not any(map(str.isalpha, entity.text)) or _LABEL.search(entity.text):
             return False  # a number is a value, and "Dx: gout" a label with something else
         length = entity.end - entity.start
+        # Only of names that are likely where they stand: any long mention holds a word that is rarely a name.
         inside = (name for name in added if entity.start <= name.start and name.end <= entity.end)
         if any(length >= self.thresholds.stretch * (name.end - name.start) for name in inside):
             return False

@@ -75,6 +75,7 @@ def _definition(text: str, match: re.Match[str]) -> Abbreviation | None:
             long = text[place : match.start()].rstrip()
             if _is_long(long, first):
                 return Abbreviation(first, long, start, start + len(first), place, place + len(long))
+    # The other way round: twelve characters hold the longest short form of one word, and blanks.
     before = text[max(match.start() - 12, 0) : match.start()].rstrip()
     word = _BEFORE.search(before)
     if word and _is_short(word[0]) and any(c.isupper() for c in word[0]):  # "AT (ataxia telangiectasia)"
@@ -91,6 +92,7 @@ def _initials(short: str, text: str) -> int | None:
     if not short.isupper() or len(words) < max(len(short), 2):
         return None
     initials = [word[0][0].upper() for word in words]
+    # Up to four letters: of more, too many runs of words have the same letters in some order.
     if initials == list(short) or (len(short) <= 4 and sorted(initials) == sorted(short)):
         return words[0].start()
     return None

@@ -111,6 +111,7 @@ class _Places:
         self._bounded = {
             name: [s for s in spans if is_bounded(self._text, *s)] for name, spans in self._exact.items()
         }
+        # Only names that stand nowhere as written: beside an "AT" in the text, "AT" does not mean "at" too.
         self._tolerant = self._search_folded([name for name, spans in self._bounded.items() if not spans])
 
     def _search_folded(self, names: Sequence[str]) -> dict[str, list[Span]]:

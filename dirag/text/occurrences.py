@@ -60,7 +60,7 @@ def may_end_name(word: str) -> bool:
 def flat_view(text: str) -> View:
     """Returns :func:`flatten` of a text with its offset map."""
     runs = [(m.start(), m.end()) for m in _BLANKS.finditer(text)]
-    if not runs:
+    if not runs:  # as of nearly every sentence: ranges do for lists
         return View(flatten(text), range(len(text)), range(1, len(text) + 1))
     starts: list[int] = []
     ends: list[int] = []
@@ -91,6 +91,7 @@ def folded_view(text: str) -> View:
 def _folded(char: str) -> str:
     if char in _DASHES_AND_QUOTES or _BLANK.match(char):
         return ""
+    # Folded before and after: NFKD makes capitals of signs that have no case, as of U+2121 "TEL".
     whole = unicodedata.normalize("NFKD", char.casefold())
     return "".join(c for c in whole.casefold() if not unicodedata.combining(c) and not c.isspace())
 
@@ -144,6 +145,7 @@ def search(text: str, patterns: Iterable[str]) -> dict[str, list[int]]:
         while node and char not in step[node]:
             node = fail[node]
         node = step[node].get(char, 0)
+        # All patterns that end here, the longest first: each is a suffix of the one before.
         hit = node if whole[node] else shorter[node]
         while hit:
             starts[whole[hit]].append(i - len(whole[hit]))
@@ -152,7 +154,7 @@ def search(text: str, patterns: Iterable[str]) -> dict[str, list[int]]:
 
 
 def _fallbacks(step: list[dict[str, int]], whole: list[str]) -> tuple[list[int], list[int]]:
-    """Returns, of each node, the node of its longest proper suffix and the nearest such that ends a pattern."""
+    """Returns of each node that of its longest proper suffix, and the nearest such that ends a pattern."""
     fail = [0] * len(step)
     shorter = [0] * len(step)
     queue = list(step[0].values())

@@ -84,7 +84,7 @@ class Optimizer:
 
         for name in {key.partition(" ")[2] for key in tensors}:
             parameter = self._parameters[name]
-            with torch.no_grad():
+            with torch.no_grad():  # in place: AdamW and the model hold this very parameter
                 parameter.copy_(tensors[f"{_WEIGHT} {name}"])
             if f"{_MOMENTS[0]} {name}" in tensors:
                 # only the fused kernel wants the number of steps where the parameters are
@@ -128,6 +128,7 @@ def run(batches: Iterable[B], step: Callable[[B], None], save: Callable[[], None
     for batch in batches:
         with _interruptible() as interrupts:
             step(batch)
+        # Between steps only: within one the weights may have moved and their moments not, or the reverse.
         if interrupts or time.monotonic() - saved > PAUSE:
             save()
             saved = time.monotonic()
@@ -140,6 +141,7 @@ def run(batches: Iterable[B], step: Callable[[B], None], save: Callable[[], None
 def _interruptible() -> Iterator[list[int]]:
     """Notes the first Ctrl-C in the list, so that a step ends whole; a second one is obeyed at once."""
     interrupts: list[int] = []
+    # Python lets no other thread set a handler; there Ctrl-C goes to the main thread anyway.
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return

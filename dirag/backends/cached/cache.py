@@ -63,6 +63,7 @@ class Cached:
             for completion in self._backend.generate(missing()):
                 self._keep(requests.popleft(), completion)
                 usage = replace(completion.usage, misses=1)
+                # The engine answers in order, so this is the answer to the first that lacks one.
                 waiting[waiting.index(None)] = replace(completion, usage=usage)
                 yield from _done(waiting)
             yield from _done(waiting)

@@ -146,7 +146,7 @@ def _open(file: Path) -> sqlite3.Connection:
     file.chmod(0o600)
     db = sqlite3.connect(file, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
-        db.execute("PRAGMA auto_vacuum = FULL")
+        db.execute("PRAGMA auto_vacuum = FULL")  # or the file would keep its size, whatever is evicted
         db.execute("PRAGMA synchronous = NORMAL")
         with db:
             db.execute("BEGIN IMMEDIATE")
@@ -155,6 +155,7 @@ def _open(file: Path) -> sqlite3.Connection:
                 raise sqlite3.DatabaseError(f"its schema is {schema}, not {_SCHEMA}")
             for table in _TABLES:
                 db.execute(table)
+            # Of processes that open a new cache at once the first one's secret stays.
             db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (secrets.token_bytes(32),))
             db.execute(f"PRAGMA user_version = {_SCHEMA}")
     except sqlite3.Error:

@@ -27,6 +27,7 @@ def request_key(prompt: Prompt) -> str:
     """Returns the sha256 of a request: text, stop strings, token limit, constraint, and how it is sampled."""
     grammar = prompt.constraint.gbnf() if prompt.constraint else None
     request = [prompt.text, prompt.stop, prompt.max_tokens, grammar]
+    # Of samples only: a greedy answer does not depend on the seed, so neither may its key.
     request += [prompt.temperature, prompt.seed] if prompt.temperature else []
     return _sha256(json.dumps(request, ensure_ascii=False, separators=(",", ":")))
 

@@ -83,7 +83,7 @@ class Client:
             try:
                 return self._once(path, body, read, cancel)
             except RequestFailed as trouble:
-                cancel.wait(0)
+                cancel.wait(0)  # a cancelled request looks like a broken connection: it must not be retried
                 # A server that is busy with our other requests is not one that fails this one.
                 before, answered = answered, self._answered
                 if trouble.status not in (429, 503) or answered == before:

@@ -117,6 +117,7 @@ class Remote:
             return self._pool.submit(self._complete, prompt, cancel)
 
         try:
+            # Twice as many wait as are in flight, so that a slow answer at the head does not idle the others.
             yield from in_order(prompts, submit, ahead=3 * self._parallel - 1)
         finally:
             # Also where the caller stops early, or presses Ctrl-C: servers end what nobody listens to.

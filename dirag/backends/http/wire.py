@@ -46,6 +46,7 @@ class CancelToken:
         self._sockets: set[socket.socket] = set()
 
     def set(self) -> None:
+        # With the lock of ``holding``: a socket is either shut down here, or finds the token set there.
         with self._lock:
             self._event.set()
             for sock in self._sockets:
@@ -132,6 +133,8 @@ class Wire:
     def _talk(self, connection: HTTPConnection, path: str, body: bytes | None, cancel: CancelToken) -> Reply:
         deadline = time.monotonic() + self._timeout
         sock: socket.socket = connection.sock
+        # A socket's timeout holds for one packet. That does for the request and the head of the answer; the
+        # body, which a server may send in drops, gets what is left of the deadline before each.
         sock.settimeout(self._timeout)
         try:
             with cancel.holding(sock):
@@ -139,6 +142,7 @@ class Wire:
                 response = connection.getresponse()
                 content = _content(response, sock, deadline)
         except BaseException:
+            # Also Ctrl-C and Cancelled: the rest of this answer would be read as the next one's beginning.
             connection.close()
             raise
         if not response.will_close:

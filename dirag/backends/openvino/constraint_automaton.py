@@ -34,6 +34,7 @@ class ConstraintAutomaton:
         free: list[list[int]] = [[] for _ in range(size + 1)]
         for state, edges in enumerate(constraint.edges):
             for literal, target in edges:
+                # Answer formats write no lone surrogates; a constraint of others that has one must not raise.
                 spelled = literal.encode("utf-8", "surrogatepass")
                 if not spelled:
                     free[state].append(target)
@@ -53,6 +54,7 @@ class ConstraintAutomaton:
     def advance(self, states: States, piece: Iterable[int]) -> States:
         """Returns the states after some bytes, none if they are not admissible."""
         for byte in piece:
+            # Kept, since at every token many candidates are walked from the same states.
             following = self._known.get((states, byte))
             if following is None:
                 reached = [to for state in states for to in self.steps[state].get(byte, ())]

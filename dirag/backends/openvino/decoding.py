@@ -54,6 +54,7 @@ class Decoder:
         piece = self._tokenizer.pieces[chosen]
         before = self._text
         self._text += self._utf8.decode(piece)  # a character may take several tokens
+        # "stop" comes before "length": an answer that is over with its last token has not been cut.
         if not piece:
             self.finish = "stop"
         elif (cut := before_stop(self._text, self._stop)) != self._text:
@@ -80,6 +81,8 @@ class Decoder:
 
         if self._automaton is None:
             return int(self._drawn(logits).argmax())
+        # By its first byte nearly every token is ruled out without a walk; the others are walked from the
+        # likeliest on, and the first that the automaton takes is the choice.
         open_ = np.zeros(257, np.bool_)
         open_[list(self._automaton.next_bytes(self._states))] = True
         open_[256] = self._automaton.may_end(self._states)

@@ -83,6 +83,7 @@ class OpenVino:
         """Computes one call: a token of each answer, and prompts as far as there is room for them."""
         room, pieces = self._room, []
         for request in busy:
+            # The first without blocks ends the round: smaller ones behind it would overtake it for ever.
             if not room or (not request.blocks and not self._start(request)):
                 break
             if piece := request.next_piece(room):
@@ -96,6 +97,7 @@ class OpenVino:
         for request, piece in pieces:
             request.past += len(piece.tokens)
             if piece.wanted:
+                # Shared from now on: before, other prompts would have read blocks that are not yet filled.
                 if not request.written:
                     self._blocks.computed(request.prompt, request.blocks)
                 request.written.append(request.decoder.extend(next(logits)))

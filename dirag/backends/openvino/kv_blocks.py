@@ -30,6 +30,7 @@ class KvBlocks:
 
         At least two tokens of the prompt are left to compute. None where too few blocks are free.
         """
+        # Two are left, as a prompt's token that is computed alone has other bits (see ``model``).
         shared = []
         for name in self._chain(prompt[: max(0, len(prompt) - 2)]):
             if name not in self._known:

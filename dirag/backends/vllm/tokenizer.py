@@ -59,6 +59,7 @@ class VllmTokenizer:
         """
         from tokenizers.decoders import DecodeStream
 
+        # From the prompt on: what a token adds may depend on the one before, as half a character does.
         stream = DecodeStream(ids=list(prompt), skip_special_tokens=True)
         for number in answer:
             piece = stream.step(self._tokenizer.backend_tokenizer, number) or ""

@@ -35,6 +35,7 @@ class RawProbabilities:
             mask(scheduled, grammar, batch, logits)
 
         def computed(logits: torch.Tensor) -> torch.Tensor:
+            # The very tensor that was masked, or another step's: equal numbers would prove nothing.
             raw = next((before for after, before in unmasked if after is logits), None)
             unmasked.clear()
             return compute(logits) if raw is None else raw

@@ -65,7 +65,7 @@ def train(
             report=partial(_report, meter),
         )
     _describe(prepared, trainer, output)
-    (output / CHECKPOINT).unlink()
+    (output / CHECKPOINT).unlink()  # last: weights without a checkpoint say that training is done
     return trainer.progress
 
 

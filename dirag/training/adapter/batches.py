@@ -63,6 +63,7 @@ def batches(
     seen, skipped = start.seen, start.batch
     for chunk in range(start.chunk, -(-total // CHUNK)):
         numbers = range(chunk * CHUNK, min(total, (chunk + 1) * CHUNK))
+        # Drawn whole also where a resumed training is past some of its batches: the order depends on all.
         rows = [encode(example) for example in examples.draw(map(shuffled, numbers))]
         chunk_batches = _by_length(rows, tokens)
         random.Random(f"{seed} chunk {chunk}").shuffle(chunk_batches)

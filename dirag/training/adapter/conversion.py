@@ -92,6 +92,7 @@ def _named(names: Iterable[str], config: Any) -> dict[str, tuple[str, int]]:
                 f"the adapter's tensor {name} has no name in a GGUF file",
                 hint="leave its layer out of --targets",
             )
+        # Only B: its rows are those of the layer's output, which the heads share out; A has none of them.
         heads = 0
         if interleaves and match[2] == "B" and gguf_name.endswith(("attn_q", "attn_k")):
             heads = config.num_attention_heads if gguf_name.endswith("q") else config.num_key_value_heads

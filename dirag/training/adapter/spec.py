@@ -96,6 +96,7 @@ def training_provenance(prepared: PreparedTraining, *, device: str) -> dict[str,
     result |= {f"--{name}": str(value) for name, value in asdict(spec.settings).items()}
     result |= {"base model": prepared.sha256, "processor": fingerprint.processor(), "device": device}
     result["--start"] = fingerprint.digest(prepared.start) if prepared.start else "none"
+    # Threads and processor too: they decide in which order sums are rounded, and so the last bits.
     result["--threads"] = str(spec.config.threads or libraries.cores())
     result["--dataset"], result["--tests"] = ",".join(spec.corpora), ",".join(spec.tests)
     for corpus in prepared.corpora:

@@ -187,6 +187,7 @@ class Trainer:
 
     def _is_due(self) -> bool:
         """Tells whether a validation comes before the next step; the last one is at the end."""
+        # Due at the same places whatever the batches: counted by examples, as the checkpoint does.
         number = max(1, round(self.settings.epochs / self.settings.every))
         validations, now = self.progress.validations, self.progress.position.seen
         before = validations[-1].seen if validations else 0
