@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dirag"
 PARTICIPLES = {"found", "told", "kept", "made", "asked", "said"}
 
 LONG_FUNCTIONS = 0
-TOP_MODULES = 8
-COMMENTS_PER_100_LINES = 2.8  # at least; 3 is meant
+TOP_MODULES = 7
+COMMENTS_PER_100_LINES = 3.1  # at least
 PARTICIPLE_VARIABLES = 0
 
 
