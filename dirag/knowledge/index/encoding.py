@@ -60,7 +60,7 @@ def _append(
     embedder: Embedder,
     progress: bool | None,
 ) -> None:
-    """Writes the vectors that a file lacks; ``work[i]`` is the cost of the names before place i of the order."""
+    """Writes the vectors that a file lacks; ``work[i]`` is the cost of the names before place i in order."""
     import numpy as np
 
     size, amount = 2 * embedder.dimension, f"{len(names):,} names"
