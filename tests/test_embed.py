@@ -14,6 +14,7 @@ from embedder_laws import check_embedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dirag.encoders.bert_graph import BertGraph, BertShape, compile_model, read_weights
 from dirag.encoders.bert_openvino import _BATCH_TOKENS, Bert, batches
 from dirag.encoders.hashing import HashEmbedder
 from dirag.encoders.opening import identity, open_encoder
@@ -138,6 +139,26 @@ def test_our_bert_is_sentence_transformers(
     assert encoder is not None
     np.testing.assert_allclose(encoder.embed(TEXTS), reference(folder, TEXTS), atol=2e-5)
     check_embedder(SentenceEncoder(folder), [*TEXTS, *SURROGATES])
+
+
+def test_the_last_hidden_states_are_those_of_transformers(tiny: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from transformers import BertModel
+
+    shape = BertShape.of(json.loads((tiny / "config.json").read_text()))
+    weights = read_weights(tiny / "model.safetensors")
+    assert shape is not None
+    assert weights is not None
+    graph = BertGraph(weights, shape)
+    compiled = compile_model(graph.model(graph.last_hidden_states()))
+    ids = np.array([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]], np.int32)
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.float32)
+    hidden = compiled({"ids": ids, "mask": mask})[0]
+    model = BertModel.from_pretrained(tiny, add_pooling_layer=False).eval()
+    with torch.inference_mode():
+        expected = model(torch.tensor(ids.astype(np.int64)), torch.tensor(mask)).last_hidden_state.numpy()
+    tokens = mask.astype(bool)
+    np.testing.assert_allclose(hidden[tokens], expected[tokens], atol=2e-5)
 
 
 def test_what_our_bert_does_not_compute_goes_to_sentence_transformers(
