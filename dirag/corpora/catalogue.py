@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from dirag.corpora.labels import type_of
 from dirag.errors import ArtifactError, DatasetError, UsageError
 from dirag.files import artifacts, atomic, fingerprint, paths
 
@@ -52,9 +53,10 @@ def known() -> Mapping[str, Known]:
     entries = {}
     for name, entry in table.items():
         # "of": the same files with other labels, such as one type of a corpus of several.
-        whole = {**table[entry.pop("of")], **entry} if "of" in entry else entry
+        whole = {**table[entry.pop("of")], **entry} if "of" in entry else dict(entry)
         splits = {split: Split(**record) for split, record in whole["splits"].items()}
-        entries[name] = Known(**{**whole, "name": name, "splits": splits})
+        types = {label: type_of(label) for label in whole.pop("labels")} | whole.get("types", {})
+        entries[name] = Known(**{**whole, "name": name, "splits": splits, "types": types})
     return MappingProxyType(entries)
 
 

@@ -1,0 +1,22 @@
+"""What the labels of corpora and of token classifiers mean, by the one table ``kb/labels.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+
+from dirag.files import paths
+
+
+def type_of(label: str) -> str:
+    """Returns the entity type of a label: that of the table, else the label itself in lower case."""
+    key = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+    return _table().get(key, key)
+
+
+@cache
+def _table() -> Mapping[str, str]:
+    table: Mapping[str, str] = tomllib.loads(paths.path("kb", "labels.toml").read_text("utf-8"))
+    return table
