@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import count
@@ -32,11 +32,13 @@ from dirag.config import Config, adapter_of, configured
 from dirag.data import Prompt
 from dirag.errors import BackendError, DiragError, UsageError
 from dirag.training.adapter import adapter as training
-from dirag.training.adapter import conversion, model, validation
-from dirag.training.adapter.batches import Position, TokenRow
+from dirag.training.adapter import conversion, model
+from dirag.training.adapter.settings import AdapterSettings
 from dirag.training.adapter.spec import TrainingSpec
-from dirag.training.adapter.trainer import Progress, Settings, Trainer, Validation
-from dirag.training.adapter.training_examples import Corpus, TrainingExample
+from dirag.training.adapter.training_examples import TokenRow, TrainingExample
+from dirag.training.batches import Position
+from dirag.training.corpora import Corpus, held_out
+from dirag.training.trainer import Progress, Trainer, Validation
 
 peft = pytest.importorskip("peft", reason="the extra dirag[train] is not installed")
 import tiny_llama  # noqa: E402 - it needs torch
@@ -53,7 +55,7 @@ TEXTS = [
         {"lupus": "disease", "quinine": "chemical"},
     ),
 ]
-SMALL = Settings(epochs=3.0, batch=400, rank=4, alpha=8.0, validate=2, every=1.0)
+SMALL = AdapterSettings(epochs=3.0, batch=400, rank=4, alpha=8.0, validate=2, every=1.0)
 CONFIG = Config(kb="none", selector="random", shots=2, backend="llamacpp", context=1024, threads=1)
 
 
@@ -82,7 +84,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def spec(corpus: Path, tiny: tuple[Path, Path], made: Settings = SMALL, **options: Any) -> TrainingSpec:
+def spec(
+    corpus: Path, tiny: tuple[Path, Path], made: AdapterSettings = SMALL, **options: Any
+) -> TrainingSpec:
     config = replace(CONFIG, model=str(tiny[1]), **options)
     return TrainingSpec(corpora=[str(corpus)], config=config, settings=made, command="dirag train adapter …")
 
@@ -170,7 +174,7 @@ def test_a_process_that_is_killed_goes_on(
     ]
     command += ["--rank", "4", "--alpha", "8", "--validate", "2", "--every", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        while not (output / training.CHECKPOINT).exists() and process.poll() is None:
+        while not (output / ".checkpoint.safetensors").exists() and process.poll() is None:
             time.sleep(0.01)
         process.kill()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -198,7 +202,7 @@ def test_other_settings_are_refused(
     with pytest.raises(UsageError, match="is not empty; name a new folder"):
         trained(corpus, tiny, reference)
     assert trained(corpus, tiny, reference, resume=True) is None
-    (output / training.CHECKPOINT).write_bytes(b"nothing")
+    (output / ".checkpoint.safetensors").write_bytes(b"nothing")
     with pytest.raises(DiragError, match=r"cannot read the checkpoint .*name another folder"):
         trained(corpus, tiny, output, resume=True)
 
@@ -206,7 +210,7 @@ def test_other_settings_are_refused(
 def test_the_card_tells_what_made_it_and_no_text(reference: Path, corpus: Path) -> None:
     card = (reference / "README.md").read_text("utf-8")
     told = [f'"{name}"' for name in ("rate", "epochs", "rank", "shots", "model")]
-    told += ["dirag train adapter …", "| train | 4 | 1 | chemical 2, disease 4 | unknown |", "kept", "sha256"]
+    told += ["dirag train adapter …", "| train | 4 | 1 | chemical 2, disease 4 | unknown |", "best", "sha256"]
     assert [each for each in told if each not in card] == []
     assert not any(text in card for text, _ in TEXTS)
     assert not any(name in card for _, names in TEXTS for name in names)
@@ -214,7 +218,7 @@ def test_the_card_tells_what_made_it_and_no_text(reference: Path, corpus: Path) 
 
 def test_what_is_trained_on_is_not_validated_on(corpus: Path, tmp_path: Path) -> None:
     made = Corpus.load(str(corpus), CONFIG)
-    [held] = validation.held_out([made], CONFIG, None, limit=10)
+    [held] = held_out([made], limit=10)
     assert [sentence.id for sentence in held.sentences] == ["9"]
     told: list[str] = []
     only = tmp_path / "only"
@@ -222,7 +226,7 @@ def test_what_is_trained_on_is_not_validated_on(corpus: Path, tmp_path: Path) ->
     shutil.copy(corpus / "train.jsonl", only)
     for path in (corpus / "train.jsonl", only):
         without = Corpus.load(str(path), CONFIG)
-        assert list(validation.held_out([without], CONFIG, None, limit=10, notify=told.append)) == []
+        assert list(held_out([without], limit=10, notify=told.append)) == []
     assert [line.partition(" is not validated on: ")[2] for line in told] == [
         "it has no splits",
         f"the folder {str(only)!r} has no split 'devel', only train",
@@ -440,17 +444,20 @@ class FakeModel:
     def __init__(self) -> None:
         self.vector = torch.nn.Parameter(torch.zeros(2))
 
-    def loss(self, rows: list[TokenRow]) -> torch.Tensor:
-        return self.vector.sum()
+    @property
+    def parameters(self) -> Mapping[str, torch.nn.Parameter]:
+        return {"vector": self.vector}
 
-    def collect_gradients(self) -> None:
-        """``loss`` has its gradient at the vector already."""
+    def backward(self, rows: Sequence[TokenRow]) -> float:
+        loss = self.vector.sum()
+        loss.backward()
+        return float(loss.item())
 
     def write_back(self) -> None:
         """There is nothing but the vector."""
 
 
-def run(adapted: model.AdaptedModel, folder: Path, figures: Iterator[float]) -> tuple[Progress, int]:
+def run(adapted: FakeModel, folder: Path, figures: Iterator[float]) -> tuple[Progress, int]:
     """A course of 40 lessons whose validations find these figures; how often an adapter was kept."""
     made, kept = replace(SMALL, epochs=10.0, every=1.0, patience=2), []
     running = Trainer(adapted, made, total=40, checkpoint=folder / "checkpoint", provenance={})
@@ -471,7 +478,7 @@ def test_it_ends_when_nothing_better_comes(
     records = [n for n, value in enumerate(figures) if value > max([-1.0, *figures[:n]])]
     ends = next((n for n in range(10) if n - max(r for r in records if r <= n) == 2), 9)
     adapted = FakeModel()
-    progress, kept = run(adapted, tmp_path_factory.mktemp("run"), iter(figures))  # type: ignore[arg-type]
+    progress, kept = run(adapted, tmp_path_factory.mktemp("run"), iter(figures))
     assert [v.f1["made"] for v in progress.validations] == figures[: ends + 1]
     assert progress.position.seen == 4 * (ends + 1)
     assert kept == len([n for n in records if n <= ends])
@@ -486,16 +493,17 @@ def test_the_best_validation_is_the_first_of_the_best() -> None:
 
 
 def test_progress_survives_its_checkpoint(tmp_path: Path) -> None:
-    def trainer(model: FakeModel) -> Trainer:
-        return Trainer(model, SMALL, total=9, checkpoint=tmp_path / "saved", provenance={})  # type: ignore[arg-type]
+    def trainer(model: FakeModel) -> Trainer[TokenRow]:
+        return Trainer(model, SMALL, total=9, checkpoint=tmp_path / "saved", provenance={})
 
-    saved, restored = trainer(FakeModel()), trainer(FakeModel())
+    models = FakeModel(), FakeModel()
+    saved, restored = map(trainer, models)
     saved.step([TokenRow([5, 6], [7, 8])], Position(1, 2, 3))
     saved.progress.validations.append(Validation(3, 0.5, {"a": 0.1, "b": 0.3}))
     saved.save()
     restored.restore()
     assert restored.progress == saved.progress
-    assert torch.equal(restored.adapted.vector, saved.adapted.vector)
+    assert torch.equal(models[1].vector, models[0].vector)
 
 
 def test_wrong_use_is_told(corpus: Path, tiny: tuple[Path, Path], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +25,11 @@ from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
 from dirag.prompting.augmentation import Augmenter
 from dirag.taggers.llm import LlmTagger
-from dirag.training.adapter import batches, validation
-from dirag.training.adapter.batches import Position, TokenRow
+from dirag.training import batches
 from dirag.training.adapter.model import padded
-from dirag.training.adapter.training_examples import Corpus, TrainingExample, TrainingExamples
+from dirag.training.adapter.training_examples import TokenRow, TrainingExample, TrainingExamples
+from dirag.training.batches import Position
+from dirag.training.corpora import Corpus, forms_in_tests
 
 NAMES = {"disease": ("gout", "severe asthma", "CKD"), "chemical": ("aspirin", "NaCl"), "gene": ("APC",)}
 WORDS = ("the", "patient", "had", "no", "sign", "of", "after", "old", "and", "in", "rats", "treated", "with")
@@ -168,7 +169,7 @@ def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
     named = str(tmp_path / "test.jsonl")
     cases = [(loaded[0], 7, ()), (loaded[1], 0, ()), (loaded[1], 7, (named,))]
     for times, (found, expected, others) in enumerate(cases, start=2):
-        tests = validation.forms_in_tests([found], others, data_dir=None, offline=True)
+        tests = forms_in_tests([found], others, data_dir=None, offline=True)
         examples = TrainingExamples(
             [replace(found, times=times)], Config(shots=0), None, count_tokens=len, tests=tests
         )
@@ -177,7 +178,7 @@ def test_sentences_of_a_test_split_are_not_learnt(tmp_path: Path) -> None:
         asked = {example.prompt for example in examples.draw([(0, place) for place in range(len(examples))])}
         assert not any(each.text in prompt for prompt in asked for each in sentences[:expected])
     with pytest.raises(UsageError, match="nowhere"):
-        validation.forms_in_tests([], ["nowhere"], data_dir=None, offline=True)
+        forms_in_tests([], ["nowhere"], data_dir=None, offline=True)
 
 
 def test_that_nothing_remains_is_told_with_its_reason() -> None:
@@ -233,13 +234,22 @@ def spell(example: TrainingExample) -> TokenRow:
     return TokenRow([*example.prompt.encode()], [*example.answer.encode()])
 
 
+def batched(
+    examples: TrainingExamples, total: int, tokens: int, seed: int, start: Position
+) -> Iterator[tuple[list[TokenRow], Position]]:
+    def draw(places: Iterable[tuple[int, int]]) -> list[TokenRow]:
+        return [spell(example) for example in examples.draw(places)]
+
+    return batches.batches(draw, len(examples), total=total, tokens=tokens, seed=seed, start=start)
+
+
 @settings(deadline=None, max_examples=10)
 @given(st.floats(0.1, 2.5), st.integers(200, 3000), st.integers(0, 2))
 def test_batches_hold_every_example_once_an_epoch(
     examples: TrainingExamples, small_chunks: None, epochs: float, tokens: int, seed: int
 ) -> None:
     total = round(epochs * len(examples))
-    made = list(batches.batches(examples, spell, total=total, tokens=tokens, seed=seed))
+    made = list(batched(examples, total, tokens, seed, Position()))
     seen = Counter(tuple(row.prompt) for batch, _ in made for row in batch)
     whole, part = divmod(total, len(examples))
     every = [(epoch, place) for epoch in range(whole) for place in range(len(examples))]
@@ -250,15 +260,12 @@ def test_batches_hold_every_example_once_an_epoch(
         assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= tokens
     assert made[-1][1].seen == total
     for number, (_, position) in enumerate(made[:-1]):
-        following = batches.batches(examples, spell, total=total, tokens=tokens, seed=seed, start=position)
+        following = batched(examples, total, tokens, seed, position)
         assert next(following) == made[number + 1]
 
 
 def test_another_seed_is_another_order(examples: TrainingExamples) -> None:
-    one, other = (
-        next(batches.batches(examples, spell, total=40, tokens=2000, seed=seed, start=Position()))
-        for seed in (0, 1)
-    )
+    one, other = (next(batched(examples, 40, 2000, seed, Position())) for seed in (0, 1))
     assert one != other
 
 

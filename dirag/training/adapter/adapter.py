@@ -8,8 +8,6 @@ not empty, with it one that was begun with other settings.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,19 +17,18 @@ from typing import Any
 
 from dirag.assembly import engines
 from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter_settings, engine_kind
-from dirag.errors import UsageError
 from dirag.files import atomic, fingerprint, libraries
 from dirag.files.progress import Meter
 from dirag.training.adapter import card, conversion, model, validation
-from dirag.training.adapter.batches import Position, TokenRow, batches
 from dirag.training.adapter.model import AdaptedModel
 from dirag.training.adapter.spec import PreparedTraining, TrainingSpec, prepare, training_provenance
-from dirag.training.adapter.trainer import Progress, Trainer
+from dirag.training.adapter.training_examples import TokenRow
+from dirag.training.batches import Position, batches
+from dirag.training.folder import CARD, TrainingFolder
+from dirag.training.trainer import Progress, Trainer
 
-CHECKPOINT = ".checkpoint.safetensors"
-CARD = "README.md"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_TRIAL = ".trial-"
+FILES = (_WEIGHTS, _CONFIG, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE)
 _RECENT = 50  # steps whose mean loss is reported
 
 
@@ -49,27 +46,29 @@ def train(
     model.require_libraries()
     if not engine_kind(spec.config).adapters:
         raise engines.no_adapter(spec.config.backend)
-    if _is_done(output, resume=resume):
+    folder = TrainingFolder(output, FILES)
+    if folder.is_done(resume=resume):
         return None
     prepared = prepare(spec, notify)
-    trainer = _trainer(prepared, output / CHECKPOINT)
-    _begin(trainer, output, notify)
+    adapted = _adapted(prepared)
+    trainer = _trainer(prepared, adapted, folder.checkpoint)
+    folder.begin(trainer, notify)
     start = trainer.progress.position.seen
     with Meter(
         "training", trainer.total, unit="training examples", start=start, wanted=True, write=notify
     ) as meter:
         trainer.run(
             partial(_batches, prepared, trainer.total),
-            partial(_validate, prepared, trainer.adapted, output, meter.say) if prepared.held_out else None,
-            partial(_publish, prepared, trainer, output),
+            partial(_validate, prepared, adapted, folder, meter.say) if prepared.data.held_out else None,
+            partial(_publish, prepared, adapted, trainer, output),
             report=partial(_report, meter),
         )
     _describe(prepared, trainer, output)
-    (output / CHECKPOINT).unlink()  # last: weights without a checkpoint say that training is done
+    folder.end()  # last: weights without a checkpoint say that training is done
     return trainer.progress
 
 
-def _trainer(prepared: PreparedTraining, checkpoint: Path) -> Trainer:
+def _adapted(prepared: PreparedTraining) -> AdaptedModel:
     import torch
 
     config, settings = prepared.spec.config, prepared.spec.settings
@@ -85,53 +84,27 @@ def _trainer(prepared: PreparedTraining, checkpoint: Path) -> Trainer:
     if prepared.start:
         shapes = {name: tensor.shape for name, tensor in adapted.tensors().items()}
         adapted.fill(conversion.read(prepared.start, shapes, adapted.base_config, alpha=settings.alpha))
+    return adapted
+
+
+def _trainer(prepared: PreparedTraining, adapted: AdaptedModel, checkpoint: Path) -> Trainer[TokenRow]:
+    settings = prepared.spec.settings
     return Trainer(
         adapted,
         settings,
         total=max(1, round(settings.epochs * len(prepared.training_examples))),
         checkpoint=checkpoint,
-        provenance=training_provenance(prepared, device=device),
+        provenance=training_provenance(prepared, device=adapted.vector.device.type),
     )
-
-
-def _is_done(output: Path, *, resume: bool) -> bool:
-    """Tells whether training has ended there; raises UsageError where it must not begin there."""
-    if not output.exists() or all(_is_leftover(path) for path in output.iterdir()):
-        return False
-    has_checkpoint, has_weights = (output / CHECKPOINT).exists(), (output / _WEIGHTS).exists()
-    if resume and (has_checkpoint or has_weights):
-        return not has_checkpoint
-    hint = "--resume goes on with it" if has_checkpoint else "name a new folder"
-    raise UsageError(f"{output} exists and is not empty", hint=hint)
-
-
-def _is_leftover(path: Path) -> bool:
-    """Tells whether a file is what a killed run leaves, beside which there may be no checkpoint yet."""
-    return path.name.startswith((CHECKPOINT, _TRIAL)) and path.name != CHECKPOINT
-
-
-def _begin(trainer: Trainer, output: Path, notify: Callable[[str], None]) -> None:
-    """Goes on from the checkpoint in the folder if there is one, else makes the first."""
-    for leftover in output.glob(f"{_TRIAL}*"):
-        shutil.rmtree(leftover)
-    for name in (CHECKPOINT, CARD, _CONFIG, _WEIGHTS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE):
-        atomic.sweep(output / name, age=0.0)
-    if (output / CHECKPOINT).exists():
-        trainer.restore()
-        seen = trainer.progress.position.seen
-        notify(f"goes on after {seen:,} of {trainer.total:,} training examples")
-        return
-    output.mkdir(parents=True, exist_ok=True)
-    trainer.save()
-    notify(f"{trainer.total:,} training examples")
 
 
 def _batches(
     prepared: PreparedTraining, total: int, start: Position
 ) -> Iterator[tuple[list[TokenRow], Position]]:
+    examples, row = prepared.training_examples, prepared.tokenizer.row
     return batches(
-        prepared.training_examples,
-        prepared.tokenizer.row,
+        lambda places: [row(example) for example in examples.draw(places)],
+        len(examples),
         total=total,
         tokens=prepared.spec.settings.batch,
         seed=prepared.spec.config.seed,
@@ -142,21 +115,23 @@ def _batches(
 def _validate(
     prepared: PreparedTraining,
     adapted: AdaptedModel,
-    output: Path,
+    folder: TrainingFolder,
     notify: Callable[[str], None],
     progress: Progress,
 ) -> Mapping[str, float]:
     """Returns the F1 by corpus of a copy of the adapter beside the best one, as the engine will run it."""
-    with tempfile.TemporaryDirectory(dir=output, prefix=_TRIAL) as trial:
+    with folder.trial() as trial:
         _write(prepared, adapted, Path(trial))
-        f1 = validation.f1(prepared.held_out, prepared.spec.config, Path(trial))
+        f1 = validation.f1(prepared.data.held_out, prepared.weighers, prepared.spec.config, Path(trial))
     figures = ", ".join(f"{name} {value:.3f}" for name, value in f1.items())
     notify(f"after {progress.position.seen:,} training examples strict F1: {figures}")
     return f1
 
 
-def _publish(prepared: PreparedTraining, trainer: Trainer, output: Path) -> None:
-    _write(prepared, trainer.adapted, output)
+def _publish(
+    prepared: PreparedTraining, adapted: AdaptedModel, trainer: Trainer[TokenRow], output: Path
+) -> None:
+    _write(prepared, adapted, output)
     _describe(prepared, trainer, output)
 
 
@@ -194,7 +169,7 @@ def _as_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, set) else value
 
 
-def _describe(prepared: PreparedTraining, trainer: Trainer, folder: Path) -> None:
+def _describe(prepared: PreparedTraining, trainer: Trainer[TokenRow], folder: Path) -> None:
     """Writes the card."""
     files = {name: fingerprint.digest(folder / name) for name in (_CONFIG, _WEIGHTS, ADAPTER_WEIGHTS)}
     text = card.text(prepared, trainer.progress, total=trainer.total, files=files)

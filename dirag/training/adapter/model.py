@@ -19,13 +19,13 @@ from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.backends.vllm.tokenizer import VllmTokenizer
 from dirag.errors import UsageError
 from dirag.files.libraries import loading
-from dirag.training.adapter.batches import TokenRow
-from dirag.training.adapter.training_examples import TrainingExample
+from dirag.training.adapter.training_examples import TokenRow, TrainingExample
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
+    from torch.nn import Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +153,22 @@ class AdaptedModel:
         logits = causal.get_output_embeddings()(before_answers).float()
         return torch.nn.functional.cross_entropy(logits, torch.tensor(answers, device=device))
 
-    def collect_gradients(self) -> None:
-        """Moves the gradients of the weights that compute to the vector."""
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Returns the vector, under its name."""
+        return {"vector": self.vector}
+
+    def backward(self, rows: Sequence[TokenRow]) -> float:
+        """Returns the loss, and moves its gradients from the weights that compute to the vector."""
         import torch
 
+        loss = self.loss(rows)
+        loss.backward()
         parts = [p.grad.flatten().float() for p in self._parameters.values()]
         self.vector.grad = torch.cat(parts)
         for parameter in self._parameters.values():
             parameter.grad = None
+        return float(loss.item())
 
     def write_back(self) -> None:
         """Copies the vector to the weights that compute."""

@@ -12,11 +12,12 @@ from dirag.config import ADAPTER_WEIGHTS, MODEL, Config
 from dirag.files import fingerprint, libraries
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
+from dirag.taggers.weighing import Weigher
 from dirag.training.adapter import model, validation
 from dirag.training.adapter.model import TrainingTokenizer
-from dirag.training.adapter.trainer import Settings
-from dirag.training.adapter.training_examples import Corpus, TrainingExamples
-from dirag.training.adapter.validation import HeldOut
+from dirag.training.adapter.settings import AdapterSettings
+from dirag.training.adapter.training_examples import TrainingExamples
+from dirag.training.corpora import TrainingData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class TrainingSpec:
 
     corpora: Sequence[str]
     config: Config
-    settings: Settings = field(default_factory=Settings)
+    settings: AdapterSettings = field(default_factory=AdapterSettings)
     base: str = ""
     start: str = ""
     tests: Sequence[str] = ()
@@ -56,9 +57,9 @@ class PreparedTraining:
     start: Path | None
     tokenizer: TrainingTokenizer
     knowledge: KnowledgeBase | None
-    corpora: Sequence[Corpus]
+    data: TrainingData
     training_examples: TrainingExamples
-    held_out: Sequence[HeldOut]
+    weighers: Sequence[Weigher]
 
     def versions(self) -> dict[str, str]:
         return fingerprint.versions("dirag", "torch", "transformers", "peft")
@@ -66,27 +67,29 @@ class PreparedTraining:
 
 def prepare(spec: TrainingSpec, notify: Callable[[str], None]) -> PreparedTraining:
     """Loads what a spec names; ``notify`` gets the notices of the corpora as lines."""
-    config, data_dir = spec.config, spec.data_dir
+    config = spec.config
     path = locate(spec.model, offline=config.offline)
     tokenizer = model.open_tokenizer(path)
     base = sources.knowledge_base(config) if sources.reads_base(config) else None
-    corpora = [Corpus.load(name, config, data_dir=data_dir) for name in spec.corpora]
-    for corpus in corpora:
-        for notice in corpus.dataset.notes:
-            notify(f"{corpus.dataset.name}: {notice}")
+    data = TrainingData.load(
+        spec.corpora,
+        config,
+        tests=spec.tests,
+        validate=spec.settings.validate,
+        data_dir=spec.data_dir,
+        notify=notify,
+    )
     training_examples = TrainingExamples(
-        corpora,
+        data.corpora,
         config,
         base,
         count_tokens=lambda text: len(tokenizer.prompt(text)),
-        tests=validation.forms_in_tests(corpora, spec.tests, data_dir=data_dir, offline=config.offline),
+        tests=data.tests,
     )
-    held_out: list[HeldOut] = []
-    if limit := spec.settings.validate:
-        held_out += validation.held_out(corpora, config, base, limit=limit, data_dir=data_dir, notify=notify)
+    weighers = validation.weighers(data.held_out, config, base)
     start = Path(spec.start).expanduser() / ADAPTER_WEIGHTS if spec.start else None
     sha256 = fingerprint.digest(path)
-    return PreparedTraining(spec, path, sha256, start, tokenizer, base, corpora, training_examples, held_out)
+    return PreparedTraining(spec, path, sha256, start, tokenizer, base, data, training_examples, weighers)
 
 
 def training_provenance(prepared: PreparedTraining, *, device: str) -> dict[str, str]:
@@ -99,10 +102,4 @@ def training_provenance(prepared: PreparedTraining, *, device: str) -> dict[str,
     # Threads and processor too: they decide in which order sums are rounded, and so the last bits.
     result["--threads"] = str(spec.config.threads or libraries.cores())
     result["--dataset"], result["--tests"] = ",".join(spec.corpora), ",".join(spec.tests)
-    for corpus in prepared.corpora:
-        pool = corpus.pool.manifest
-        result[f"corpus {corpus.dataset.name}"] = f"{pool.sha256} {', '.join(corpus.types)}"
-    for held_out in prepared.held_out:
-        sentences = (repr(sentence).encode() for sentence in held_out.sentences)
-        result[f"held-out sentences of {held_out.name}"] = fingerprint.of(*sentences)
-    return result
+    return result | prepared.data.provenance()

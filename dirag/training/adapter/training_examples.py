@@ -14,18 +14,17 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
 
-from dirag.assembly import sources, tagging
+from dirag.assembly import tagging
 from dirag.config import Config
-from dirag.corpora.datasets import Dataset
 from dirag.data import Document
 from dirag.errors import DatasetError
-from dirag.examples.pool import Pool
 from dirag.examples.selection import comparison_form
 from dirag.knowledge.base import KnowledgeBase
 from dirag.prompting.augmentation import AugmentedText, Augmenter
 from dirag.prompting.builder import PromptBuilder
 from dirag.prompting.concept_lines import Retriever
 from dirag.protocols import ExampleSelector
+from dirag.training.corpora import Corpus
 
 # Runs with an adapter send bare prompts by default, so most are bare; the others are for runs with --shots or
 # --concepts. The chances were chosen, not measured.
@@ -46,35 +45,15 @@ class TrainingExample:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """The training split of a dataset, cut into sentences; ``types`` are those to learn.
+class TokenRow:
+    """The tokens of a prompt and of its answer."""
 
-    Each sentence makes ``times`` training examples an epoch.
-    """
+    prompt: Sequence[int]
+    answer: Sequence[int]
 
-    dataset: Dataset
-    pool: Pool
-    types: tuple[str, ...]
-    times: int = 1
-
-    @classmethod
-    def load(cls, named: str, config: Config, *, data_dir: str | None = None) -> Corpus:
-        """Loads the corpus of a name or path, perhaps with ``:times`` behind it.
-
-        Its types are those that the config asks for, else all that it has. Raises DatasetError if it has
-        none of them.
-        """
-        name, _, times = named.rpartition(":")
-        if not (name and times.isdecimal() and int(times)):
-            name, times = named, "1"
-        dataset, pool = sources.corpus_pool(name, data_dir=data_dir, offline=config.offline)
-        types = tuple(t for t in config.types or dataset.types if t in pool.manifest.types)
-        if not types:
-            raise DatasetError(
-                f"the corpus {name} has no entities of type {', '.join(config.types)}",
-                hint=f"its types: {', '.join(pool.manifest.types) or 'none'}",
-            )
-        return cls(dataset, pool, types, int(times))
+    def __len__(self) -> int:
+        """Returns the number of tokens that the model reads: the last one of an answer is only predicted."""
+        return len(self.prompt) + len(self.answer) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Trains an adapter: batches in, steps of AdamW, with validations and checkpoints on the way.
+"""Trains a model or an adapter of one: batches in, steps of AdamW, validations and checkpoints on the way.
 
 The weights depend on the settings and the training examples alone: a training that was killed and resumed
 ends in the same ones, bit for bit, on the same machine with as many threads.
@@ -10,45 +10,49 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from dirag.files import journal
 from dirag.training import loop
-from dirag.training.adapter.batches import Position, TokenRow
+from dirag.training.batches import Position, R, R_contra
 
 if TYPE_CHECKING:
-    from dirag.training.adapter.model import AdaptedModel
+    from torch.nn import Parameter
 
 _WARM = 0.05  # of the training examples, over which the rate rises
 _STATE = "told"  # the key of the JSON value in files of checkpoints, older ones too
 _ANEW = "name another folder to begin anew"
-#: The names in a checkpoint, whose only parameter needs none, of what the optimizer calls so.
-_TENSORS = {
-    "weights": "weight vector",
-    "exp_avg": "exp_avg vector",
-    "exp_avg_sq": "exp_avg_sq vector",
-}
+
+
+class Learner(Protocol[R_contra]):
+    """A model that is being trained: what a ``Trainer`` needs of it.
+
+    ``parameters`` are those that the optimizer moves, by name. ``backward`` computes the loss of a batch, its
+    gradients to the parameters, and returns it. ``write_back`` is called when they have been moved.
+    """
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]: ...
+
+    def backward(self, rows: Sequence[R_contra]) -> float: ...
+
+    def write_back(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What decides a training, beside its examples and the base model.
+    """What decides every training, beside its examples and the base model.
 
     It goes ``epochs`` times over the examples, in batches of at most ``batch`` tokens, with a learning rate
-    of at most ``rate``. The adapter has a ``rank``, is scaled by ``alpha`` / rank, and stands on the linear
-    layers named in ``targets``, or on all. Every ``every`` epochs ``validate`` held-out sentences are tagged;
-    when ``patience`` validations have brought no better F1, the training ends.
+    of at most ``rate``. Every ``every`` epochs ``validate`` held-out sentences are tagged; when ``patience``
+    validations have brought no better F1, the training ends.
     """
 
-    epochs: float = 2.0
-    rate: float = 1e-3
+    epochs: float
+    rate: float
     batch: int = 1024
-    rank: int = 16
-    alpha: float = 32.0
-    targets: tuple[str, ...] = ()
-    precision: str = "bfloat16"
-    validate: int = 300
-    every: float = 0.25
+    validate: int
+    every: float
     patience: int = 4
 
 
@@ -87,27 +91,28 @@ class Progress:
         return len(self.validations) - 1 - self.validations.index(self.best) if self.best else 0
 
 
-class Trainer:
-    """Trains one adapter over ``total`` examples; the ``checkpoint`` records the ``provenance`` of it all."""
+class Trainer(Generic[R]):
+    """Trains a ``learner`` over ``total`` examples; its ``checkpoint`` records the ``provenance``."""
 
     def __init__(
         self,
-        adapted: AdaptedModel,
+        learner: Learner[R],
         settings: Settings,
         *,
         total: int,
         checkpoint: Path,
         provenance: Mapping[str, str],
+        weight_decay: float = 0.0,
     ) -> None:
-        self.adapted, self.settings, self.total = adapted, settings, total
+        self.learner, self.settings, self.total = learner, settings, total
         self.progress = Progress()
         self._checkpoint, self._provenance = loop.Checkpoint(checkpoint, _STATE), dict(provenance)
-        self._optimizer = loop.Optimizer({"vector": adapted.vector}, weight_decay=0.0, fused=True)
+        self._optimizer = loop.Optimizer(learner.parameters, weight_decay=weight_decay, fused=True)
         self._schedule = loop.Schedule(settings.rate, total, rise=_WARM * total, fall=(1 - _WARM) * total)
 
     def run(
         self,
-        batches: Callable[[Position], Iterator[tuple[list[TokenRow], Position]]],
+        batches: Callable[[Position], Iterator[tuple[list[R], Position]]],
         validate: Callable[[Progress], Mapping[str, float]] | None,
         publish: Callable[[], None],
         *,
@@ -120,7 +125,7 @@ class Trainer:
         """
         progress, start = self.progress, time.monotonic() - self.progress.seconds
 
-        def step(batch: tuple[list[TokenRow], Position]) -> None:
+        def step(batch: tuple[list[R], Position]) -> None:
             self.step(*batch)
             progress.seconds = time.monotonic() - start
             report(progress)
@@ -130,38 +135,35 @@ class Trainer:
         if validate is None:
             publish()
 
-    def step(self, rows: Sequence[TokenRow], position: Position) -> None:
+    def step(self, rows: Sequence[R], position: Position) -> None:
         """Learns a batch, behind which the order of training examples goes on at ``position``."""
         progress = self.progress
-        loss = self.adapted.loss(rows)
-        loss.backward()
-        self.adapted.collect_gradients()
+        loss = self.learner.backward(rows)
         self._optimizer.step(self._schedule.at(progress.position.seen, position.seen))
-        self.adapted.write_back()
+        self.learner.write_back()
         progress.position = position
         progress.steps += 1
         progress.tokens += sum(map(len, rows))
-        progress.losses.append(loss.item())
+        progress.losses.append(loss)
 
     def save(self) -> None:
-        tensors = self._optimizer.tensors()
-        on_disk = {name: tensors[ours] for name, ours in _TENSORS.items() if ours in tensors}
-        self._checkpoint.save(on_disk, {"made_of": self._provenance, "progress": asdict(self.progress)})
+        state = {"made_of": self._provenance, "progress": asdict(self.progress)}
+        self._checkpoint.save(self._optimizer.tensors(), state)
 
     def restore(self) -> None:
         """Goes on from the checkpoint; raises UsageError with the difference if its provenance is another."""
         tensors, state = self._checkpoint.load(hint=_ANEW)
         journal.compare(state["made_of"], self._provenance, self._checkpoint.path.parent, hint=_ANEW)
         self.progress = _read_progress(state["progress"])
-        self._optimizer.restore({_TENSORS[name]: t for name, t in tensors.items()}, steps=self.progress.steps)
-        self.adapted.write_back()
+        self._optimizer.restore(tensors, steps=self.progress.steps)
+        self.learner.write_back()
 
     def _validated(
         self,
-        batches: Iterator[tuple[list[TokenRow], Position]],
+        batches: Iterator[tuple[list[R], Position]],
         validate: Callable[[Progress], Mapping[str, float]],
         publish: Callable[[], None],
-    ) -> Iterator[tuple[list[TokenRow], Position]]:
+    ) -> Iterator[tuple[list[R], Position]]:
         """Yields the batches until validations bring nothing better; validates between them when due."""
         while True:
             if self._is_due():  # also the first time: the run that was killed may have died in a validation
