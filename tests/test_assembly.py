@@ -203,6 +203,7 @@ OTHER: dict[str, Any] = {
     "known": 0.5,
     "samples": 3,
     "temperature": 0.5,
+    "window": "context",
     "context": 512,
     "seed": 1,
 }

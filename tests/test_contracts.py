@@ -31,6 +31,7 @@ from dirag.backends.llamacpp.engine import LlamaCpp
 from dirag.data import Concept, Document, Entity, Segment
 from dirag.encoders.hashing import HashEmbedder
 from dirag.encoders.sentence import SentenceEncoder
+from dirag.encoders.token_model import open_model
 from dirag.examples import builtin, selection
 from dirag.examples.pool import Pool
 from dirag.knowledge.base import KnowledgeBase
@@ -39,6 +40,7 @@ from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.protocols import Embedder, Tagger
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
+from dirag.taggers.token_classifier import TokenClassifier
 from dirag.text.align import place
 
 TYPES = ("disease", "chemical")
@@ -138,11 +140,19 @@ def llm() -> LlmTagger:
     return LlmTagger(engine, builder)
 
 
+def classifier(folder: Path) -> TokenClassifier:
+    tiny_encoders = pytest.importorskip("tiny_encoders", reason="torch is not installed")
+    words = {"asthma": "B-Disease", "flu": "B-Disease", "salbutamol": "B-Chemical"}
+    model = open_model(tiny_encoders.write_gazetteer(folder, words), threads=1)
+    return TokenClassifier(model, {"Disease": "disease", "Chemical": "chemical"})
+
+
 @pytest.mark.parametrize("name", sorted(config.TAGGERS))
-def test_tagger(name: str, knowledge: KnowledgeBase) -> None:
+def test_tagger(name: str, knowledge: KnowledgeBase, tmp_path: Path) -> None:
     makers: dict[str, Callable[[], Tagger]] = {
         "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES),
         "llm": llm,
+        "token-classifier": lambda: classifier(tmp_path),
     }
     tagger = makers[name]()
     segments = [Segment(10 * i, text, i) for i, text in enumerate(TEXTS)]

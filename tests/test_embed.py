@@ -153,7 +153,7 @@ def test_the_last_hidden_states_are_those_of_transformers(tiny: Path) -> None:
     compiled = compile_model(graph.model(graph.last_hidden_states()))
     ids = np.array([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]], np.int32)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.float32)
-    hidden = compiled({"ids": ids, "mask": mask})[0]
+    hidden = compiled({"input_ids": ids, "attention_mask": mask})[0]
     model = BertModel.from_pretrained(tiny, add_pooling_layer=False).eval()
     with torch.inference_mode():
         expected = model(torch.tensor(ids.astype(np.int64)), torch.tensor(mask)).last_hidden_state.numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+
 from dirag.assembly.engines import engine_identity
 from dirag.assembly.sources import pool
 from dirag.config import Config, options, selector_kind, tagger_kind
@@ -43,4 +45,6 @@ def provenance(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
         if selector_kind(config.selector).encoder and config.shots and config.encoder != "hash":
             parts["encoder"] = fingerprint.digest(locate(config.encoder, offline=config.offline))
         parts |= engine_identity(config)
+    if kind.identity:
+        parts |= resolve_name(kind.identity)(config)
     return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 
 from dirag.config import Config, selector_kind, tagger_kind
 from dirag.corpora import catalogue, datasets
@@ -20,8 +21,14 @@ DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", 
 
 def types_of(config: Config) -> tuple[str, ...]:
     """Returns the entity types that a run looks for: those of the option, else all that its pool has."""
-    if config.types or not tagger_kind(config).pool:
-        return config.types or DEFAULT_TYPES
+    kind = tagger_kind(config)
+    if config.types:
+        return config.types
+    if kind.types:
+        own_types: tuple[str, ...] = resolve_name(kind.types)(config)
+        return own_types
+    if not kind.pool:
+        return DEFAULT_TYPES
     annotated = pool(config).manifest.types
     return (*(t for t in DEFAULT_TYPES if t in annotated), *(t for t in annotated if t not in DEFAULT_TYPES))
 

@@ -152,6 +152,12 @@ def training_options(command: F) -> F:
     return _with_options(command, lambda plain: plain, others)
 
 
+def some_options(*names: str) -> Callable[[F], F]:
+    """Adds the options of ``Config`` of these names; the others keep their defaults."""
+    others = [name for name in options() if name not in names]
+    return lambda command: _with_options(command, lambda plain: plain, others)
+
+
 def several_config_options(command: F) -> F:
     """Adds every option of ``Config``; all but lists of names may have several values, for a grid."""
     return _with_options(command, lambda plain: plain if isinstance(plain, Names) else Several(plain))

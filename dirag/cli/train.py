@@ -14,30 +14,75 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dirag.cli.options import Names, config_of, hand_down, training_options
-from dirag.training.adapter.trainer import Settings
+from dirag.cli.options import Names, config_of, hand_down, some_options, training_options
+from dirag.training.adapter.settings import AdapterSettings
+from dirag.training.token_classifier.settings import ClassifierSettings
+from dirag.training.trainer import Settings
 
 if TYPE_CHECKING:
     from dirag.data import Document
     from dirag.training.adapter.spec import TrainingSpec
-    from dirag.training.adapter.trainer import Progress
+    from dirag.training.trainer import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DEFAULT = Settings()
+_ADAPTER, _CLASSIFIER = AdapterSettings(), ClassifierSettings()
+_SHARE = click.FloatRange(0, 1)
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=1)
 
 
-def _number(name: str, kind: click.ParamType[Any], help: str) -> Callable[[F], F]:
-    """Makes the flag of a number in ``Settings``."""
-    return click.option(f"--{name}", type=kind, default=getattr(_DEFAULT, name), show_default=True, help=help)
+def _numbers(settings: Settings, *numbers: tuple[str, click.ParamType[Any], str]) -> Callable[[F], F]:
+    """Makes the flags of numbers in settings: name, kind and help of each."""
+
+    def add(command: F) -> F:
+        for name, kind, text in reversed(numbers):
+            flag = click.option(
+                f"--{name}", type=kind, default=getattr(settings, name), show_default=True, help=text
+            )
+            command = flag(command)
+        return command
+
+    return add
+
+
+def _corpora(command: F) -> F:
+    """Adds the flags that say what is learnt from, and where it goes."""
+    for added in (
+        click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie."),
+        click.option("--resume", is_flag=True, help="Go on where a run that was stopped or killed was."),
+        click.option(
+            "--tests",
+            type=Names(),
+            default=(),
+            metavar="NAME|PATH,…",
+            help="Corpora beside these whose test splits are left out too.",
+        ),
+        click.option(
+            "-o",
+            "--out",
+            "output",
+            required=True,
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="Folder to make.",
+        ),
+        click.option(
+            "--dataset",
+            type=Names(),
+            required=True,
+            metavar="NAME|PATH[:TIMES],…",
+            help="Corpora to learn from: their train splits, each perhaps several times an epoch.",
+        ),
+    ):
+        command = added(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def train(ctx: click.Context) -> None:
-    """Training of adapters; needs pip install 'dirag[train]'.
+    """Training of adapters and token classifiers; needs pip install 'dirag[train]'.
 
     \b
     Example:
@@ -125,51 +170,33 @@ def _write(sentences: Iterable[Document], output: Path) -> tuple[int, int]:
 
 
 @train.command()
-@click.option(
-    "--dataset",
-    type=Names(),
-    required=True,
-    metavar="NAME|PATH[:TIMES],…",
-    help="Corpora to learn from: their train splits, each perhaps several times an epoch.",
-)
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Folder to make.",
-)
+@_corpora
 @click.option(
     "--base", default="", metavar="NAME|PATH", help="Weights to train on [default: those of --model]."
 )
 @click.option("--start", default="", metavar="DIR", help="Adapter to begin with [default: a new one].")
-@click.option(
-    "--tests",
-    type=Names(),
-    default=(),
-    metavar="NAME|PATH,…",
-    help="Corpora beside these whose test splits are left out too.",
+@_numbers(
+    _ADAPTER,
+    ("epochs", _POSITIVE, "Passes over the training examples."),
+    ("rate", _POSITIVE, "Highest learning rate."),
+    ("batch", _COUNT, "Tokens a step, padding included."),
+    ("rank", _COUNT, "Rank of the adapter."),
+    ("alpha", _POSITIVE, "Scale of what it adds, times the rank."),
 )
-@_number("epochs", _POSITIVE, "Passes over the training examples.")
-@_number("rate", _POSITIVE, "Highest learning rate.")
-@_number("batch", _COUNT, "Tokens a step, padding included.")
-@_number("rank", _COUNT, "Rank of the adapter.")
-@_number("alpha", _POSITIVE, "Scale of what it adds, times the rank.")
 @click.option("--targets", type=Names(), default=(), help="Layers that it adapts [default: all linear ones].")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
-    default=_DEFAULT.precision,
+    default=_ADAPTER.precision,
     show_default=True,
     help="Of the model's weights.",
 )
-@_number("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none.")
-@_number("every", _POSITIVE, "Epochs between two validations.")
-@_number("patience", _COUNT, "Validations without gain that end it.")
-@click.option("--resume", is_flag=True, help="Go on where a run that was stopped or killed was.")
-@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+@_numbers(
+    _ADAPTER,
+    ("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none."),
+    ("every", _POSITIVE, "Epochs between two validations."),
+    ("patience", _COUNT, "Validations without gain that end it."),
+)
 @training_options
 def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """Fit a LoRA adapter of a language model to annotated corpora, for the run that other options describe.
@@ -190,8 +217,66 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     values["adapter"] = "none"  # or the default one's settings would decide the prompts that are learnt
     resume = values.pop("resume")
     spec = _spec(dataset, values)
+    _run(output, lambda: training.train(spec, output, resume=resume, notify=_notify))
+
+
+@train.command("token-classifier")
+@_corpora
+@_numbers(
+    _CLASSIFIER,
+    ("epochs", _POSITIVE, "Passes over the training examples."),
+    ("rate", _POSITIVE, "Highest learning rate."),
+    ("batch", _COUNT, "Tokens a step, padding included."),
+    ("decay", click.FloatRange(min=0), "Weight decay."),
+    ("masked", _SHARE, "Share of pieces that are hidden."),
+    ("replaced", _SHARE, "Share of mentions in whose place another one of their type stands."),
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default=_CLASSIFIER.precision,
+    show_default=True,
+    help="Of the computation; weights are float32.",
+)
+@_numbers(
+    _CLASSIFIER,
+    ("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none."),
+    ("every", _POSITIVE, "Epochs between two validations."),
+    ("patience", _COUNT, "Validations without gain that end it."),
+)
+@some_options("types", "encoder", "threads", "seed", "offline")
+def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
+    """Train an encoder with a layer of labels on annotated corpora.
+
+    A type that a corpus does not annotate gives no loss in its sentences. DIR serves as --tagger
+    token-classifier --model DIR and is a folder of transformers; its README.md records what it was made
+    of. Held-out sentences are tagged now and then, the best model is kept, and its scores are calibrated on
+    them. Ctrl-C stops, and --resume goes on to the same weights.
+
+    \b
+    Example:
+      dirag train token-classifier --dataset ncbi-disease,bc5cdr -o classifier
+      dirag tag notes.txt --tagger token-classifier --model classifier
+    """
+    from dirag.training.token_classifier import classifier as training
+    from dirag.training.token_classifier.spec import ClassifierSpec
+
+    resume = values.pop("resume")
+    spec = ClassifierSpec(
+        corpora=dataset,
+        config=config_of(values),
+        tests=values.pop("tests"),
+        data_dir=values.pop("data_dir"),
+        settings=ClassifierSettings(**values),
+        command=shlex.join(["dirag", *sys.argv[1:]]),
+    )
+    _run(output, lambda: training.train(spec, output, resume=resume, notify=_notify))
+
+
+def _run(output: Path, training: Callable[[], Progress | None]) -> None:
+    """Runs a training and prints its figures."""
     try:
-        progress = training.train(spec, output, resume=resume, notify=_notify)
+        progress = training()
     except KeyboardInterrupt:
         _notify("stopped; the same command with --resume goes on")
         raise
@@ -216,7 +301,7 @@ def _spec(corpora: tuple[str, ...], values: dict[str, Any]) -> TrainingSpec:
         start=values.pop("start"),
         tests=values.pop("tests"),
         data_dir=values.pop("data_dir"),
-        settings=Settings(**values),
+        settings=AdapterSettings(**values),
         command=shlex.join(["dirag", *sys.argv[1:]]),
     )
 

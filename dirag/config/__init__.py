@@ -38,15 +38,20 @@ class Config:
         (), Option("Entity types to find, comma-separated [default: all that the pool has]", "TYPES")
     )
     tagger: str = option(
-        "llm", Option("What tags: an LLM, or the knowledge base alone.", choices=[*TAGGERS], training=False)
+        "llm",
+        Option(
+            "What tags: an LLM, the names of the knowledge base, or an encoder with a layer of labels.",
+            choices=[*TAGGERS],
+            training=False,
+        ),
     )
     backend: str = option("openvino", Option("Engine that runs the LLM.", choices=[*ENGINES], engine=True))
     model: str = option(
         "",
         Option(
             "Known model name, or path of its weights (a folder for --backend vllm, which has no default); "
-            f"with --backend openai the name that the server gives it [default: {MODEL}; with --backend "
-            "openai the only one that is served].",
+            f"with --backend openai the name that the server gives it; of a token classifier its folder "
+            f"[default: {MODEL}; with --backend openai the only one that is served].",
             "NAME|PATH",
         ),
     )
@@ -216,6 +221,14 @@ class Config:
     )
     min_score: float = option(
         0.0, Option("Leave out entities that score less.", minimum=0, maximum=1, training=False, adapter=True)
+    )
+    window: str = option(
+        "sentence",
+        Option(
+            "What a token classifier reads at once: a sentence, or as much around it as it has room for.",
+            choices=["sentence", "context"],
+            training=False,
+        ),
     )
     context: int = option(2048, Option("Tokens of context, prompt and answer together.", minimum=256))
     parallel: int = option(

@@ -15,12 +15,16 @@ class TaggerKind:
 
     ``prompts``: it prompts an engine, so the options of engines, prompts and weighing decide its entities.
     ``pool``: it reads the pool of examples. ``base``: it reads the knowledge base, whatever the options.
+    Of a tagger with a model of its own two more functions take the config of a run: ``types`` returns what it
+    finds, which is found where no types are asked for, and ``identity`` what decides its entities.
     """
 
     open: str
     prompts: bool = False
     pool: bool = False
     base: bool = False
+    types: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,11 @@ class EngineKind:
 TAGGERS = {
     "llm": TaggerKind("dirag.assembly.tagging:llm_tagger", prompts=True, pool=True),
     "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),
+    "token-classifier": TaggerKind(
+        "dirag.assembly.token_classifier:open_tagger",
+        types="dirag.assembly.token_classifier:types_of",
+        identity="dirag.assembly.token_classifier:identity",
+    ),
 }
 ENGINES = {
     "llamacpp": EngineKind(

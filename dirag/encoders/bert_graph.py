@@ -58,16 +58,19 @@ class BertShape:
 class BertGraph:
     """The nodes of a BERT under construction; ``ids`` and ``mask`` are its inputs, both (texts, tokens).
 
-    ``mask`` is 1 for a token and 0 for padding. ``width`` is the length of a hidden state.
+    ``mask`` is 1 for a token and 0 for padding. ``width`` is the length of a hidden state. With ``int8`` the
+    matrices are rounded to 8 bits, each row with a scale of its own.
     """
 
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]], shape: BertShape) -> None:
+    def __init__(
+        self, weights: Mapping[str, NDArray[np.float32]], shape: BertShape, *, int8: bool = False
+    ) -> None:
         self._openvino = libraries.import_openvino()
         self.op = self._openvino.opset13
-        self._weights, self._shape = weights, shape
+        self._weights, self._shape, self._int8 = weights, shape, int8
         self.width = int(weights[_EMBEDDINGS].shape[1])
-        self.ids = self._input("ids", self._openvino.Type.i32)
-        self.mask = self._input("mask", self._openvino.Type.f32)
+        self.ids = self._input("input_ids", self._openvino.Type.i32)
+        self.mask = self._input("attention_mask", self._openvino.Type.f32)
 
     def last_hidden_states(self) -> openvino.Node:
         """Returns the output of the last layer, of shape (texts, tokens, width)."""
@@ -88,7 +91,7 @@ class BertGraph:
         op = self.op
         length = op.slice(op.shape_of(self.ids), self.integers(1), self.integers(2), self.integers(1))
         positions = self.floats(self._weights["embeddings.position_embeddings.weight"])
-        words = op.gather(self.floats(self._weights[_EMBEDDINGS]), self.ids, self.integers(0))
+        words = op.gather(self._matrix(_EMBEDDINGS), self.ids, self.integers(0))
         first = op.slice(positions, self.integers(0), length, self.integers(1), self.integers(0))
         hidden = op.add(words, first)
         # A text alone is all of segment 0, so the kind of segment is one constant.
@@ -127,8 +130,21 @@ class BertGraph:
 
     def linear(self, hidden: openvino.Node, name: str) -> openvino.Node:
         """Returns a linear layer over the last dimension; its weights are (outputs, inputs), as in torch."""
-        product = self.op.matmul(hidden, self.floats(self._weights[f"{name}.weight"]), False, True)
+        product = self.op.matmul(hidden, self._matrix(f"{name}.weight"), False, True)
         return self.op.add(product, self.floats(self._weights[f"{name}.bias"]))
+
+    def _matrix(self, name: str) -> openvino.Node:
+        """Returns a matrix of weights, as it is or in 8 bits."""
+        import numpy as np
+
+        values = self._weights[name]
+        if not self._int8:
+            return self.floats(values)
+        # Row by row: a matrix has rows of very different size, and one scale would lose the small ones. The
+        # floor is for rows of zeros, such as those of tokens that nobody uses.
+        scales = np.maximum(np.abs(values).max(1, keepdims=True), np.float32(1e-12)) / np.float32(127)
+        rounded = self.op.constant(np.rint(values / scales).astype(np.int8))
+        return self.op.multiply(self.op.convert(rounded, self._openvino.Type.f32), self.floats(scales))
 
     def floats(self, value: NDArray[np.float32] | float) -> openvino.Node:
         """Returns a constant of float32."""
@@ -148,8 +164,11 @@ class BertGraph:
         return node
 
 
-def read_weights(path: Path) -> dict[str, NDArray[np.float32]] | None:
-    """Reads BERT's tensors by their plain names; None where they have others or are not all float32."""
+def read_weights(path: Path, *, prefix: str = "") -> dict[str, NDArray[np.float32]] | None:
+    """Reads BERT's tensors by their plain names, without the ``prefix`` that models built on it put in front.
+
+    Returns None where they have other names or are not all float32.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -159,9 +178,9 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]] | None:
             # position_ids is no weight but a table of integers, which older versions of transformers saved.
             names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118
             kinds = {file.get_slice(name).get_dtype() for name in names}
-            if kinds != {"F32"} or _EMBEDDINGS not in names:
+            if kinds != {"F32"} or prefix + _EMBEDDINGS not in names:
                 return None
-            return {name: file.get_tensor(name) for name in names}
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise ArtifactError(
             f"cannot read the weights {str(path)!r}: {error}", hint="fetch the file again"

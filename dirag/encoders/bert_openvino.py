@@ -89,7 +89,7 @@ def _padded(encodings: Sequence[Encoding]) -> dict[str, NDArray[np.generic]]:
     for row, encoding in enumerate(encodings):
         ids[row, : len(encoding.ids)] = encoding.ids
         mask[row, : len(encoding.ids)] = 1
-    return {"ids": ids, "mask": mask}
+    return {"input_ids": ids, "attention_mask": mask}
 
 
 def _pooled(graph: BertGraph, pooling: str) -> openvino.Node:

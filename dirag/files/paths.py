@@ -34,6 +34,11 @@ def adapter(model: str) -> Path:
     return _PACKAGE / "adapters" / model
 
 
+def token_classifier() -> Path:
+    """Returns the folder of the token classifier that the package has."""
+    return _PACKAGE / "token_classifiers" / "minilm-l6-seven-types"
+
+
 @cache
 def words(file: str) -> frozenset[str]:
     """Returns a word list of ``kb/``."""

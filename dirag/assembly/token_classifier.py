@@ -1,0 +1,70 @@
+"""The token classifier of a run from its ``Config``: its folder, its types, and what decides its entities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dirag.config import Config
+from dirag.corpora.labels import type_of
+from dirag.encoders import token_model
+from dirag.encoders.token_model import read_labels
+from dirag.errors import UsageError
+from dirag.examples.pool import Pool
+from dirag.files import fingerprint, paths
+from dirag.files.artifacts import locate
+from dirag.knowledge.base import KnowledgeBase
+from dirag.protocols import Tagger
+from dirag.taggers.token_classifier import TokenClassifier, read_calibration
+from dirag.taggers.token_labels import LabelSet
+
+#: The libraries whose versions decide the scores.
+_LIBRARIES = ("openvino", "tokenizers", "torch", "transformers")
+
+
+def open_tagger(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None
+) -> Tagger:
+    """Opens a token classifier; it reads neither the knowledge base nor the examples.
+
+    Raises UsageError where it has none of the types, ArtifactError where its folder cannot be used.
+    """
+    path = folder(config)
+    wanted = {label: type_ for label, type_ in _types_by_label(path).items() if type_ in types}
+    if missing := [type_ for type_ in types if type_ not in wanted.values()]:
+        raise UsageError(
+            f"the token classifier {str(path)!r} finds no {', '.join(missing)}",
+            hint=f"its types: {', '.join(types_of(config))}",
+        )
+    model = token_model.open_model(path, threads=config.threads)
+    return TokenClassifier(model, wanted, window=config.window, calibration=read_calibration(path))
+
+
+def types_of(config: Config) -> tuple[str, ...]:
+    """Returns the types that a token classifier finds, in the order of its labels."""
+    return tuple(dict.fromkeys(_types_by_label(folder(config)).values()))
+
+
+def identity(config: Config) -> dict[str, str]:
+    """Returns what decides the entities: the content of the folder, and the libraries that run it."""
+    return fingerprint.versions(*_LIBRARIES) | {"token classifier": fingerprint.digest(folder(config))}
+
+
+def folder(config: Config) -> Path:
+    """Returns the folder that ``--model`` names, else that of the token classifier in the package."""
+    if not config.model:
+        if not paths.token_classifier().is_dir():
+            raise UsageError("--tagger token-classifier needs --model", hint="name a folder of weights")
+        return paths.token_classifier()
+    path = locate(config.model, offline=config.offline)
+    if not path.is_dir():
+        raise UsageError(
+            f"--tagger token-classifier takes no file, and {str(path)!r} is one",
+            hint="name the folder that holds its config.json",
+        )
+    return path
+
+
+def _types_by_label(path: Path) -> Mapping[str, str]:
+    labels = LabelSet(read_labels(path), origin=str(path / "config.json"))
+    return {label: type_of(label) for label in labels.types}

@@ -1,0 +1,222 @@
+"""Labels of a token classifier: which sequences are valid, the best one, and how probable its spans are.
+
+In: log-probabilities of labels, one row a word. Out: spans of words with their types and probabilities. The
+labels of a word are independent of those beside it but for one law: only sequences that the scheme (IO, BIO,
+BIOES, BILOU) admits are possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from dirag.errors import ArtifactError
+from dirag.formats.bio_tags import ANY_SCHEME, WordSpan
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: The log-probability of what cannot be; minus infinity would make differences that are no numbers.
+IMPOSSIBLE = -1e9
+_SINGLE, _FIRST, _MIDDLE, _LAST = "SU", "B", "IM", "EL"
+
+
+class ScoredSpan(NamedTuple):
+    """An entity of the words ``start`` to ``end``, half-open, with the probability of exactly this span."""
+
+    start: int
+    end: int
+    type: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The labels of a model in the order of its scores: ``O``, or a prefix and a type ("B-Disease").
+
+    Raises ArtifactError for labels that say no type ("LABEL_0"), or where none is "O".
+    """
+
+    names: tuple[str, ...]
+    origin: str = "the model"
+
+    def __post_init__(self) -> None:
+        wrong = next((name for name in self.names if not ANY_SCHEME.has(name)), None)
+        if wrong is not None or "O" not in self.names:
+            what = (
+                "no label 'O'"
+                if wrong is None
+                else f"a label {wrong!r} that is neither O nor B-type or I-type"
+            )
+            raise ArtifactError(
+                f"{self.origin} has {what}",
+                hint="write the labels of its training (O, B-Disease, …) as id2label of its config.json",
+            )
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        """Returns the types that the labels name, in their order."""
+        return tuple(dict.fromkeys(name[2:] for name in self.names if name != "O"))
+
+    @cached_property
+    def continues(self) -> NDArray[np.bool_]:
+        """Returns whether a word of the second label goes on with the entity of the first, for all pairs."""
+        import numpy as np
+
+        return np.array(
+            [[_continues(a, b, self._inside_only(a[2:])) for b in self.names] for a in self.names]
+        )
+
+    @cached_property
+    def follows(self) -> NDArray[np.bool_]:
+        """Returns whether the second label may stand right behind the first, for all pairs."""
+        import numpy as np
+
+        ends, begins = (
+            np.array([*map(self._may_end, self.names)]),
+            np.array([*map(self._may_begin, self.names)]),
+        )
+        return np.asarray(self.continues | (ends[:, None] & begins[None, :]))
+
+    def _prefixes(self, type_: str) -> frozenset[str]:
+        return frozenset(name[0] for name in self.names if name[1:] == f"-{type_}")
+
+    def _inside_only(self, type_: str) -> bool:
+        """Tells whether a type has nothing but I labels, so that they begin entities too (IO)."""
+        return not self._prefixes(type_) & frozenset(_FIRST + _SINGLE)
+
+    def _may_begin(self, name: str) -> bool:
+        return name == "O" or name[0] in _FIRST + _SINGLE or self._inside_only(name[2:])
+
+    def _may_end(self, name: str) -> bool:
+        """Tells whether an entity may end in this label: in BIOES not before its E or S."""
+        return name == "O" or name[0] in _SINGLE + _LAST or not self._prefixes(name[2:]) & frozenset(_LAST)
+
+    def decode(self, scores: Sequence[NDArray[np.float32]]) -> list[list[ScoredSpan]]:
+        """Returns the spans of the best valid path of each text, of shape (words, labels), in text order.
+
+        A text's spans and their probabilities are the same in any company.
+        """
+        lattice = _Lattice(self, scores)
+        paths = lattice.best_paths()
+        return [
+            [ScoredSpan(*span, lattice.probability(text, span, path)) for span in self._spans(path)]
+            for text, path in enumerate(paths)
+        ]
+
+    def _spans(self, path: Sequence[int]) -> list[WordSpan]:
+        return ANY_SCHEME.spans(self.names[label] for label in path)[0]
+
+
+def _continues(first: str, second: str, inside_only: bool) -> bool:
+    """Tells whether ``second`` goes on with the entity that ``first`` has begun or gone on with."""
+    return (
+        "O" not in (first, second)
+        and first[1:] == second[1:]
+        and (first[0] in _FIRST + _MIDDLE or inside_only)
+        and second[0] in _MIDDLE + _LAST
+    )
+
+
+class _Lattice:
+    """All valid paths of some texts, padded to the longest with words that can only be "O"."""
+
+    def __init__(self, labels: LabelSet, scores: Sequence[NDArray[np.float32]]) -> None:
+        import numpy as np
+
+        self._labels = labels
+        self._lengths = [len(score) for score in scores]
+        outside = labels.names.index("O")
+        shape = (len(scores), max(self._lengths, default=0), len(labels.names))
+        self._scores = np.full(shape, IMPOSSIBLE, np.float64)
+        self._scores[:, :, outside] = 0.0
+        for padded, score in zip(self._scores, scores, strict=True):
+            padded[: len(score)] = score
+        self._steps = np.where(labels.follows, 0.0, IMPOSSIBLE)
+        self._edge = (
+            self._steps[outside],
+            self._steps[:, outside],
+        )  # before the first word and behind the last
+
+    def best_paths(self) -> list[list[int]]:
+        """Returns the labels of the best path of each text; of equal ones the first in their order."""
+        import numpy as np
+
+        number, length, _ = self._scores.shape
+        if not length:
+            return [[] for _ in range(number)]
+        best = self._scores[:, 0] + self._edge[0]
+        origins = []
+        for word in range(1, length):
+            reached = best[:, :, None] + self._steps
+            origins.append(reached.argmax(1))
+            best = reached.max(1) + self._scores[:, word]
+        label = (best + self._edge[1]).argmax(1)
+        path = [label]
+        for origin in reversed(origins):
+            label = origin[np.arange(number), label]
+            path.append(label)
+        whole = np.stack(path[::-1], 1)
+        return [whole[text, :size].tolist() for text, size in enumerate(self._lengths)]
+
+    @cached_property
+    def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Returns the log-sums of all paths up to each word, and from behind it, by the word's label."""
+        import numpy as np
+
+        forward, backward = np.empty_like(self._scores), np.empty_like(self._scores)
+        length = self._scores.shape[1]
+        forward[:, 0] = self._scores[:, 0] + self._edge[0]
+        for word in range(1, length):
+            reached = forward[:, word - 1, :, None] + self._steps
+            forward[:, word] = _logsum(reached, 1) + self._scores[:, word]
+        backward[:, -1] = self._edge[1]
+        for word in range(length - 2, -1, -1):
+            ahead = (backward[:, word + 1] + self._scores[:, word + 1])[:, None, :] + self._steps
+            backward[:, word] = _logsum(ahead, 2)
+        return forward, backward
+
+    def probability(self, text: int, span: WordSpan, path: Sequence[int]) -> float:
+        """Returns the share that the paths with exactly this span have of all, by their probability."""
+        import numpy as np
+
+        forward, backward = (sums[text] for sums in self._sums)
+        first, last = path[span.start], path[span.end - 1]
+        # Behind the span the entity ends: in BIO the next word is no I of its type, in IO neither side is.
+        cut = np.where(self._labels.continues, IMPOSSIBLE, self._steps)
+        before = _logsum(forward[span.start - 1] + cut[:, first], 0) if span.start else self._edge[0][first]
+        inside = sum(self._scores[text, word, path[word]] for word in range(span.start, span.end))
+        if span.end < len(path):
+            behind = _logsum(cut[last] + self._scores[text, span.end] + backward[span.end], 0)
+        else:
+            behind = self._edge[1][last]
+        whole = _logsum(forward[-1] + self._edge[1], 0)
+        return float(min(1.0, np.exp(before + inside + behind - whole)))
+
+
+def _logsum(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Returns the logarithm of the sum of exponentials along an axis."""
+    import numpy as np
+
+    # Less the highest, so that the exponential of none is too great and that of one is 1.
+    highest = values.max(axis, keepdims=True)
+    return np.asarray(np.log(np.exp(values - highest).sum(axis)) + highest.squeeze(axis))
+
+
+def restrict(
+    scores: NDArray[np.float32], labels: LabelSet, mapping: Mapping[str, str]
+) -> NDArray[np.float32]:
+    """Returns the scores in which every label whose type is not in ``mapping`` counts as "O"."""
+    import numpy as np
+
+    others = [n for n, name in enumerate(labels.names) if name != "O" and name[2:] not in mapping]
+    if not others:
+        return scores
+    outside = labels.names.index("O")
+    result = scores.copy()
+    result[:, outside] = np.logaddexp.reduce(scores[:, [outside, *others]], axis=1)
+    result[:, others] = IMPOSSIBLE
+    return result

@@ -1,0 +1,1 @@
+"""Token classifiers: an encoder and a layer of labels, trained on the sentences of annotated corpora."""

@@ -1,0 +1,81 @@
+"""What a token classifier is trained on and with: corpora, held-out sentences, an encoder, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from dirag.config import Config
+from dirag.encoders.token_pieces import PieceTokenizer
+from dirag.files import fingerprint, libraries
+from dirag.files.artifacts import locate
+from dirag.training.corpora import TrainingData
+from dirag.training.token_classifier.sentences import LabelledSentences
+from dirag.training.token_classifier.settings import ClassifierSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSpec:
+    """What to train on, and how; of ``config`` the types, the encoder, the seed and the threads count.
+
+    ``corpora`` are names or paths. Sentences in the test splits of ``corpora`` and ``tests`` are left out.
+    ``command`` is for the card.
+    """
+
+    corpora: Sequence[str]
+    config: Config
+    settings: ClassifierSettings = field(default_factory=ClassifierSettings)
+    tests: Sequence[str] = ()
+    data_dir: str | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedClassifier:
+    """What a spec names, loaded: all but the encoder, of which there are ``path`` and ``sha256``."""
+
+    spec: ClassifierSpec
+    path: Path
+    sha256: str
+    data: TrainingData
+    sentences: LabelledSentences
+
+    @property
+    def threads(self) -> int:
+        return self.spec.config.threads or libraries.cores()
+
+    def versions(self) -> dict[str, str]:
+        return fingerprint.versions("dirag", "torch", "transformers", "tokenizers")
+
+    def provenance(self, *, device: str) -> dict[str, str]:
+        """Returns everything that decides the weights, by the name under which a user knows it."""
+        spec = self.spec
+        result = {f"--{name}": str(value) for name, value in asdict(spec.settings).items()}
+        result |= {"--types": ",".join(spec.config.types), "--seed": str(spec.config.seed)}
+        result |= {"--dataset": ",".join(spec.corpora), "--tests": ",".join(spec.tests)}
+        result |= {"encoder": self.sha256, "--threads": str(self.threads), "device": device}
+        return result | self.versions() | {"processor": fingerprint.processor()} | self.data.provenance()
+
+
+def prepare(spec: ClassifierSpec, notify: Callable[[str], None]) -> PreparedClassifier:
+    """Loads what a spec names; ``notify`` gets the notices of the corpora as lines."""
+    config, settings = spec.config, spec.settings
+    path = locate(config.encoder, offline=config.offline)
+    data = TrainingData.load(
+        spec.corpora,
+        config,
+        tests=spec.tests,
+        validate=settings.validate,
+        data_dir=spec.data_dir,
+        notify=notify,
+    )
+    sentences = LabelledSentences(
+        data.corpora,
+        PieceTokenizer.open(path),
+        tests=data.tests,
+        seed=config.seed,
+        masked=settings.masked,
+        replaced=settings.replaced,
+    )
+    return PreparedClassifier(spec, path, fingerprint.digest(path), data, sentences)
