@@ -53,6 +53,7 @@ HEAVY = {
     "tqdm",
     "peft",
     "vllm",
+    "sklearn",
 }
 
 

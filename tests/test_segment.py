@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dirag.data import Document
 from dirag.errors import UsageError
 from dirag.formats import read
-from dirag.text.segment import segments
+from dirag.text.segment import paragraphs, segments
 
 _NOTE_PIECES = [
     *[
@@ -49,6 +49,31 @@ _NOTE_PIECES = [
     ],
 ]
 texts = st.one_of(st.text(), st.lists(st.sampled_from(_NOTE_PIECES), max_size=60).map("".join))
+
+
+@given(texts, st.integers(1, 80), st.integers(80, 200))
+def test_paragraphs_hold_every_character_but_white_space_once(text: str, shortest: int, longest: int) -> None:
+    covered = [0] * len(text)
+    blocks = paragraphs(text, shortest=shortest, longest=longest)
+    for block in blocks:
+        assert text[block.start : block.end] == block.text == block.text.strip()
+        assert len(block.text) >= shortest or len(blocks) == 1
+        for place in range(block.start, block.end):
+            covered[place] += 1
+    assert all(count <= 1 and (count or char.isspace()) for count, char in zip(covered, text, strict=True))
+    for segment in segments(text):
+        [_] = [block for block in blocks if block.start <= segment.start and segment.end <= block.end]
+
+
+def test_paragraphs_stand_between_blank_lines() -> None:
+    long, heading = "The patient slept well and had no pain. " * 3, "HISTORY"
+    text = f"{heading}\n\n{long}\n \n{long}{long}\n\nDr. X"
+    first, second = paragraphs(text)
+    assert first.text == f"{heading}\n\n{long}".rstrip()
+    assert second.text == f"{long}{long}\n\nDr. X"
+    pieces = paragraphs(long * 3, shortest=50, longest=120)
+    assert len(pieces) == 3
+    assert all(piece.text == long.rstrip() for piece in pieces)
 
 
 @given(texts, st.integers(8, 60))

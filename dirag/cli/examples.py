@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import orjson
@@ -19,6 +19,7 @@ from dirag.cli.options import (
     pooling_option,
     standard_lines,
 )
+from dirag.cli.quality import quality_filter, quality_options
 from dirag.encoders.opening import open_encoder
 from dirag.examples import pool as pools
 from dirag.files import known
@@ -53,26 +54,32 @@ def examples(ctx: click.Context) -> None:
 @folder_option("POOL")
 @encoder_option(f"{_ENCODER_HELP}.")
 @pooling_option()
+@quality_options
 @_offline
-def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool) -> None:
+def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool, **values: Any) -> None:
     """Make a pool of CORPUS: a dataset's name (its train split) or any annotated file or folder.
 
-    Documents are cut into sentences; what cannot become an example is counted.
+    Documents are cut into sentences; what cannot become an example is counted. --quality leaves out the
+    sentences of paragraphs that are of little use; its score was trained with the same --encoder.
 
     \b
     Example:
       dirag examples build ncbi-disease -o pool --encoder hash
+      dirag examples build notes.jsonl -o pool --quality score --min-quality 3.5
     """
+    embedder = open_encoder(encoder, offline=offline, pooling=pooling)
+    quality = quality_filter(values, lambda: embedder)
     dataset, as_sentences = sources.corpus(corpus, offline=offline)
     for note in dataset.notes:
         click.echo(f"dirag: {note}", err=True)
     pool = pools.build(
         dataset.documents,
         output,
-        embedder=open_encoder(encoder, offline=offline, pooling=pooling),
+        embedder=embedder,
         sources=[dataset.name, *dataset.sha256],
         licence=dataset.licence or None,
         as_sentences=as_sentences,
+        quality=quality,
     )
     types = ", ".join(f"{count} {type_}" for type_, count in pool.manifest.types.items())
     click.echo(f"{output}: {pool.manifest.examples} examples, {types or 'no entities'}", err=True)

@@ -1,6 +1,6 @@
-"""``dirag train``: training data from tagged text, and adapters fitted to annotated corpora.
+"""``dirag train``: training data from tagged text, a quality score, and models fitted to annotated corpora.
 
-Progress goes to standard error, the figures of an adapter to standard output.
+Progress goes to standard error, figures to standard output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dirag.cli.options import Names, config_of, hand_down, some_options, training_options
+from dirag.cli.options import (
+    Names,
+    config_of,
+    encoder_option,
+    hand_down,
+    pooling_option,
+    some_options,
+    training_options,
+)
+from dirag.cli.quality import quality_filter, quality_options
 from dirag.training.adapter.settings import AdapterSettings
 from dirag.training.token_classifier.settings import ClassifierSettings
 from dirag.training.trainer import Settings
@@ -30,6 +39,12 @@ _ADAPTER, _CLASSIFIER = AdapterSettings(), ClassifierSettings()
 _SHARE = click.FloatRange(0, 1)
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=1)
+#: The options of a run that bear on the labels and the vectors of a quality score.
+_LABELLING = (
+    *("backend", "model", "engine_options", "base_url", "key_env", "api", "dialect", "timeout", "retries"),
+    *("encoder", "pooling", "prompt", "context", "parallel", "threads", "record", "cache", "cache_size"),
+    *("seed", "offline"),
+)
 
 
 def _numbers(settings: Settings, *numbers: tuple[str, click.ParamType[Any], str]) -> Callable[[F], F]:
@@ -82,7 +97,7 @@ def _corpora(command: F) -> F:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def train(ctx: click.Context) -> None:
-    """Training of adapters and token classifiers; needs pip install 'dirag[train]'.
+    """Training of adapters and token classifiers, which needs pip install 'dirag[train]', and quality scores.
 
     \b
     Example:
@@ -116,20 +131,15 @@ def train(ctx: click.Context) -> None:
     help="Corpus whose train split was tagged: of types that it annotates its own mentions are taken.",
 )
 @click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
-@click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch a corpus.")
-def silver(
-    paths: tuple[str, ...],
-    output: Path,
-    min_score: float,
-    linked: bool,
-    gold: str,
-    data_dir: str | None,
-    offline: bool,
-) -> None:
+@quality_options
+@encoder_option("Sentence encoder of the --quality score: known name, path, or hash (no model).")
+@pooling_option()
+@click.option("--offline", is_flag=True, envvar="DIRAG_OFFLINE", help="Never fetch weights or a corpus.")
+def silver(paths: tuple[str, ...], output: Path, min_score: float, linked: bool, **values: Any) -> None:
     """Select, of what dirag tag has written, the sentences of which it was sure, to train on.
 
     A sentence stays or goes as a whole. What goes is counted on standard error. A corpus that annotates
-    some types is completed with others by --gold.
+    some types is completed with others by --gold. --quality leaves out sentences by their paragraphs.
 
     \b
     Example:
@@ -141,15 +151,19 @@ def silver(
     from dirag import formats
     from dirag.cli.output import refuse_overwrite
     from dirag.corpora import datasets
+    from dirag.encoders.opening import open_encoder
     from dirag.training.adapter import silver as selection
 
     refuse_overwrite(output, paths)
     left_out: Counter[str] = Counter()
-    documents = formats.read(paths)
-    if gold:
-        corpus = datasets.load(gold, split="train", data_dir=data_dir, offline=offline)
+    documents, offline = formats.read(paths), values["offline"]
+    quality = quality_filter(
+        values, lambda: open_encoder(values["encoder"], offline=offline, pooling=values["pooling"])
+    )
+    if gold := values["gold"]:
+        corpus = datasets.load(gold, split="train", data_dir=values["data_dir"], offline=offline)
         documents = selection.completed(documents, corpus.documents, corpus.types, left_out)
-    sentences = selection.sentences(documents, left_out, min_score=min_score, linked=linked)
+    sentences = selection.sentences(documents, left_out, min_score=min_score, linked=linked, quality=quality)
     written, mentions = _write(sentences, output)
     reasons = "".join(f"; {reason} {count:,}" for reason, count in left_out.most_common())
     click.echo(f"dirag: {written:,} sentences with {mentions:,} mentions{reasons}", err=True)
@@ -167,6 +181,43 @@ def _write(sentences: Iterable[Document], output: Path) -> tuple[int, int]:
             out.write(jsonl.dumps(Result(sentence, sentence.entities)))
             written, mentions = written + 1, mentions + len(sentence.entities)
     return written, mentions
+
+
+@train.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder to make.",
+)
+@click.option(
+    "--sample", type=_COUNT, default=500, show_default=True, help="Paragraphs that the engine labels."
+)
+@some_options(*_LABELLING)
+def quality(paths: tuple[str, ...], output: Path, sample: int, **values: Any) -> None:
+    """Train a score of paragraphs: kind of text, domain, and usefulness from 1 to 5.
+
+    The engine labels a sample, and a linear model over sentence vectors learns to say the same of any
+    paragraph. How well it foretells labels of documents that it has not seen is printed; whether the
+    labels are right depends on the engine alone, and the default one is too small for it. DIR holds no
+    text; it serves as --quality, with the same --encoder.
+
+    \b
+    Example:
+      dirag train quality notes/ -o score --backend openai --base-url http://127.0.0.1:8000
+      dirag examples build notes.jsonl -o pool --quality score --min-quality 3.5
+    """
+    from dirag.training.quality.training import QualitySpec
+    from dirag.training.quality.training import train as train_score
+
+    values["adapter"] = "none"  # that of the default model has learnt to name entities, and nothing else
+    command = shlex.join(["dirag", *sys.argv[1:]])
+    spec = QualitySpec(paths, config_of(values), sample, command)
+    for line in train_score(spec, output, notify=_notify).lines():
+        click.echo(line)
 
 
 @train.command()

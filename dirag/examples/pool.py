@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dirag.examples.quality import QualityFilter
     from dirag.protocols import Embedder
 
 SCHEMA = 1
@@ -66,10 +67,18 @@ class Pool:
         sources: Sequence[str] = (),
         licence: str | None = None,
         as_sentences: bool = False,
+        quality: QualityFilter | None = None,
     ) -> Pool:
-        """Makes a pool in memory, without vectors; ``as_sentences`` takes each document as one sentence."""
+        """Makes a pool in memory, without vectors; ``as_sentences`` takes each document as one sentence.
+
+        ``quality`` leaves out sentences by their paragraphs.
+        """
         left_out: Counter[str] = Counter()
-        examples = tuple(e for d in documents for e in _sentences(d, left_out, as_sentences=as_sentences))
+        examples = tuple(
+            example
+            for document in documents
+            for example in _sentences(document, left_out, as_sentences=as_sentences, quality=quality)
+        )
         manifest = PoolManifest(
             sha256=hashlib.sha256(_dumps(examples)).hexdigest(),
             examples=len(examples),
@@ -113,11 +122,14 @@ def build(
     sources: Sequence[str] = (),
     licence: str | None = None,
     as_sentences: bool = False,
+    quality: QualityFilter | None = None,
 ) -> Pool:
     """Builds a pool directory, complete or not at all; a pool that is there already is replaced."""
     if path.exists() and not (path / MANIFEST).is_file():
         raise ExamplesError(f"{str(path)!r} exists and is not an example pool", hint="give another -o")
-    pool = Pool.from_documents(documents, sources=sources, licence=licence, as_sentences=as_sentences)
+    pool = Pool.from_documents(
+        documents, sources=sources, licence=licence, as_sentences=as_sentences, quality=quality
+    )
     if not pool.examples:
         lost = ", ".join(f"{count} {reason}" for reason, count in pool.manifest.left_out.items())
         raise ExamplesError(
@@ -182,8 +194,10 @@ def _check_encoder(manifest: PoolManifest, embedder: Embedder) -> None:
         )
 
 
-def _sentences(document: Document, left_out: Counter[str], *, as_sentences: bool) -> Iterator[Document]:
-    """Yields the sentences of a document as examples, but for those that would cut a mention in two."""
+def _sentences(
+    document: Document, left_out: Counter[str], *, as_sentences: bool, quality: QualityFilter | None
+) -> Iterator[Document]:
+    """Yields the sentences of a document as examples, but for bad paragraphs and what cuts a mention."""
     from dirag.text.segment import segments
 
     for issue in document.issues:
@@ -192,11 +206,16 @@ def _sentences(document: Document, left_out: Counter[str], *, as_sentences: bool
         return
     pieces = segments(document.text)
     # One piece is the whole document, with the blanks around it and the id that its corpus knows it by.
-    if as_sentences or len(pieces) == 1:
-        yield Document(document.id, document.text, document.entities)
-        return
-    for piece in pieces:
-        if (sentence := cut(document, piece)) is None:
+    is_whole = as_sentences or len(pieces) == 1
+    if is_whole:
+        pieces = [Segment(0, document.text)]
+    reasons = quality.reasons(document.text, pieces) if quality else [""] * len(pieces)
+    for piece, reason in zip(pieces, reasons, strict=True):
+        if reason:
+            left_out[reason] += 1
+        elif is_whole:
+            yield Document(document.id, document.text, document.entities)
+        elif (sentence := cut(document, piece)) is None:
             left_out[CUT] += 1
         else:
             yield sentence

@@ -75,30 +75,55 @@ def segments(text: str, *, max_chars: int = 800, overlap: int = 100) -> list[Seg
         )
     return [
         Segment(start, text[start:end])
-        for block in _blocks(text)
+        for lines in _paragraphs(text)
+        for block in _blocks(text, lines)
         for sentence in _sentences(text, *block)
         for start, end in _windows(text, *sentence, max_chars=max_chars, overlap=overlap)
     ]
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    """Yields headings, list items and paragraphs, each with the lines that it was wrapped into."""
+def paragraphs(text: str, *, shortest: int = 80, longest: int = 3000) -> list[Segment]:
+    """Returns the paragraphs of a text, in order; each character but white space is in exactly one.
+
+    They are what stands between blank lines. One of less than ``shortest`` characters, such as a heading,
+    goes with the next, the last of a text with the one before. One of more than ``longest`` is cut at the
+    end of a sentence, so that every segment begins in the paragraph in which it ends.
+    """
+    spans: list[tuple[int, int]] = []
     for lines in _paragraphs(text):
-        width = max(end - start for start, end in lines)
-        block_start, block_end = lines[0]
-        line = text[block_start:block_end]
-        number = _item_number(line)
-        for start, end in lines[1:]:
-            previous, line = line, text[start:end]
-            # "1.", or the number after the last one: other line breaks before a number are wraps.
-            is_item = _item_number(line) in (1, number + 1)
-            if is_item:
-                number = _item_number(line)
-            if is_item or not _continues(previous, line, width):
-                yield block_start, block_end
-                block_start = start
-            block_end = end
-        yield block_start, block_end
+        pieces = (sentence for block in _blocks(text, lines) for sentence in _sentences(text, *block))
+        sentences = [span for piece in pieces for span in _stripped(text, *piece)]
+        for ordinal, (start, end) in enumerate(sentences):
+            # ordinal 0 begins a block: only what is short goes on over a blank line.
+            first, last = spans[-1] if spans else (start, start)
+            if spans and (last - first < shortest or (ordinal > 0 and end - first <= longest)):
+                spans[-1] = first, end
+            else:
+                spans.append((start, end))
+    # A signature or a date at the end has no paragraph behind it to go with.
+    if len(spans) > 1 and spans[-1][1] - spans[-1][0] < shortest:
+        _, end = spans.pop()
+        spans[-1] = spans[-1][0], end
+    return [Segment(start, text[start:end]) for start, end in spans]
+
+
+def _blocks(text: str, lines: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yields the headings, list items and paragraphs of lines, each with the lines it was wrapped into."""
+    width = max(end - start for start, end in lines)
+    block_start, block_end = lines[0]
+    line = text[block_start:block_end]
+    number = _item_number(line)
+    for start, end in lines[1:]:
+        previous, line = line, text[start:end]
+        # "1.", or the number after the last one: other line breaks before a number are wraps.
+        is_item = _item_number(line) in (1, number + 1)
+        if is_item:
+            number = _item_number(line)
+        if is_item or not _continues(previous, line, width):
+            yield block_start, block_end
+            block_start = start
+        block_end = end
+    yield block_start, block_end
 
 
 def _item_number(line: str) -> int:

@@ -8,29 +8,43 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dirag.data import Document, Entity
 from dirag.examples.pool import CUT, cut
 from dirag.examples.selection import comparison_form
 from dirag.text.segment import segments
 
+if TYPE_CHECKING:
+    from dirag.examples.quality import QualityFilter
+
 #: Issues after which the labels of a sentence are not to be trusted.
 _LOSSES = ("unparsed", "invented", "unconstrained", "truncated", "failed")
 
 
 def sentences(
-    documents: Iterable[Document], left_out: Counter[str], *, min_score: float, linked: bool = False
+    documents: Iterable[Document],
+    left_out: Counter[str],
+    *,
+    min_score: float,
+    linked: bool = False,
+    quality: QualityFilter | None = None,
 ) -> Iterator[Document]:
     """Yields the sentences whose entities all score ``min_score`` or more and, if ``linked``, have a concept.
 
-    Each string is taken once. ``left_out`` counts, by reason, what is not taken.
+    Each string is taken once. ``quality`` leaves out sentences by their paragraphs. ``left_out`` counts, by
+    reason, what is not taken.
     """
     seen: set[str] = set()
     for document in documents:
         if not document.text.strip():
             left_out["documents without text"] += 1
-        for segment in segments(document.text):
-            if any(issue.where == segment.where and issue.code in _LOSSES for issue in document.issues):
+        pieces = segments(document.text)
+        verdicts = quality.reasons(document.text, pieces) if quality else [""] * len(pieces)
+        for segment, verdict in zip(pieces, verdicts, strict=True):
+            if verdict:
+                left_out[verdict] += 1
+            elif any(issue.where == segment.where and issue.code in _LOSSES for issue in document.issues):
                 left_out["sentences with an issue"] += 1
             elif (sentence := cut(document, segment)) is None:
                 left_out[CUT] += 1
