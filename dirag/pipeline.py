@@ -21,6 +21,7 @@ from dirag.data import Document, Entity, Issue, Result, Segment, Tagging
 from dirag.errors import DiragError
 from dirag.protocols import Index, Tagger
 from dirag.text.align import to_result
+from dirag.text.language import Language, english
 from dirag.text.segment import segments
 
 BATCH = 512
@@ -35,22 +36,25 @@ def tag(
     index: Index | None = None,
     min_score: float = 0.0,
     as_sentences: bool = False,
+    language: Language | None = None,
 ) -> Iterator[Result]:
     """Yields the result of each document, in order.
 
     ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out, last
     of all, so that no others take their place; one without a score stays. ``as_sentences`` takes each
-    document as one segment (a corpus that comes as sentences). A document without text is passed on with the
-    issues that it came with.
+    document as one segment (a corpus that comes as sentences). Without a ``language`` texts are English. A
+    document without text is passed on with the issues that it came with.
 
     Where a stage raises on a document, its record has an issue "failed" in place of what the stage gives.
     Raises every DiragError: an engine or a file that fails, fails for all documents.
     """
-    numbers = count()
+    numbers, language = count(), language or english()
     for batch in batches(documents, BATCH):
         guards = [_Guard(document) for document in batch]
         pieces: list[list[Segment]] = [
-            guard.attempt("segmentation", partial(_pieces, document.text, next(numbers), as_sentences), [])
+            guard.attempt(
+                "segmentation", partial(_pieces, document.text, next(numbers), as_sentences, language), []
+            )
             for document, guard in zip(batch, guards, strict=True)
         ]
         tagged = _tagged(tagger, pieces, guards)
@@ -147,10 +151,10 @@ def link(entities: list[Entity], index: Index, text: str | None = None) -> list[
     ]
 
 
-def _pieces(text: str, number: int, as_sentences: bool) -> list[Segment]:
+def _pieces(text: str, number: int, as_sentences: bool, language: Language) -> list[Segment]:
     if as_sentences:
         return [Segment(0, text, number)] if text.strip() else []
-    return [replace(segment, document=number) for segment in segments(text)]
+    return [replace(segment, document=number) for segment in segments(text, language=language)]
 
 
 def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dirag.data import Entity
+from dirag.text.language import english
 from dirag.text.occurrences import is_boundary, is_bounded, may_begin_name, may_end_name
 
 
@@ -21,4 +22,6 @@ def _may_be_marked(text: str, entity: Entity) -> bool:
         return False
     inner = [at for at in range(entity.start + 1, entity.end) if is_boundary(text, at)]
     first, last = (inner or [entity.end])[0], (inner or [entity.start])[-1]
-    return may_begin_name(text[entity.start : first]) and may_end_name(text[last : entity.end])
+    return may_begin_name(text[entity.start : first], english()) and may_end_name(
+        text[last : entity.end], english()
+    )

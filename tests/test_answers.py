@@ -18,6 +18,7 @@ from dirag.data import Entity, Mention
 from dirag.errors import UsageError
 from dirag.formats import read
 from dirag.text.align import place
+from dirag.text.language import english
 from dirag.text.occurrences import trim
 
 GOLD = [("ncbi-disease-bio", "conll"), ("bc5cdr-bio", "conll"), ("bc2gm-bio", "conll")]
@@ -64,7 +65,7 @@ def read_back(name: str, types: tuple[str, ...], text: str, answer: str) -> list
 @given(marked_texts())
 def test_entities_of_any_type_are_candidates(marked: Marked) -> None:
     text, entities = marked
-    made = CandidateList()
+    made = CandidateList(english())
     answer = made.render(text, entities)
     if is_admissible(made.name, text, entities):
         assert made.constrain(text).accepts(answer)
@@ -297,7 +298,7 @@ def test_each_mention_is_written_after_the_name_of_its_type(name: str) -> None:
 def test_a_list_marks_places_only_where_it_would_be_read_otherwise() -> None:
     text = "cancer of the colon, cancer of the breast"
     both = [Entity(0, 6, "disease", "cancer"), Entity(21, 27, "disease", "cancer")]
-    answers = Mentions(("disease",))
+    answers = Mentions(("disease",), english())
     assert answers.render(text, both) == "cancer"
     assert answers.render(text, both[1:]) == "#2 cancer"
     assert answers.parse(text, "#2 cancer") == ([Mention("cancer", "disease", occurrence=2)], [])
@@ -311,7 +312,7 @@ def test_entities_of_other_types_and_overlapping_ones_are_left_out() -> None:
         Entity(0, 6, "disease", "breast"),
         Entity(14, 19, "cell", "cells"),
     ]
-    assert Mentions(("disease",)).render(text, entities) == "breast cancer"
+    assert Mentions(("disease",), english()).render(text, entities) == "breast cancer"
     assert make("inline", ["disease"]).render(text, entities) == "[ breast cancer | disease ] cells"
 
 

@@ -23,6 +23,7 @@ from dirag.data import Concept, Result
 from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
 from dirag.taggers.dictionary import DictionaryTagger
+from dirag.text.language import english
 
 TYPES = ("disease", "gene")
 LONG = "".join(random.Random(1).choices("ACGT", k=300))
@@ -73,7 +74,7 @@ def test_the_dictionary_and_the_links_take_any_text(
 ) -> None:
     index = base.index_for(TYPES)
     documents = [Document(str(number), text) for number, text in enumerate(texts)]
-    tagger = DictionaryTagger(index, TYPES)
+    tagger = DictionaryTagger(index, TYPES, english().dictionary)
     check(texts, list(pipeline.tag(documents, tagger, index=index, as_sentences=as_sentences)))
 
 
@@ -93,7 +94,9 @@ def test_a_long_name_is_found_as_it_is_and_with_an_error(base: KnowledgeBase) ->
 @pytest.mark.parametrize("text", HUGE.values(), ids=HUGE)
 def test_huge_lines_pass(base: KnowledgeBase, text: str) -> None:
     index = base.index_for(TYPES)
-    results = list(pipeline.tag([Document("1", text)], DictionaryTagger(index, TYPES), index=index))
+    results = list(
+        pipeline.tag([Document("1", text)], DictionaryTagger(index, TYPES, english().dictionary), index=index)
+    )
     check([text], results)
     assert bool(results[0].entities) == ("gout" in text)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import dirag
 
-from dirag.evaluate.robustness.perturb import PHRASES
+from dirag.text.language import english
 
 VOCABULARY = (
     "id\tname\tsynonyms\ttypes\nC1\tmyocardial infarction\theart attack\tdisease\nC2\tgout\t\tdisease\n"
@@ -55,7 +55,9 @@ def test_copies_are_tagged_compared_and_kept(tmp_path: Path) -> None:
 
 
 def test_what_broke_is_listed_and_not_told(tmp_path: Path) -> None:
-    rows = (f"P{number}\t{phrase}\tdisease\n" for number, phrase in enumerate((*PHRASES, "gout")))
+    rows = (
+        f"P{number}\t{phrase}\tdisease\n" for number, phrase in enumerate((*english().names.phrases, "gout"))
+    )
     (tmp_path / "odd.tsv").write_text("id\tname\ttypes\n" + "".join(rows))
     done = evaluate(tmp_path, "--kb", "odd.tsv", "--perturb", "non-entity", "--out", "run", "--json")
     assert done.returncode == 0, done.stderr
@@ -69,7 +71,7 @@ def test_what_broke_is_listed_and_not_told(tmp_path: Path) -> None:
     assert [e["text"] for e in before["found"]] == ["gout"]
     assert len(after["found"]) == 2
     assert after["gold"] == []
-    assert not any(phrase in done.stderr for phrase in (*PHRASES, "gout"))
+    assert not any(phrase in done.stderr for phrase in (*english().names.phrases, "gout"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dirag.data import Concept, Hit, Match
 from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
 from dirag.prompting.concept_lines import LONGEST, SURE, Retriever, windows
+from dirag.text.language import english
 
 WORDS = ["gout", "Of", "of", "a", "A", "HER2", "hers", "von", "nai\u0308ve", "3"]
 
@@ -43,7 +44,7 @@ def test_windows_are_all_the_short_phrases_without_function_words_at_their_ends(
         )
 
     every = [(a, b) for a in range(len(text)) for b in range(a + 1, len(text) + 1)]
-    assert list(windows(text)) == [span for span in every if is_window(*span)]
+    assert list(windows(text, english())) == [span for span in every if is_window(*span)]
 
 
 class Table:
@@ -60,7 +61,7 @@ class Table:
     def scan(self, text: str) -> list[Hit]:
         return [
             self._hit(text[start:end], start)
-            for start, end in windows(text)
+            for start, end in windows(text, english())
             if text[start:end] in self._names and self._names[text[start:end]][0] == "exact"
         ]
 
@@ -98,14 +99,14 @@ def test_exact_names_come_first_and_then_the_most_probable(
     matches: list[Match], limit: int, expected: list[str]
 ) -> None:
     index = Table(TABLE)
-    assert told(TEXT, Retriever(index, limit=limit, matches=matches).named(TEXT)) == expected
+    assert told(TEXT, Retriever(index, english(), limit=limit, matches=matches).named(TEXT)) == expected
     assert bool(index.asked) == (matches != ["exact"])
 
 
 def test_candidates_are_looked_up_and_nothing_else() -> None:
     index = Table(TABLE)
     spans = [(TEXT.index(name), TEXT.index(name) + len(name)) for name in ("acute gout", "cystic", "of")]
-    retriever = Retriever(index, limit=9, matches=["exact", "fuzzy"])
+    retriever = Retriever(index, english(), limit=9, matches=["exact", "fuzzy"])
     assert told(TEXT, retriever.candidates(TEXT, spans)) == ["acute gout"]
     assert index.asked == ["acute gout", "cystic", "of"]
     assert retriever.candidates(TEXT, []) == []
@@ -118,12 +119,12 @@ def test_candidates_are_looked_up_and_nothing_else() -> None:
 def test_hits_do_not_overlap_nor_repeat_and_are_at_most_the_limit(
     text: str, data: st.DataObject, limit: int
 ) -> None:
-    spans = list(windows(text))
+    spans = list(windows(text, english()))
     names = sorted({text[start:end] for start, end in spans})
     kinds: list[Match] = ["exact", "fuzzy", "dense"]
     matched = st.tuples(st.sampled_from(kinds), st.floats(0.8, 1))
     table = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, matched)))
-    retriever = Retriever(Table(table), limit=limit, matches=("exact", "fuzzy", "dense"))
+    retriever = Retriever(Table(table), english(), limit=limit, matches=("exact", "fuzzy", "dense"))
     for hits in (retriever.named(text), retriever.candidates(text, spans)):
         assert len(told(text, hits)) == len(set(told(text, hits))) <= limit
         assert all(hit.match == "exact" or hit.score >= SURE for hit in hits)
@@ -147,7 +148,7 @@ def test_a_misspelling_over_a_real_base(base: KnowledgeBase) -> None:
     text = "A family with gout and adrenoleukodystropy."
 
     def lines(*matches: Match) -> list[str]:
-        retriever = Retriever(base.index_for(matches=matches), limit=8, matches=matches)
+        retriever = Retriever(base.index_for(matches=matches), english(), limit=8, matches=matches)
         return [hit.concept.id for hit in retriever.named(text)]
 
     assert lines("exact") == ["D2"]

@@ -42,6 +42,7 @@ from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.llm import LlmTagger
 from dirag.taggers.token_classifier import TokenClassifier
 from dirag.text.align import place
+from dirag.text.language import english
 
 TYPES = ("disease", "chemical")
 TEXTS = [
@@ -150,7 +151,7 @@ def classifier(folder: Path) -> TokenClassifier:
 @pytest.mark.parametrize("name", sorted(config.TAGGERS))
 def test_tagger(name: str, knowledge: KnowledgeBase, tmp_path: Path) -> None:
     makers: dict[str, Callable[[], Tagger]] = {
-        "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES),
+        "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES, english().dictionary),
         "llm": llm,
         "token-classifier": lambda: classifier(tmp_path),
     }

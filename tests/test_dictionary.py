@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from dirag import pipeline
 from dirag.data import Concept, Document, Hit, Segment
-from dirag.errors import KnowledgeError
 from dirag.knowledge import base
 from dirag.knowledge.index.lookup import Lookup
 from dirag.knowledge.semantics import TypeMap
 from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
 from dirag.protocols import Index
-from dirag.taggers.dictionary import DictionaryTagger, Rules, load_rules
+from dirag.taggers.dictionary import DictionaryTagger
+from dirag.text.language import DictionaryRules, english
 
+RULES = english().dictionary
 MAP = TypeMap({}, {}, {"phenotype": ("symptom", "disease"), "history": ()})
 CONCEPTS = {
     "ague": Concept("X:1", "Ague", (), ("phenotype",)),
@@ -46,7 +47,7 @@ class Words:
 
 
 def tags(text: str, *types: str) -> list[tuple[str, str]]:
-    (tagging,) = DictionaryTagger(Words(), types, type_map=MAP).tag([Segment(5, text)])
+    (tagging,) = DictionaryTagger(Words(), types, RULES, type_map=MAP).tag([Segment(5, text)])
     Document("d", text, tagging.entities)  # checks every offset
     assert all(entity.link is not None and entity.score == 1.0 for entity in tagging.entities)
     return [(entity.text, entity.type) for entity in tagging.entities]
@@ -76,7 +77,7 @@ def test_tagging_is_lazy_and_in_order() -> None:
             taken.append(text)
             yield Segment(0, text)
 
-    tagger = DictionaryTagger(Words(), ["disease", "chemical"], type_map=MAP)
+    tagger = DictionaryTagger(Words(), ["disease", "chemical"], RULES, type_map=MAP)
     taggings = tagger.tag(segments())
     assert taken == []
     assert [entity.text for entity in next(taggings).entities] == ["ague"]
@@ -113,8 +114,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Lookup:
     return Lookup(Store(folder))
 
 
-def tagged(index: Index, *segments: Segment, rules: Rules | None = None) -> list[list[str]]:
-    tagger = DictionaryTagger(index, ["disease"], rules=rules)
+def tagged(index: Index, *segments: Segment, rules: DictionaryRules = RULES) -> list[list[str]]:
+    tagger = DictionaryTagger(index, ["disease"], rules)
     return [[entity.text for entity in tagging.entities] for tagging in tagger.tag(segments)]
 
 
@@ -154,12 +155,14 @@ def test_modifiers_belong_to_the_mention(index: Lookup, text: str, expected: lis
 
 def test_the_symbol_of_a_gene_is_no_disease(index: Lookup) -> None:
     assert tagged(index, Segment(0, "RB1 and retinoblastoma")) == [["retinoblastoma"]]
-    assert tagged(index, Segment(0, "RB1 and retinoblastoma"), rules=Rules()) == [["RB1", "retinoblastoma"]]
+    assert tagged(index, Segment(0, "RB1 and retinoblastoma"), rules=DictionaryRules()) == [
+        ["RB1", "retinoblastoma"]
+    ]
 
 
 def test_without_rules_only_names_are_found(index: Lookup) -> None:
     text = "familial breast and ovarian cancer"
-    assert tagged(index, Segment(0, text), rules=Rules()) == [["ovarian cancer"]]
+    assert tagged(index, Segment(0, text), rules=DictionaryRules()) == [["ovarian cancer"]]
 
 
 def test_short_forms_count_from_their_definition_to_the_end_of_the_document(index: Lookup) -> None:
@@ -175,7 +178,7 @@ def test_short_forms_count_from_their_definition_to_the_end_of_the_document(inde
 
 def test_a_short_form_means_what_its_long_form_means(index: Lookup) -> None:
     text = "Prostate cancer (PC), retinoblastoma protein (RP): PC, RP"
-    (tagging,) = DictionaryTagger(index, ["disease"]).tag([Segment(0, text)])
+    (tagging,) = DictionaryTagger(index, ["disease"], RULES).tag([Segment(0, text)])
     found = [(e.text, e.concept and e.concept.name) for e in tagging.entities]
     prostate = "Prostate Cancer"
     assert found[0] == ("Prostate cancer", prostate)
@@ -194,7 +197,7 @@ TEXTS = st.lists(st.sampled_from(TOKENS)).map(" ".join)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TEXTS, max_size=4))
 def test_mentions_are_in_order_and_apart(index: Lookup, texts: list[str]) -> None:
-    tagger = DictionaryTagger(index, ["disease"])
+    tagger = DictionaryTagger(index, ["disease"], RULES)
     taggings = list(tagger.tag(Segment(100 * n, text) for n, text in enumerate(texts)))
     assert taggings == list(tagger.tag(Segment(100 * n, text) for n, text in enumerate(texts)))
     for text, tagging in zip(texts, taggings, strict=True):
@@ -217,34 +220,23 @@ def test_a_document_is_tagged_as_if_it_were_alone(
     index: Lookup, texts: list[str], as_sentences: bool
 ) -> None:
     """The segments of several documents, as the pipeline numbers them, in two orders."""
-    tagger = DictionaryTagger(index, ["disease"])
-    pieces = [pipeline._pieces(text, number, as_sentences) for number, text in enumerate(texts)]
+    tagger = DictionaryTagger(index, ["disease"], RULES)
+    pieces = [pipeline._pieces(text, number, as_sentences, english()) for number, text in enumerate(texts)]
     alone = [list(tagger.tag(segments)) for segments in pieces]
     assert list(tagger.tag(chain(*pieces))) == list(chain(*alone))
     assert list(tagger.tag(chain(*pieces[::-1]))) == list(chain(*alone[::-1]))
 
 
-def test_rules_can_come_from_a_file_of_ones_own(tmp_path: Path, index: Lookup) -> None:
-    path = tmp_path / "own.toml"
-    path.write_text('[disease]\nmodifiers = ["wild"]\n')
-    assert tagged(index, Segment(0, "wild RB1, familial anemia"), rules=load_rules(path)) == [
-        ["wild RB1", "anemia"]
-    ]
-    path.write_text("[disease")
-    with pytest.raises(KnowledgeError, match=r"cannot read .*own\.toml"):
-        load_rules(path)
-    path.write_text('[disease]\nnever = "("\n')
-    with pytest.raises(KnowledgeError, match=r"cannot read .*own\.toml"):
-        load_rules(path)
-    with pytest.raises(KnowledgeError, match=r"cannot read .*absent\.toml"):
-        load_rules(tmp_path / "absent.toml")
+def test_rules_are_those_that_are_given(index: Lookup) -> None:
+    rules = DictionaryRules(modifiers={"disease": frozenset({"wild"})})
+    assert tagged(index, Segment(0, "wild RB1, familial anemia"), rules=rules) == [["wild RB1", "anemia"]]
 
 
 def test_development_abstracts_are_tagged_as_well_as_measured(tmp_path: Path, shared_data: Path) -> None:
     texts, gold = read_corpus(shared_data / "corpora/ncbi-disease/NCBIdevelopset_corpus.txt")
     medic = shared_data / "vocab/medic/medic_06Jul2012.txt"
     base.build([base.VocabularySource(medic, "medic")], tmp_path / "kb")
-    tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"])
+    tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"], RULES)
     found = tagger.tag(Segment(0, text, number) for number, text in enumerate(texts))
     predicted = {(n, e.start, e.end) for n, tagging in enumerate(found) for e in tagging.entities}
     assert 2 * len(predicted & gold) / (len(predicted) + len(gold)) > 0.76

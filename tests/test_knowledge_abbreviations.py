@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dirag.text.abbreviations import definitions, expand, find
+from dirag.text.language import english
 
 PIECES = st.sampled_from(
     [
@@ -81,17 +82,17 @@ def test_offsets_tell_what_stands_there(text: str) -> None:
 
 @given(TEXTS)
 def test_a_text_without_definitions_changes_nothing(text: str) -> None:
-    assert expand(text, {}) == text
+    assert expand(text, {}, english()) == text
     assert definitions(text).keys() == {pair.short for pair in find(text)}
 
 
 def test_mentions_are_written_out_whole_and_within() -> None:
     defined = {"AT": "ataxia telangiectasia", "A-T": "ataxia-telangiectasia", "VHL": "von Hippel-Lindau"}
-    assert expand("A-T", defined) == "ataxia-telangiectasia"
-    assert expand("AT patients", defined) == "ataxia telangiectasia patients"
-    assert expand("VHL disease", defined) == "von Hippel-Lindau disease"
-    assert expand("ATs", defined) == "ataxia telangiectasia"
-    assert expand("FLAT ATM", defined) == "FLAT ATM"
+    assert expand("A-T", defined, english()) == "ataxia-telangiectasia"
+    assert expand("AT patients", defined, english()) == "ataxia telangiectasia patients"
+    assert expand("VHL disease", defined, english()) == "von Hippel-Lindau disease"
+    assert expand("ATs", defined, english()) == "ataxia telangiectasia"
+    assert expand("FLAT ATM", defined, english()) == "FLAT ATM"
 
 
 def test_the_first_definition_holds() -> None:

@@ -18,7 +18,10 @@ from dirag.data import Concept
 from dirag.knowledge.base import LINKED, KnowledgeBase, VocabularySource, build
 from dirag.knowledge.index.lookup import Lookup
 from dirag.knowledge.store import writer
-from dirag.text.normalise import is_acronym, key
+from dirag.text.language import english
+from dirag.text.normalise import is_acronym, normaliser
+
+key = normaliser(english()).key
 
 
 @contextmanager

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirag.text.normalise import is_acronym, key, normal_form, variants, words
+from dirag.text.language import english
+from dirag.text.normalise import is_acronym, normaliser
+
+ENGLISH = normaliser(english())
+key, words, variants, normal_form = ENGLISH.key, ENGLISH.words, ENGLISH.variants, ENGLISH.normal_form
+
 
 TRICKY = st.text(st.sampled_from("aZs2 İıßﬁé\u0301\u0130\r\n\t-_'’(.α😀\u00ad\u200d½²\x00")) | st.text()
 

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from dirag.data import Document, Entity
 from dirag.taggers.known_names import UNSEEN, KnownName, NameStatistics
-from dirag.text import normalise
+from dirag.text.language import english
+from dirag.text.normalise import normaliser
+
+NAMES = normaliser(english())
+
 
 WORDS = ["asthma", "Asthma", "asthmaX", "renal", "failure", "ALL", "ALLs", "all", "of", "cancer", "a-b"]
 
@@ -41,12 +45,12 @@ def annotated(draw: st.DrawFn) -> Document:
 
 def form(surface: str) -> tuple[str, ...]:
     """How a name is compared: its words, and its own spelling where it is short."""
-    words = tuple(word for word, _, _ in normalise.words(surface))
+    words = tuple(word for word, _, _ in NAMES.words(surface))
     return (*words, "=" + surface) if len(surface) <= 4 else words
 
 
 def spans(text: str) -> list[tuple[int, int]]:
-    words = list(normalise.words(text))
+    words = list(NAMES.words(text))
     return [(one[1], other[2]) for i, one in enumerate(words) for other in words[i:]]
 
 
@@ -77,7 +81,7 @@ def brute_force(pool: Sequence[Document], text: str) -> set[KnownName]:
 @settings(deadline=None, max_examples=150)
 @given(st.lists(annotated(), max_size=6), annotated())
 def test_names_and_shares_are_those_of_a_count_by_hand(pool: list[Document], asked: Document) -> None:
-    statistics = NameStatistics(pool)
+    statistics = NameStatistics(pool, english())
     for text in (asked.text, *(document.text for document in pool[:2])):
         found = statistics.find(text)
         assert set(found) == brute_force(pool, text)
@@ -88,23 +92,25 @@ def test_names_and_shares_are_those_of_a_count_by_hand(pool: list[Document], ask
 
 def test_an_annotation_inside_a_word_is_no_evidence_for_the_word() -> None:
     inside = Document("1", "Two ALLs.", (Entity(4, 7, "disease", "ALL"),))
-    assert NameStatistics([inside]).find("Has ALL.") == []
+    assert NameStatistics([inside], english()).find("Has ALL.") == []
     other = Document("2", "All of ALL.")
-    assert NameStatistics([inside, other]).find("Has ALL.") == []
+    assert NameStatistics([inside, other], english()).find("Has ALL.") == []
     stands = Document("3", "Of ALL.", (Entity(3, 6, "disease", "ALL"),))
-    assert NameStatistics([inside, other, stands]).find("Has ALL.") == [KnownName(4, 7, "disease", 0.5)]
+    assert NameStatistics([inside, other, stands], english()).find("Has ALL.") == [
+        KnownName(4, 7, "disease", 0.5)
+    ]
 
 
 def test_a_sentence_is_no_evidence_for_itself() -> None:
     sentence = Document("1", "Gout was seen.", (Entity(0, 4, "disease", "Gout"),))
-    statistics = NameStatistics([sentence, sentence])
+    statistics = NameStatistics([sentence, sentence], english())
     assert statistics.find("Gout, was seen") == []
     assert statistics.find("Gout came back.") == [KnownName(0, 4, "disease", 1.0)]
 
 
 def test_short_names_keep_their_case_and_long_ones_do_not() -> None:
     entities = (Entity(0, 3, "disease", "ALL"), Entity(8, 14, "disease", "asthma"))
-    statistics = NameStatistics([Document("1", "ALL and asthma .", entities)])
+    statistics = NameStatistics([Document("1", "ALL and asthma .", entities)], english())
     assert [name.start for name in statistics.find("all had ASTHMA , none had ALL")] == [8, 26]
 
 
@@ -116,17 +122,19 @@ def gouts(text: str) -> list[Entity]:
 
 def test_a_name_of_the_vocabulary_is_known_with_the_share_that_lies_in_entities() -> None:
     asked = "Is it gout?"
-    assert NameStatistics([], names=gouts).find(asked) == [
+    assert NameStatistics([], english(), names=gouts).find(asked) == [
         KnownName(6, 10, "symptom", UNSEEN, annotated=False)
     ]
     never = [Document("1", "No gout here.")]
-    assert NameStatistics(never, names=gouts).find(asked) == []
-    assert NameStatistics(never, names=gouts).find(never[0].text) == []
+    assert NameStatistics(never, english(), names=gouts).find(asked) == []
+    assert NameStatistics(never, english(), names=gouts).find(never[0].text) == []
     inside = Document("2", "Of acute gout.", (Entity(3, 13, "disease", "acute gout"),))
-    once = NameStatistics([*never, inside], names=gouts)
+    once = NameStatistics([*never, inside], english(), names=gouts)
     assert once.find(asked) == [KnownName(6, 10, "symptom", 0.5, annotated=False)]
     annotated = Document("3", "Has gout.", (Entity(4, 8, "disease", "gout"),))
-    assert NameStatistics([annotated], names=gouts).find(asked) == [KnownName(6, 10, "disease", 1.0)]
+    assert NameStatistics([annotated], english(), names=gouts).find(asked) == [
+        KnownName(6, 10, "disease", 1.0)
+    ]
 
 
 def test_a_name_that_the_pool_lacks_has_the_share_of_those_that_stand_there_once() -> None:
@@ -136,7 +144,7 @@ def test_a_name_that_the_pool_lacks_has_the_share_of_those_that_stand_there_once
 
     annotated = Document("1", "Of acute gout.", (Entity(9, 13, "disease", "gout"),))
     none = Document("2", "Of asthma")
-    statistics = NameStatistics([annotated, none], names=all_words)
+    statistics = NameStatistics([annotated, none], english(), names=all_words)
     assert statistics.find("Fever") == [KnownName(0, 5, "symptom", 1 / 3, annotated=False)]
 
 
@@ -145,11 +153,13 @@ def test_the_last_word_tells_the_type_where_the_pool_agrees() -> None:
     pool = [Document(name, name, (Entity(0, len(name), "disease", name),)) for name in failures]
     entity = Entity(0, 15, "gene", "pump failure of")
     end = Entity(0, 12, "gene", "pump failure")
-    assert [e.type for e in NameStatistics(pool).typed("pump failure of", [entity, end])] == [
+    assert [e.type for e in NameStatistics(pool, english()).typed("pump failure of", [entity, end])] == [
         "gene",
         "disease",
     ]
     own = Entity(0, 13, "gene", "renal failure")
-    assert [e.type for e in NameStatistics(pool[:1]).typed("renal failure", [own])] == ["gene"]
+    assert [e.type for e in NameStatistics(pool[:1], english()).typed("renal failure", [own])] == ["gene"]
     odd = Document("odd", "a failure", (Entity(2, 9, "symptom", "failure"),))
-    assert [e.type for e in NameStatistics([*pool[:2], odd]).typed("pump failure", [end])] == ["gene"]
+    assert [e.type for e in NameStatistics([*pool[:2], odd], english()).typed("pump failure", [end])] == [
+        "gene"
+    ]

@@ -26,6 +26,7 @@ from dirag.taggers.scores import add_scores
 from dirag.taggers.voting import SINGLE, Sampling, elect
 from dirag.taggers.weighing import Thresholds, Weigher
 from dirag.text.align import place
+from dirag.text.language import english
 
 TYPES = ("disease", "gene")
 THRESHOLDS = Thresholds(confidence=0.7, backing=0.2, adding=0.6)
@@ -44,7 +45,7 @@ def tag(
     written: Mapping[str, str], *texts: str, pool: Sequence[Document] = (), thresholds: Thresholds = BELIEVING
 ) -> list[Tagging]:
     engine = Scripted(written)
-    statistics = NameStatistics(pool) if pool else None
+    statistics = NameStatistics(pool, english()) if pool else None
     tagger = LlmTagger(engine, builder(engine), weigher=Weigher(statistics, thresholds))
     return list(tagger.tag(Segment(0, text) for text in texts))
 
@@ -181,7 +182,7 @@ class Fixed:
 
 def test_examples_and_concepts_stand_in_the_prompt() -> None:
     engine, fixed = Scripted({TEXT: "none"}), Fixed()
-    retriever = Retriever(fixed, limit=1, matches=["exact"])
+    retriever = Retriever(fixed, english(), limit=1, matches=["exact"])
     tagger = LlmTagger(engine, builder(engine), augmenter=Augmenter(fixed, 1, retriever))
     list(tagger.tag([Segment(0, TEXT)]))
     [prompt] = engine.prompts
@@ -226,8 +227,8 @@ def asks_for_candidates(prompt: Prompt) -> bool:
 
 def asking(engine: Asking, selector: Fixed | None = None, sampling: Sampling = SINGLE) -> LlmTagger:
     made = builder(engine)
-    first = replace(made, template=load_template("candidates"), answer=CandidateList())
-    retriever = Retriever(Fixed(), limit=8, matches=["exact"])
+    first = replace(made, template=load_template("candidates"), answer=CandidateList(english()))
+    retriever = Retriever(Fixed(), english(), limit=8, matches=["exact"])
     return LlmTagger(
         engine,
         made,
@@ -514,10 +515,10 @@ def test_a_tagger_gives_what_one_segment_at_a_time_gives(
 ) -> None:
     engine = Varying(written, ahead=ahead, context=100)
     made = builder(engine)
-    first = replace(made, template=load_template("candidates"), answer=CandidateList())
+    first = replace(made, template=load_template("candidates"), answer=CandidateList(english()))
     pool = [pooled("a b is one", "a b", "gene"), pooled("Gout, gout", "gout"), pooled("of gout")]
-    weigher = Weigher(NameStatistics(pool) if weighed else None, THRESHOLDS)
-    augmenter = Augmenter(Shifting(), 1, Retriever(Fixed(), limit=8, matches=["exact"]))
+    weigher = Weigher(NameStatistics(pool, english()) if weighed else None, THRESHOLDS)
+    augmenter = Augmenter(Shifting(), 1, Retriever(Fixed(), english(), limit=8, matches=["exact"]))
     sampling = Sampling(samples)
     tagger = LlmTagger(
         engine,

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from dirag.data import Concept, Document, Entity, Hit
 from dirag.evaluate.robustness.alignment import Alignment, TextPiece
 from dirag.evaluate.robustness.names import ConceptNames
-from dirag.evaluate.robustness.perturb import CHANGING, KEEPING, PHRASES, Perturbed, perturb
-from dirag.text import normalise
+from dirag.evaluate.robustness.perturb import CHANGING, KEEPING, Perturbed, perturb
+from dirag.text.language import english
+from dirag.text.normalise import normaliser
+
+NAMES = normaliser(english())
+
 
 CONCEPTS = (
     Concept("D:1", "Myocardial infarction", ("Heart attack", "MI", "Infarction, myocardial")),
@@ -29,7 +33,7 @@ class Book:
     def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
         return [
             [Hit(c, name, "exact", 1.0, 0, len(query)) for c in CONCEPTS for name in (c.name, *c.synonyms)
-             if normalise.key(name) == normalise.key(query)][:k]
+             if NAMES.key(name) == NAMES.key(query)][:k]
             for query in queries
         ]  # fmt: skip
 
@@ -68,7 +72,7 @@ KNOWN = [annotated(["@" + name for concept in CONCEPTS for name in (concept.name
 
 
 def copies(document: Document, kinds: Sequence[str] = (*KEEPING, *CHANGING)) -> Iterator[Perturbed]:
-    names = ConceptNames({"disease": Book()}, [document, *KNOWN])
+    names = ConceptNames({"disease": Book()}, [document, *KNOWN], english())
     for seed, kind in enumerate(kinds):
         if copy := perturb(document, kind, names, seed=seed):
             yield copy
@@ -195,11 +199,11 @@ def test_an_edit_is_what_its_kind_says(document: Document) -> None:
             case "synonym":
                 assert all(meant(p.new) == meant(old[p.start : p.end]) != set() for p in edits)
             case "concept":
-                there = {normalise.key(entity.text) for entity in document.entities}
-                assert there.isdisjoint(normalise.key(str(p.new)) for p in edits)
+                there = {NAMES.key(entity.text) for entity in document.entities}
+                assert there.isdisjoint(NAMES.key(str(p.new)) for p in edits)
                 assert all(meant(p.new) and meant(p.new) != meant(old[p.start : p.end]) for p in edits)
             case "non-entity":
-                assert {str(p.new).lower() for p in edits} <= set(PHRASES)
+                assert {str(p.new).lower() for p in edits} <= set(english().names.phrases)
             case "abbreviation":
                 assert {str(p.new).lower() for p in edits} <= {"at", "ataxia telangiectasia"}
 
@@ -208,14 +212,14 @@ def test_an_edit_is_what_its_kind_says(document: Document) -> None:
 @given(DOCUMENTS)
 def test_the_same_seed_gives_the_same_copy_whatever_comes_before(document: Document) -> None:
     assert list(copies(document)) == list(copies(document))
-    names = ConceptNames({"disease": Book()}, [document, *KNOWN])
+    names = ConceptNames({"disease": Book()}, [document, *KNOWN], english())
     alone = perturb(document, "concept", names, seed=6)
     perturb(KNOWN[0], "concept", names, seed=6)
     assert perturb(document, "concept", names, seed=6) == alone
 
 
 def words(text: str) -> Iterator[str]:
-    return (word for word, _, _ in normalise.words(text))
+    return (word for word, _, _ in NAMES.words(text))
 
 
 def meant(name: str | None) -> set[str]:
@@ -241,7 +245,7 @@ def test_known_edits(kind: str, text: str, new: str | None) -> None:
     made = {
         copy.after.text if copy else None
         for seed in range(20)
-        for copy in [perturb(Document("d", text), kind, ConceptNames({}, ()), seed=seed)]
+        for copy in [perturb(Document("d", text), kind, ConceptNames({}, (), english()), seed=seed)]
     }
     assert new in made
     assert new is not None or made == {None}
@@ -255,7 +259,7 @@ def test_a_definition_is_turned_round_and_its_forms_stand_for_each_other() -> No
 
 def test_names_are_written_as_inside_a_sentence() -> None:
     seen = Document("x", "He has Wilson disease and no gout; Gout is rare.")
-    names = ConceptNames({}, [seen])
+    names = ConceptNames({}, [seen], english())
     written = [
         names.running(name) for name in ("Gout", "Wilson disease", "Hepatitis", "DNA damage", "A fever")
     ]

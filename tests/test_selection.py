@@ -32,6 +32,7 @@ from dirag.examples.selection import (
     near_copy,
     tfidf,
 )
+from dirag.text.language import english
 
 WORDS = ["asthma", "cancer", "of", "the", "breast", "BRCA1", "p53", "renal", "failure", "without", "mg"]
 sentences = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
@@ -192,7 +193,7 @@ def covering(scan: bool = False, pool: Sequence[Document] = COVERED) -> Coverage
         at = text.find("heart attack")
         return [Hit(concept, "heart attack", "exact", 1.0, at, at + 12)] if at >= 0 else []
 
-    return CoverageSelector(NearestSelector(made, embedder), scan=hits if scan else None)
+    return CoverageSelector(NearestSelector(made, embedder), english(), scan=hits if scan else None)
 
 
 def test_coverage_shows_the_labels_and_the_known_names_of_a_text() -> None:

@@ -25,10 +25,14 @@ from dirag.errors import DiragError, KnowledgeError, UsageError
 from dirag.knowledge.index import dense
 from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
-from dirag.text import normalise
+from dirag.text.language import english
+from dirag.text.normalise import normaliser
 from dirag.training.sentence_encoder import fitting, recall, synonyms
 from dirag.training.sentence_encoder.recall import Recall
 from dirag.training.sentence_encoder.tune import CARD, Options, TuningReport, tune
+
+NAMES = normaliser(english())
+
 
 torch = pytest.importorskip("torch")
 
@@ -132,15 +136,15 @@ def test_what_is_held_out_can_neither_be_learnt_nor_found(
     for name, number in split.held_out:
         concept = store.concept(number)
         assert name in concept.synonyms
-        assert " ".join(normalise.key(name)) not in searched
-        assert all(" ".join(normalise.key(form)) not in searched for form in normalise.variants(name))
+        assert " ".join(NAMES.key(name)) not in searched
+        assert all(" ".join(NAMES.key(form)) not in searched for form in NAMES.variants(name))
         assert not any(
-            tuple(sorted(normalise.key(name))) == tuple(sorted(normalise.key(other.names[0])))
+            tuple(sorted(NAMES.key(name))) == tuple(sorted(NAMES.key(other.names[0])))
             for other in split.groups[number]
         )
     for number, groups in split.groups.items():
         assert store.concept(number).name in groups[0].names
-        assert " ".join(normalise.key(store.concept(number).name)) in searched
+        assert " ".join(NAMES.key(store.concept(number).name)) in searched
     if limit is None:
         assert len(split.groups) == store.manifest.concepts
         kept = sum(len(groups) for groups in split.groups.values())
@@ -181,14 +185,14 @@ def test_batches_hold_neighbours_and_parents_and_tell_the_steps_between(base: Pa
     for number, groups in split.groups.items():
         for group in groups:
             for name in group.names:
-                for form in (name, *normalise.variants(name)):
-                    owners.setdefault(" ".join(normalise.key(form)), set()).add(number)
+                for form in (name, *NAMES.variants(name)):
+                    owners.setdefault(" ".join(NAMES.key(form)), set()).add(number)
 
     def near(names: Sequence[str]) -> list[list[int]]:
         return [[7] for _ in names]
 
     for batch in islice(synonyms.batches(store, split, near, size=6, seed=0), 40):
-        known = [owners[" ".join(normalise.key(name))] for name in batch.names]
+        known = [owners[" ".join(NAMES.key(name))] for name in batch.names]
         held = set().union(*known)
         assert 7 in held
         for row, one in enumerate(known):

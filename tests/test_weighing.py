@@ -11,6 +11,7 @@ from dirag.data import Document, Entity
 from dirag.taggers.known_names import NameStatistics
 from dirag.taggers.weighing import Thresholds, Weigher
 from dirag.text.align import longest
+from dirag.text.language import english
 
 TEXT = "gout or renal failure in renal cell cancer of two"
 WORDS = [(at, at + len(word)) for word in set(TEXT.split()) for at in [TEXT.index(word)]]
@@ -46,7 +47,7 @@ def pools(draw: st.DrawFn) -> list[Document]:
 def test_what_stays_and_what_comes(
     pool: list[Document], entities: list[Entity], adding: float, backing: float, stretch: int
 ) -> None:
-    statistics = NameStatistics(pool)
+    statistics = NameStatistics(pool, english())
     limits = Thresholds(confidence=0.2, backing=backing, adding=adding, stretch=stretch)
     weighed = Weigher(statistics, limits).weigh(TEXT, entities)
     assert all(one.end <= other.start for one, other in pairwise(weighed))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dirag.config import ANSWERS as ANSWERS
 from dirag.errors import unknown
+from dirag.text.language import Language, english
 
 if TYPE_CHECKING:
     from dirag.protocols import AnswerFormat
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
 DESCRIBING = ("template",)
 
 
-def make(name: str, types: Sequence[str], *, descriptions: Mapping[str, str] | None = None) -> AnswerFormat:
+def make(
+    name: str,
+    types: Sequence[str],
+    *,
+    descriptions: Mapping[str, str] | None = None,
+    language: Language | None = None,
+) -> AnswerFormat:
     """Returns the named format for these entity types, in this order.
 
-    ``descriptions`` are for the formats of ``DESCRIBING``. Raises UsageError for an unknown name.
+    ``descriptions`` are for the formats of ``DESCRIBING``; texts and answers are in English where no
+    ``language`` is given. Raises UsageError for an unknown name.
     """
     if name not in ANSWERS:
         raise unknown("answer format", name, ANSWERS)
     described = (descriptions,) if name in DESCRIBING else ()
-    answer_format: AnswerFormat = resolve_name(ANSWERS[name])(tuple(types), *described)
+    answer_format: AnswerFormat = resolve_name(ANSWERS[name])(tuple(types), language or english(), *described)
     return answer_format

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dirag.answers.mentions import Mentions
 from dirag.data import Entity
+from dirag.text.language import Language
 
 TYPE = "candidate"
 
@@ -16,8 +17,8 @@ class CandidateList(Mentions):
 
     name = "candidates"
 
-    def __init__(self) -> None:
-        super().__init__((TYPE,))
+    def __init__(self, language: Language) -> None:
+        super().__init__((TYPE,), language)
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
         return super().render(text, [replace(entity, type=TYPE) for entity in entities])

@@ -20,6 +20,7 @@ from dirag.answers.labels import check_types, find_type
 from dirag.answers.listing import side_by_side
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
+from dirag.text.language import Language
 from dirag.text.occurrences import flat_view, flatten, is_boundary, is_bounded, trim
 
 _SIGN = re.compile(r"\\(?P<escaped>[\\\[|])|(?P<open>\[ ?)| ?\|(?P<type>[^|\[\]\\]{1,80})\]|(?P<plain>.)")
@@ -34,8 +35,8 @@ class Inline:
     stop: tuple[str, ...] = ("\n",)
     opening = "[ "
 
-    def __init__(self, types: tuple[str, ...]) -> None:
-        self.types = check_types(types)
+    def __init__(self, types: tuple[str, ...], language: Language) -> None:
+        self.types = check_types(types)  # a copy has no words but those of its text, in any language
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
         """Brackets the entities of the wanted types; of those that overlap, the first and longest stays."""

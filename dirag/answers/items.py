@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from dirag.answers.labels import find_type
 from dirag.data import Issue, Mention
+from dirag.text.language import Language
 from dirag.text.occurrences import fold
 
 NONE = "none"
@@ -21,10 +22,6 @@ _ORDINAL = re.compile(r"#(\d{1,9}) +(.+)")
 _TYPED = re.compile(r"(.*\S) ?\(([^()]*)\)")
 _LABEL = re.compile(r"([^:]{1,40}): *(.*)")
 _BULLET = re.compile(r"\s*(?:[-*•–+]|\(?\d{1,4}[.)])\s+(.*)")
-_COMMA = re.compile(r"[\"'], ?[\"']|, (?:and )?| and ")
-_NOTHING = re.compile(
-    r"(n/?a|nil|null|nothing|empty|\W*|(no|not any|there (is|are) no)\b.*)\W*", re.IGNORECASE
-)
 _WRAPPING = "\"'“”‘’«»`*_[]{}<> "
 
 
@@ -36,9 +33,11 @@ def reads_as_none(item: str) -> bool:
 class ItemReader:
     """Reads one answer about one text; ``issues`` holds what could not be read."""
 
-    def __init__(self, types: tuple[str, ...], text: str, *, separator: str = ";") -> None:
+    def __init__(
+        self, types: tuple[str, ...], text: str, language: Language, *, separator: str = ";"
+    ) -> None:
         self.issues: list[Issue] = []
-        self._types = types
+        self._types, self._rules = types, language.answers
         between = re.escape(separator.strip())
         self._item = re.compile(rf"((?:(?!{between})[^\\]|\\.|\\$)+)|{between}")
         self._text = text
@@ -90,7 +89,7 @@ class ItemReader:
         if typed and not (type_ and self._stands(item)):
             item = typed[1].strip(_WRAPPING)
             type_ = find_type(self._types, typed[2]) or (type_ if self._stands(item) else None)
-        if reads_as_none(item) or (_NOTHING.fullmatch(item) and not self._stands(item)):
+        if reads_as_none(item) or (self._rules.nothing.fullmatch(item) and not self._stands(item)):
             return
         if type_ is None:
             self._unparsed("an item without one of the wanted types")
@@ -110,7 +109,7 @@ class ItemReader:
     def _names(self, item: str) -> list[str]:
         if self._stands(item):
             return [item]
-        parts = [part.strip(_WRAPPING) for part in _COMMA.split(item)]
+        parts = [part.strip(_WRAPPING) for part in self._rules.between.split(item)]
         return [part for part in parts if part] if any(map(self._stands, parts)) else [item]
 
     def _stands(self, name: str) -> bool:

@@ -25,6 +25,7 @@ from dirag.answers.items import reads_as_none
 from dirag.constraint import Builder
 from dirag.data import Entity, Mention
 from dirag.text.align import Span, occurrences, place
+from dirag.text.language import Language
 from dirag.text.occurrences import flatten, is_boundary, is_bounded, may_begin_name, may_end_name, trim
 
 _LONGEST = 16  # tokens and blanks of a marked string that may be written under the constraint
@@ -110,9 +111,13 @@ def _one_by_one(text: str, groups: Groups, marked: Set[Key]) -> Iterator[tuple[S
 
 @dataclass(frozen=True, slots=True)
 class ListSyntax:
-    """How a list is written: what stands between items, and around each, then with JSON's escapes."""
+    """How a list is written: what stands between items, and around each, then with JSON's escapes.
+
+    ``language`` is that of the text of which the items are strings.
+    """
 
     separator: str
+    language: Language
     quote: str = ""
 
     def item(self, item: Item, suffix: str = "") -> str:
@@ -163,7 +168,7 @@ class ListSyntax:
                 builder.edge(inside[i], self._written("\\."), ended[i + 1])
             elif piece != " ":
                 builder.edge(inside[i + 1], "", ended[i + 1])
-        for first, last, ordinal in _repeated(view, bounds):
+        for first, last, ordinal in _repeated(view, bounds, self.language):
             string = view[bounds[first] : bounds[last]]
             builder.edge(gap[first], self._opened(Item(string, "", ordinal)), ended[last])
         # After a mention the list goes on behind it only: items keep the text's order, so every list ends.
@@ -182,7 +187,7 @@ class ListSyntax:
         return [inner, escaped + inner] if _MAY_READ_AS_NONE.match(view, start) else [inner]
 
 
-def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
+def _repeated(view: str, bounds: Sequence[int], language: Language) -> list[tuple[int, int, int]]:
     """Returns the places of strings that stand twice or more: first and last bound by number, and ordinal.
 
     They have a letter, neither a blank nor a function word at an end, and at most ``_LONGEST`` tokens and
@@ -190,8 +195,8 @@ def _repeated(view: str, bounds: Sequence[int]) -> list[tuple[int, int, int]]:
     """
     places: list[tuple[int, int, int]] = []
     tokens = [view[start:end] for start, end in pairwise(bounds)]
-    starts = [i for i, token in enumerate(tokens) if token != " " and may_begin_name(token)]
-    ends = {i for i, token in enumerate(tokens, start=1) if token != " " and may_end_name(token)}
+    starts = [i for i, token in enumerate(tokens) if token != " " and may_begin_name(token, language)]
+    ends = {i for i, token in enumerate(tokens, start=1) if token != " " and may_end_name(token, language)}
     for size in range(1, _LONGEST + 1):
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for i in starts:

@@ -13,9 +13,8 @@ from dirag.answers.labels import check_types
 from dirag.answers.listing import Item, ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
+from dirag.text.language import Language
 from dirag.text.occurrences import flatten
-
-_LIST = ListSyntax("; ")
 
 
 class Mentions:
@@ -25,16 +24,17 @@ class Mentions:
     stop: tuple[str, ...] = ("\n",)
     opening = ""
 
-    def __init__(self, types: tuple[str, ...]) -> None:
+    def __init__(self, types: tuple[str, ...], language: Language) -> None:
         self.types = check_types(types)
+        self._language, self._list = language, ListSyntax("; ", language)
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
         """Lists the entities of the wanted types; of those that overlap, the first and longest stays."""
         listed = items(text, entities, self.types)
-        return _LIST.separator.join(map(self._item, listed)) or NONE
+        return self._list.separator.join(map(self._item, listed)) or NONE
 
     def _item(self, item: Item) -> str:
-        return _LIST.item(item, self._suffix(item.type))
+        return self._list.item(item, self._suffix(item.type))
 
     def _suffix(self, type_: str) -> str:
         return f" ({type_})" if len(self.types) > 1 else ""
@@ -44,7 +44,7 @@ class Mentions:
 
         A last item that the token limit cut short is read like others: only the caller knows of the limit.
         """
-        reader = ItemReader(self.types, text)
+        reader = ItemReader(self.types, text, self._language)
         return reader.read(answer), reader.issues
 
     def constrain(self, text: str) -> Constraint:
@@ -53,5 +53,5 @@ class Mentions:
         done = builder.state(final=True)
         builder.edge(builder.body, NONE, done)
         suffixes = map(self._suffix, self.types)
-        _LIST.add(builder, flatten(text).strip(), builder.body, done, suffixes)
+        self._list.add(builder, flatten(text).strip(), builder.body, done, suffixes)
         return builder.build()

@@ -17,9 +17,9 @@ from dirag.answers.labels import check_types, find_type
 from dirag.answers.listing import ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
+from dirag.text.language import Language
 from dirag.text.occurrences import flatten
 
-_LIST = ListSyntax(", ", quote='"')
 # A string that the answer's end cuts off is one too; its last backslash may be half an escape.
 _STRING = re.compile(r'"(?P<body>(?:[^"\\]|\\.)*)(?:"(?P<key>\s*:)?|\\?$)', re.DOTALL)
 #: Words between strings end the object, but for those that stand for an empty value.
@@ -33,16 +33,17 @@ class JsonObject:
     stop: tuple[str, ...] = ("\n\n",)
     opening = '"'
 
-    def __init__(self, types: tuple[str, ...]) -> None:
+    def __init__(self, types: tuple[str, ...], language: Language) -> None:
         self.types = check_types(types)
+        self._language, self._list = language, ListSyntax(", ", language, quote='"')
 
     def render(self, text: str, entities: Sequence[Entity]) -> str:
         """Lists the entities of the wanted types; of those that overlap, the first and longest stays."""
         listed = items(text, entities, self.types)
         lists = []
         for type_ in self.types:
-            written = [_LIST.item(item) for item in listed if item.type == type_]
-            lists.append(f"{_name(type_)}: [{_LIST.separator.join(written)}]")
+            written = [self._list.item(item) for item in listed if item.type == type_]
+            lists.append(f"{_name(type_)}: [{self._list.separator.join(written)}]")
         return "{" + ", ".join(lists) + "}"
 
     def constrain(self, text: str) -> Constraint:
@@ -54,7 +55,7 @@ class JsonObject:
             opened, listed = builder.state(), builder.state()
             builder.edge(at, f"{before}{_name(type_)}: [", opened)
             builder.edge(opened, "", listed)
-            _LIST.add(builder, view, opened, listed)
+            self._list.add(builder, view, opened, listed)
             at, before = listed, "], "
         builder.edge(at, "]}", builder.state(final=True))
         return builder.build()
@@ -64,10 +65,10 @@ class JsonObject:
 
         An answer without strings is read as a list in the format ``mentions``.
         """
-        reader = ItemReader(self.types, text)
+        reader = ItemReader(self.types, text, self._language)
         if '"' not in answer:
             return reader.read(answer), reader.issues
-        readers = {type_: ItemReader((type_,), text) for type_ in self.types}
+        readers = {type_: ItemReader((type_,), text, self._language) for type_ in self.types}
         mentions: list[Mention] = []
         type_ = self.types[0] if len(self.types) == 1 else None
         end = 0

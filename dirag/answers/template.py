@@ -16,9 +16,9 @@ from dirag.answers.listing import ListSyntax, items
 from dirag.constraint import Builder, Constraint
 from dirag.data import Entity, Issue, Mention
 from dirag.errors import UsageError
+from dirag.text.language import Language
 from dirag.text.occurrences import flatten
 
-_LIST = ListSyntax(" [SEP] ")
 _TYPE, _LISTED = "Entity type is ", "Entity is"
 _LINE = re.compile(rf"^(?= *{_TYPE})", re.MULTILINE | re.IGNORECASE)
 
@@ -30,8 +30,11 @@ class TemplateAnswer:
     stop: tuple[str, ...] = ("\n\n",)
     opening = ""
 
-    def __init__(self, types: tuple[str, ...], descriptions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, types: tuple[str, ...], language: Language, descriptions: Mapping[str, str] | None = None
+    ) -> None:
         self.types = check_types(types)
+        self._language, self._list = language, ListSyntax(" [SEP] ", language)
         by_type = descriptions or {}
         for type_, description in by_type.items():
             if _LISTED.casefold() in description.casefold() or len(description.splitlines()) != 1:
@@ -52,8 +55,8 @@ class TemplateAnswer:
         listed = items(text, entities, self.types)
         lines = []
         for type_, start in self._starts.items():
-            written = [_LIST.item(item) for item in listed if item.type == type_]
-            lines.append(f"{start}{_LIST.separator.join(written) or NONE}.")
+            written = [self._list.item(item) for item in listed if item.type == type_]
+            lines.append(f"{start}{self._list.separator.join(written) or NONE}.")
         return "\n".join(lines)
 
     def constrain(self, text: str) -> Constraint:
@@ -65,7 +68,7 @@ class TemplateAnswer:
             opened, listed, done = builder.state(), builder.state(), builder.state(final=last)
             builder.edge(at, start, opened)
             builder.edge(opened, NONE, listed)
-            _LIST.add(builder, view, opened, listed)
+            self._list.add(builder, view, opened, listed)
             builder.edge(listed, "." if last else ".\n", done)
             at = done
         return builder.build()
@@ -79,16 +82,16 @@ class TemplateAnswer:
             filled = self._filled.match(part)
             type_ = find_type(self.types, filled[1]) if filled else None
             if filled and type_:
-                reader = ItemReader((type_,), text, separator=_LIST.separator)
+                reader = ItemReader((type_,), text, self._language, separator=self._list.separator)
                 listed = reader.read(part[filled.end() :])
                 mentions += [replace(mention, after=offset + filled.end()) for mention in listed]
             elif _LINE.match(part):
-                reader = ItemReader(self.types, text)
+                reader = ItemReader(self.types, text, self._language)
                 issues.append(
                     Issue("unparsed", "", "a line without one of the wanted types, or without mentions")
                 )
             else:
-                reader = ItemReader(self.types, text)
+                reader = ItemReader(self.types, text, self._language)
                 mentions += reader.read(part)
             issues += reader.issues
             offset += len(part)

@@ -35,7 +35,13 @@ class EntityRecogniser:
             Document(str(number), document) if isinstance(document, str) else document
             for number, document in enumerate(documents, start=1)
         )
-        yield from pipeline.tag(numbered, self._tagger, index=self._index, min_score=self.config.min_score)
+        yield from pipeline.tag(
+            numbered,
+            self._tagger,
+            index=self._index,
+            min_score=self.config.min_score,
+            language=sources.language(self.base),
+        )
 
     def notices(self) -> Sequence[str]:
         """Returns what the engine has to say of the run as a whole, a sentence each."""

@@ -14,6 +14,7 @@ from dirag.examples import pool as pools
 from dirag.examples.pool import Pool
 from dirag.formats import FORMATS
 from dirag.knowledge.base import KnowledgeBase, open_default, open_path
+from dirag.text.language import Language, english
 
 #: The entity types of the built-in pool, and what the knowledge base is searched for where nothing is said.
 DEFAULT_TYPES = ("disease", "symptom", "chemical", "procedure", "test", "gene", "anatomy")
@@ -46,6 +47,11 @@ def read_base(name_or_path: str, *, offline: bool = False) -> KnowledgeBase:
     if not path.exists():
         raise UsageError(f"no knowledge base {name_or_path!r}", hint="give a directory or a vocabulary file")
     return open_path(path)
+
+
+def language(base: KnowledgeBase | None) -> Language:
+    """Returns the language of a run: that of its knowledge base, English where it has none."""
+    return base.language if base else english()
 
 
 @cache

@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 
 from dirag import answers
 from dirag.answers.candidates import CandidateList
-from dirag.assembly import engines
+from dirag.assembly import engines, sources
 from dirag.assembly.sources import pool
 from dirag.config import Config, selector_kind, tagger_kind
 from dirag.data import Entity, Segment
@@ -27,12 +27,16 @@ from dirag.taggers.known_names import NameStatistics
 from dirag.taggers.llm import LlmTagger
 from dirag.taggers.voting import Sampling
 from dirag.taggers.weighing import Thresholds, Weigher
+from dirag.text.language import Language
 
 
-def selector(config: Config, examples: Pool, index: Index | None = None) -> ExampleSelector | None:
+def selector(
+    config: Config, examples: Pool, index: Index | None = None, *, language: Language | None = None
+) -> ExampleSelector | None:
     """Opens the selector over a pool; returns None where a prompt takes no examples.
 
-    ``index`` finds the concepts that the selector ``coverage`` takes into account.
+    ``index`` finds the concepts that the selector ``coverage`` takes into account; without a ``language``
+    the texts are English.
     """
     if config.shots == 0:
         return None
@@ -41,15 +45,23 @@ def selector(config: Config, examples: Pool, index: Index | None = None) -> Exam
         embedder = open_encoder(config.encoder, offline=config.offline, pooling=config.pooling)
         examples = examples.embedded(embedder)
     scan = index.scan if index else None
-    return selection.make(config.selector, examples, embedder=embedder, seed=config.seed, scan=scan)
+    return selection.make(
+        config.selector, examples, embedder=embedder, seed=config.seed, scan=scan, language=language
+    )
 
 
 def builder(
-    config: Config, types: Sequence[str], *, context: int, count: Callable[[str], int]
+    config: Config,
+    types: Sequence[str],
+    *,
+    context: int,
+    count: Callable[[str], int],
+    language: Language | None = None,
 ) -> PromptBuilder:
     """Makes the builder of a run's prompts, for an engine with so much ``context`` that counts tokens so.
 
-    Raises PromptError where descriptions are asked for and nothing would show them.
+    Without a ``language`` texts and answers are English. Raises PromptError where descriptions are asked for
+    and nothing would show them.
     """
     template = load_template(config.answer, path=prompt_file(config.answer, config.prompt))
     described = template.describe(types) if config.descriptions else {}
@@ -60,7 +72,7 @@ def builder(
         )
     return PromptBuilder(
         template,
-        answers.make(config.answer, types, descriptions=described),
+        answers.make(config.answer, types, descriptions=described, language=language),
         tuple(types),
         context=context,
         count_tokens=count,
@@ -71,11 +83,11 @@ def builder(
     )
 
 
-def candidates(config: Config, entities: PromptBuilder) -> PromptBuilder | None:
+def candidates(config: Config, entities: PromptBuilder, language: Language) -> PromptBuilder | None:
     """Makes the builder of prompts that ask for candidates first, after the one that asks for entities."""
     if config.retrieval != "llm":
         return None
-    return replace(entities, template=load_template("candidates"), answer=CandidateList())
+    return replace(entities, template=load_template("candidates"), answer=CandidateList(language))
 
 
 def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) -> Retriever | None:
@@ -95,7 +107,8 @@ def retriever(config: Config, types: Sequence[str], base: KnowledgeBase | None) 
             f"--concept-matches {','.join(matches)} needs a knowledge base with vectors",
             hint="build it with dirag kb build --encoder, or leave out dense",
         )
-    return Retriever(base.index_for(types, matches=matches), limit=number, matches=matches)
+    index = base.index_for(types, matches=matches)
+    return Retriever(index, base.language, limit=number, matches=matches)
 
 
 def tagger(
@@ -116,7 +129,7 @@ def dictionary_tagger(
     if base is None:
         raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
     _check_types(base, types)
-    return DictionaryTagger(base.linker_for(types), types)
+    return DictionaryTagger(base.linker_for(types), types, base.language.dictionary)
 
 
 def llm_tagger(
@@ -127,12 +140,14 @@ def llm_tagger(
     concepts = retriever(config, types, base)  # refuses options before the weights are loaded
     engine = engines.backend(config)
     index = base.linker_for(types) if base else None
-    prompts = builder(config, types, context=engine.context, count=engine.count_tokens)
+    language = sources.language(base)
+    examples_of = selector(config, examples, index, language=language)
+    prompts = builder(config, types, context=engine.context, count=engine.count_tokens, language=language)
     return LlmTagger(
         engine,
         prompts,
-        augmenter=Augmenter(selector(config, examples, index), config.shots, concepts),
-        candidates=candidates(config, prompts),
+        augmenter=Augmenter(examples_of, config.shots, concepts),
+        candidates=candidates(config, prompts, language),
         weigher=weigher(config, types, base=base, examples=examples),
         sampling=Sampling(config.samples, config.temperature, config.seed),
     )
@@ -143,8 +158,11 @@ def weigher(config: Config, types: Sequence[str], *, base: KnowledgeBase | None,
     thresholds = Thresholds(confidence=config.confidence, adding=config.known)
     if not config.lexicon:
         return Weigher(thresholds=thresholds)
-    names = partial(_named, DictionaryTagger(base.linker_for(types), types)) if base else None
-    return Weigher(NameStatistics(examples.examples, names=names), thresholds)
+    names = None
+    if base:
+        dictionary = DictionaryTagger(base.linker_for(types), types, base.language.dictionary)
+        names = partial(_named, dictionary)
+    return Weigher(NameStatistics(examples.examples, sources.language(base), names=names), thresholds)
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:

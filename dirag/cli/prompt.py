@@ -32,14 +32,17 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
 
     config = config_of(values)
     types = sources.types_of(config)
-    texts = [segment.text for segment in segments(_standard_input() if text == "-" else text)]
     examples = sources.pool(config).restricted(types)
     # Known names are weighed after an answer, and there is none here.
     base = sources.knowledge_base(config) if sources.reads_base(replace(config, lexicon=False)) else None
-    selector = tagging.selector(config, examples, base.linker_for(types) if base else None)
+    language = sources.language(base)
+    given = _standard_input() if text == "-" else text
+    texts = [segment.text for segment in segments(given, language=language)]
+    index = base.linker_for(types) if base else None
+    selector = tagging.selector(config, examples, index, language=language)
     augmenter = Augmenter(selector, config.shots, tagging.retriever(config, types, base))
-    builder = tagging.builder(config, types, context=sys.maxsize, count=len)
-    candidates = tagging.candidates(config, builder)
+    builder = tagging.builder(config, types, context=sys.maxsize, count=len, language=language)
+    candidates = tagging.candidates(config, builder, language)
     for content in augmenter.augment(texts, concepts=candidates is None):
         for round_builder in (candidates, builder) if candidates else (builder,):
             built, issues = round_builder.build(

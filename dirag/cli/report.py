@@ -127,20 +127,23 @@ def _novelty(
 
 def _in_pool(mentions: Collection[str], data_dir: str | None, offline: bool, name: str) -> Collection[str]:
     """Returns those mentions that are entities of a pool, compared in normal form."""
-    from dirag.text import normalise
+    from dirag.text.language import english
+    from dirag.text.normalise import normaliser
 
-    seen = _pool_names(name, data_dir, offline)
-    return {mention for mention in mentions if normalise.key(mention) in seen}
+    seen, key = _pool_names(name, data_dir, offline), normaliser(english()).key
+    return {mention for mention in mentions if key(mention) in seen}
 
 
 @cache
 def _pool_names(name: str, data_dir: str | None, offline: bool) -> frozenset[tuple[str, ...]]:
     """Returns the mentions of a pool in normal form, read once for all runs."""
     from dirag.assembly import sources
-    from dirag.text import normalise
+    from dirag.text.language import english
+    from dirag.text.normalise import normaliser
 
     examples = sources.read_pool(name, data_dir=data_dir, offline=offline).examples
-    return frozenset(normalise.key(entity.text) for example in examples for entity in example.entities)
+    key = normaliser(english()).key
+    return frozenset(key(entity.text) for example in examples for entity in example.entities)
 
 
 def _in_base(mentions: Collection[str], types: Sequence[str], offline: bool, name: str) -> Collection[str]:

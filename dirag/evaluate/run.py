@@ -191,7 +191,12 @@ def tag(
     as_sentences = gold.dataset.as_sentences
     with closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger:
         for result in pipeline.tag(
-            bare, tagger, index=index, min_score=config.min_score, as_sentences=as_sentences
+            bare,
+            tagger,
+            index=index,
+            min_score=config.min_score,
+            as_sentences=as_sentences,
+            language=sources.language(base),
         ):
             observer.add(result)
             yield result

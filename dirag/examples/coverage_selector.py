@@ -17,6 +17,7 @@ from dirag.examples.leak_guard import check
 from dirag.examples.nearest_selector import NearestSelector, shortlisted
 from dirag.text import normalise
 from dirag.text.align import longest
+from dirag.text.language import Language
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,16 +48,21 @@ class CoverageSelector:
     """
 
     def __init__(
-        self, nearest: NearestSelector, *, scan: Callable[[str], Iterable[Hit]] | None = None
+        self,
+        nearest: NearestSelector,
+        language: Language,
+        *,
+        scan: Callable[[str], Iterable[Hit]] | None = None,
     ) -> None:
         self._nearest, self._scan = nearest, scan
+        self._normaliser = normalise.normaliser(language)
         examples = nearest.candidates.examples
         self._labels = [sorted({entity.type for entity in x.entities}) or [""] for x in examples]
         self._every_label = frozenset(label for labels in self._labels for label in labels)
         annotated: defaultdict[Key, set[int]] = defaultdict(set)
         for position, example in enumerate(examples):
             for entity in example.entities:
-                annotated[_key(entity.text)].add(position)
+                annotated[self._key(entity.text)].add(position)
         self._annotated = {key: frozenset(at) for key, at in annotated.items() if len(key) <= _LONGEST}
         self._concepts: dict[str, frozenset[int]] = {}
 
@@ -99,22 +105,23 @@ class CoverageSelector:
 
     def _named_by_scan(self, text: str) -> Iterator[ExampleName]:
         for hit in self._scan(text) if self._scan else ():
-            of_name = self._annotated.get(_key(text[hit.start : hit.end]), _NO)
+            of_name = self._annotated.get(self._key(text[hit.start : hit.end]), _NO)
             if examples := of_name | self._of_concept(hit.concept):
                 yield ExampleName(hit.start, hit.end, examples)
 
     def _named_by_pool(self, text: str) -> Iterator[ExampleName]:
-        words = list(normalise.words(text))
+        words = list(self._normaliser.words(text))
         for first, (_, start, _) in enumerate(words):
             for last in range(first, min(first + _LONGEST, len(words))):
                 end = words[last][2]
-                if examples := self._annotated.get(_key(text[start:end])):
+                if examples := self._annotated.get(self._key(text[start:end])):
                     yield ExampleName(start, end, examples)
 
     def _of_concept(self, concept: Concept) -> frozenset[int]:
         if concept.id not in self._concepts:
             names = (concept.name, *concept.synonyms)
-            self._concepts[concept.id] = _NO.union(*(self._annotated.get(_key(name), _NO) for name in names))
+            known = (self._annotated.get(self._key(name), _NO) for name in names)
+            self._concepts[concept.id] = _NO.union(*known)
         return self._concepts[concept.id]
 
     def _of_names(
@@ -130,9 +137,8 @@ class CoverageSelector:
     def _shown(self, position: int, names: Sequence[ExampleName]) -> list[str | ExampleName]:
         return [*self._labels[position], *(name for name in names if position in name.examples)]
 
+    def _key(self, name: str) -> Key:
+        return normalise.cased_key(self._normaliser.key(name), name)
+
 
 _NO: frozenset[int] = frozenset()
-
-
-def _key(name: str) -> Key:
-    return normalise.cased_key(normalise.key(name), name)

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from dirag.encoders.opening import identity
 from dirag.errors import ExamplesError
 from dirag.files import atomic, fingerprint
 from dirag.formats import jsonl
+from dirag.text.language import Language, english
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,17 +70,15 @@ class Pool:
         licence: str | None = None,
         as_sentences: bool = False,
         quality: QualityFilter | None = None,
+        language: Language | None = None,
     ) -> Pool:
         """Makes a pool in memory, without vectors; ``as_sentences`` takes each document as one sentence.
 
-        ``quality`` leaves out sentences by their paragraphs.
+        ``quality`` leaves out sentences by their paragraphs. Without a ``language`` documents are English.
         """
         left_out: Counter[str] = Counter()
-        examples = tuple(
-            example
-            for document in documents
-            for example in _sentences(document, left_out, as_sentences=as_sentences, quality=quality)
-        )
+        sentences = partial(_sentences, left_out=left_out, language=language or english(), quality=quality)
+        examples = tuple(e for d in documents for e in sentences(d, as_sentences=as_sentences))
         manifest = PoolManifest(
             sha256=hashlib.sha256(_dumps(examples)).hexdigest(),
             examples=len(examples),
@@ -123,12 +123,18 @@ def build(
     licence: str | None = None,
     as_sentences: bool = False,
     quality: QualityFilter | None = None,
+    language: Language | None = None,
 ) -> Pool:
     """Builds a pool directory, complete or not at all; a pool that is there already is replaced."""
     if path.exists() and not (path / MANIFEST).is_file():
         raise ExamplesError(f"{str(path)!r} exists and is not an example pool", hint="give another -o")
     pool = Pool.from_documents(
-        documents, sources=sources, licence=licence, as_sentences=as_sentences, quality=quality
+        documents,
+        sources=sources,
+        licence=licence,
+        as_sentences=as_sentences,
+        quality=quality,
+        language=language,
     )
     if not pool.examples:
         lost = ", ".join(f"{count} {reason}" for reason, count in pool.manifest.left_out.items())
@@ -195,7 +201,12 @@ def _check_encoder(manifest: PoolManifest, embedder: Embedder) -> None:
 
 
 def _sentences(
-    document: Document, left_out: Counter[str], *, as_sentences: bool, quality: QualityFilter | None
+    document: Document,
+    *,
+    left_out: Counter[str],
+    language: Language,
+    as_sentences: bool,
+    quality: QualityFilter | None,
 ) -> Iterator[Document]:
     """Yields the sentences of a document as examples, but for bad paragraphs and what cuts a mention."""
     from dirag.text.segment import segments
@@ -204,12 +215,12 @@ def _sentences(
         left_out[f"documents {issue.code}" if not document.text.strip() else f"labels: {issue.code}"] += 1
     if not document.text.strip():
         return
-    pieces = segments(document.text)
+    pieces = segments(document.text, language=language)
     # One piece is the whole document, with the blanks around it and the id that its corpus knows it by.
     is_whole = as_sentences or len(pieces) == 1
     if is_whole:
         pieces = [Segment(0, document.text)]
-    reasons = quality.reasons(document.text, pieces) if quality else [""] * len(pieces)
+    reasons = quality.reasons(document.text, pieces, language=language) if quality else [""] * len(pieces)
     for piece, reason in zip(pieces, reasons, strict=True):
         if reason:
             left_out[reason] += 1

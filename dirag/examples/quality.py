@@ -18,6 +18,7 @@ from dirag.data import Segment
 from dirag.encoders import vector_files as stored
 from dirag.encoders.opening import identity
 from dirag.errors import ExamplesError
+from dirag.text.language import Language
 from dirag.text.segment import paragraphs
 
 if TYPE_CHECKING:
@@ -141,12 +142,12 @@ class QualityFilter:
     kinds: Collection[str] = ()
     domains: Collection[str] = ()
 
-    def reasons(self, text: str, pieces: Sequence[Segment]) -> list[str]:
+    def reasons(self, text: str, pieces: Sequence[Segment], *, language: Language | None = None) -> list[str]:
         """Returns for each piece of a text why it is left out, empty where it is not.
 
-        A piece is judged by the paragraph in which it begins.
+        A piece is judged by the paragraph in which it begins. Without a ``language`` the text is English.
         """
-        blocks = paragraphs(text)
+        blocks = paragraphs(text, language=language)
         vectors = self.embedder.embed([block.text for block in blocks])
         verdicts = [self._reason(quality) for quality in self.model.qualities(vectors)]
         starts = [block.start for block in blocks]

@@ -27,6 +27,7 @@ from dirag.examples.nearest_selector import MmrSelector as MmrSelector
 from dirag.examples.nearest_selector import NearestSelector as NearestSelector
 from dirag.examples.pool import Pool
 from dirag.examples.random_selector import RandomSelector as RandomSelector
+from dirag.text.language import Language, english
 
 if TYPE_CHECKING:
     from dirag.data import Hit
@@ -38,6 +39,7 @@ class SelectorInput:
     """What a selector is opened over: a pool and, where it needs them, an encoder and a scan for names."""
 
     pool: Pool
+    language: Language
     embedder: Embedder | None = None
     seed: int = 0
     scan: Callable[[str], Iterable[Hit]] | None = None
@@ -50,15 +52,17 @@ def make(
     embedder: Embedder | None = None,
     seed: int = 0,
     scan: Callable[[str], Iterable[Hit]] | None = None,
+    language: Language | None = None,
 ) -> ExampleSelector:
     """Opens the selector that ``config.SELECTORS`` has under this name, over a pool.
 
-    ``scan`` finds the concepts that a text names. Raises UsageError for an unknown name, or where a selector
-    that compares vectors is given no embedder.
+    ``scan`` finds the concepts that a text names; without a ``language`` texts are English. Raises UsageError
+    for an unknown name, or where a selector that compares vectors is given no embedder.
     """
     if selector_kind(name).encoder and embedder is None:
         raise UsageError(f"the selector {name} needs a sentence encoder", hint="give one with --encoder")
-    opened: ExampleSelector = resolve_name(SELECTORS[name].open)(SelectorInput(pool, embedder, seed, scan))
+    inputs = SelectorInput(pool, language or english(), embedder, seed, scan)
+    opened: ExampleSelector = resolve_name(SELECTORS[name].open)(inputs)
     return opened
 
 
@@ -84,4 +88,4 @@ def open_mmr(inputs: SelectorInput) -> ExampleSelector:
 
 
 def open_coverage(inputs: SelectorInput) -> ExampleSelector:
-    return CoverageSelector(open_knn(inputs), scan=inputs.scan)
+    return CoverageSelector(open_knn(inputs), inputs.language, scan=inputs.scan)

@@ -7,7 +7,6 @@ has it beside the package. A file that is not there is refused with the place th
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 
 from dirag.errors import ArtifactError
@@ -37,13 +36,6 @@ def adapter(model: str) -> Path:
 def token_classifier() -> Path:
     """Returns the folder of the token classifier that the package has."""
     return _PACKAGE / "token_classifiers" / "minilm-l6-seven-types"
-
-
-@cache
-def words(file: str) -> frozenset[str]:
-    """Returns a word list of ``kb/``."""
-    lines = path("kb", file).read_text("utf-8").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
 def home() -> Path:

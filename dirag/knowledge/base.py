@@ -30,6 +30,7 @@ from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.knowledge.sources import detection
 from dirag.knowledge.sources.reading import Choice, Rejected
 from dirag.knowledge.store import store, writer
+from dirag.text.language import Language, english
 
 if TYPE_CHECKING:
     from dirag.data import Json
@@ -55,13 +56,20 @@ class VocabularySource:
 class KnowledgeBase:
     """An open knowledge base: ``index`` for everything in it, ``index_for`` for a part.
 
-    ``encoder`` is needed only where the one that made the vectors is to be found elsewhere by now.
+    ``encoder`` is needed only where the one that made the vectors is to be found elsewhere by now, and
+    ``language`` where that of the manifest has no file in the package.
     """
 
     def __init__(
-        self, folder: Path, *, types: TypeMap | None = None, encoder: str | None = None, offline: bool = False
+        self,
+        folder: Path,
+        *,
+        types: TypeMap | None = None,
+        encoder: str | None = None,
+        offline: bool = False,
+        language: Language | None = None,
     ) -> None:
-        self._store = store.Store(folder)
+        self._store = store.Store(folder, language=language)
         self.types = types or load_types()
         self.dense_info = dense.read_info(self.manifest.extra)
         self._encoder, self._offline = encoder, offline
@@ -69,6 +77,11 @@ class KnowledgeBase:
     @property
     def manifest(self) -> store.BaseManifest:
         return self._store.manifest
+
+    @property
+    def language(self) -> Language:
+        """Returns the language of its names, by whose rules they are looked up."""
+        return self._store.language
 
     @cached_property
     def index(self) -> Lookup:
@@ -179,12 +192,14 @@ def build(
     offline: bool = False,
     command: str = "",
     progress: bool | None = None,
+    language: Language | None = None,
 ) -> store.BaseManifest:
     """Reads vocabularies and writes them as one knowledge base; rows left out are counted in its manifest.
 
-    A build that is killed while it encodes goes on there when it is repeated.
+    A build that is killed while it encodes goes on there when it is repeated. Names are taken for English
+    where no ``language`` is given.
     """
-    options, types = options or BuildOptions(), types or load_types()
+    options, types, language = options or BuildOptions(), types or load_types(), language or english()
     # Opened first, so that a wrong name is refused before a vocabulary is read for minutes.
     embedder = None if options.encoder is None else open_encoder(options.encoder, offline=offline)
     counts: list[store.Source] = []  # each vocabulary comes in when its last concept was read
@@ -195,20 +210,26 @@ def build(
         sources=counts,
         options=options.as_json(),
         command=command,
-        extra=partial(_add_indexes, folder, options, embedder, progress),
+        extra=partial(_add_indexes, folder, options, embedder, language, progress),
+        language=language,
     )
     encoding.discard(folder)
     return store.read_manifest(folder)
 
 
 def _add_indexes(
-    target: Path, options: BuildOptions, embedder: Embedder | None, progress: bool | None, part: Path
+    target: Path,
+    options: BuildOptions,
+    embedder: Embedder | None,
+    language: Language,
+    progress: bool | None,
+    part: Path,
 ) -> Mapping[str, Json]:
     """Writes what needs the finished store ``part``: the index of initials, and that of vectors, if any.
 
     Vectors grow beside ``target``, the place of the base: ``part`` is lost when the build is killed.
     """
-    names = store.Store(part)
+    names = store.Store(part, language=language)
     for file, values in initials.build(map(names.key, range(names.manifest.keys))).items():
         (part / file).write_bytes(values.tobytes())
     if embedder is None or options.encoder is None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dirag.data import Hit, Match
 from dirag.protocols import Index
+from dirag.text.language import Language
 from dirag.text.occurrences import may_begin_name, may_end_name
 
 #: Hits by spelling or meaning that are less probable are left out, as most of them are wrong. Chosen on
@@ -27,14 +28,14 @@ _GAP = re.compile(r"[\s\-–'’/]*")
 class Retriever:
     """Looks names up in an index that searches by ``matches``; ``limit`` is the most hits for one text."""
 
-    def __init__(self, index: Index, *, limit: int, matches: Collection[Match]) -> None:
-        self._index, self._limit = index, limit
+    def __init__(self, index: Index, language: Language, *, limit: int, matches: Collection[Match]) -> None:
+        self._index, self._language, self._limit = index, language, limit
         self._scans, self._guesses = "exact" in matches, not {"fuzzy", "dense"}.isdisjoint(matches)
 
     def named(self, text: str) -> list[Hit]:
         """Returns the hits of names that stand in the text, and of spans that are like a name."""
         hits = self._index.scan(text) if self._scans else []
-        guessed = self._hits(text, windows(text)) if self._guesses else ()
+        guessed = self._hits(text, windows(text, self._language)) if self._guesses else ()
         # A span that equals a name but is no hit of the scan is on its stop list, or in another case.
         return self._best(text, [*hits, *(hit for hit in guessed if hit.match != "exact")])
 
@@ -63,16 +64,16 @@ class Retriever:
         return sorted(shown.values(), key=lambda hit: hit.start)
 
 
-def windows(text: str) -> Iterator[tuple[int, int]]:
+def windows(text: str, language: Language) -> Iterator[tuple[int, int]]:
     """Yields the spans of a few words that may be a name: in one phrase, no function words at their ends."""
     words = [match.span() for match in _WORD.finditer(text)]
     for first, (start, after) in enumerate(words):
-        if not may_begin_name(text[start:after]):
+        if not may_begin_name(text[start:after], language):
             continue
         end = start
         for begin, stop in words[first : first + LONGEST]:
             if not _GAP.fullmatch(text, end, begin):
                 break
             end = stop
-            if may_end_name(text[begin:end]):
+            if may_end_name(text[begin:end], language):
                 yield start, end

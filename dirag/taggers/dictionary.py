@@ -1,58 +1,26 @@
 """The dictionary tagger: finds the names of the knowledge base that stand in the text.
 
 In: segments. Out: one entity for each name whose concept can be of a wanted type and for each short form that
-the document defines for such a name, widened by the rules of ``kb/dictionary.toml``. It uses no model and
-constant memory, and misses whatever the vocabulary does not name.
+the document defines for such a name, widened by the rules of the language. It uses no model and constant
+memory, and misses whatever the vocabulary does not name.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 from dirag.data import Entity, Hit, Segment, Tagging
-from dirag.errors import KnowledgeError
-from dirag.files import paths
 from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.protocols import Index
 from dirag.text import abbreviations
 from dirag.text.align import longest
+from dirag.text.language import DictionaryRules
 
 _REACH = 40  # characters before a mention in which words that belong to it are looked for
 _BLANK = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # within a paragraph
 _WORD_BEFORE = re.compile(rf"(?<![\w-])([^\W\d_][\w-]*)(?:-|{_BLANK})\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Rules by entity type: spellings that are never a name, and words before a name that belong to it.
-
-    ``before`` matches a member of an enumeration ("breast" in "breast and colon cancer") and the conjunction
-    or comma behind it.
-    """
-
-    never: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
-    modifiers: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    before: re.Pattern[str] | None = None
-
-
-def load_rules(path: Path | None = None) -> Rules:
-    """Reads rules, by default ``kb/dictionary.toml``; raises KnowledgeError for a file that has none."""
-    path = path or paths.path("kb", "dictionary.toml")
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        between = sorted(table.pop("enumeration", {}).get("between", ()), key=len, reverse=True)
-        parts = "|".join(map(re.escape, between))
-        return Rules(
-            {name: re.compile(rules["never"]) for name, rules in table.items() if "never" in rules},
-            {name: frozenset(rules.get("modifiers", ())) for name, rules in table.items()},
-            re.compile(rf"(?<!\w)([^\W\d_]+)(?:{parts})$") if between else None,
-        )
-    except (OSError, ValueError, re.error, AttributeError, TypeError) as error:
-        raise KnowledgeError(f"cannot read {path}: {error}") from error
 
 
 class DictionaryTagger:
@@ -65,13 +33,17 @@ class DictionaryTagger:
         self,
         index: Index,
         types: Sequence[str],
+        rules: DictionaryRules,
         *,
         type_map: TypeMap | None = None,
-        rules: Rules | None = None,
     ) -> None:
         self._index, self._wanted = index, frozenset(types)
         self._map = type_map or load_types()
-        self._rules = rules or load_rules()
+        self._rules = rules
+        # The longest first: of alternatives the first that fits is taken, and ", and " begins as ", " does.
+        between = "|".join(map(re.escape, sorted(rules.between, key=len, reverse=True)))
+        # A member of an enumeration ("breast" in "breast and colon cancer") and what stands behind it.
+        self._member = re.compile(rf"(?<!\w)([^\W\d_]+)(?:{between})$") if between else None
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
         defined: dict[str, Entity] = {}
@@ -124,9 +96,9 @@ class DictionaryTagger:
     def _enumerated(self, text: str, entity: Entity, first: int) -> int:
         """Returns where the enumeration starts that ends in this mention, at ``first`` or later."""
         start, head = entity.start, entity.text.split()[-1]
-        if self._rules.before is None or " " not in entity.text:
+        if self._member is None or " " not in entity.text:
             return start
-        while match := self._rules.before.search(text[max(start - _REACH, first) : start]):
+        while match := self._member.search(text[max(start - _REACH, first) : start]):
             if not self._is_name(f"{match[1]} {head}", entity.type):
                 break
             start -= len(match[0])

@@ -1,7 +1,7 @@
 """Counts how often a name is an entity where it stands, and of which type: the evidence of known names.
 
 In: annotated sentences, and a function that finds the names of a vocabulary in a text. Out: for a text, the
-known names in it, each with its share. Names are compared by ``normalise.cased_key``.
+known names in it, each with its share. Names are compared by ``normalise.cased_key``, in one language.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from dirag.data import Document, Entity
 from dirag.examples.selection import comparison_form
 from dirag.text import normalise
+from dirag.text.language import Language
 
 #: Annotated names of more words are not counted: they hardly ever come twice.
 LONGEST = 16
@@ -51,14 +52,19 @@ class NameStatistics:
     """
 
     def __init__(
-        self, examples: Iterable[Document], *, names: Callable[[str], Iterable[Entity]] | None = None
+        self,
+        examples: Iterable[Document],
+        language: Language,
+        *,
+        names: Callable[[str], Iterable[Entity]] | None = None,
     ) -> None:
+        self._normaliser = normalise.normaliser(language)
         self._names = names or (lambda text: ())
         self._pool = {comparison_form(example.text): example for example in examples}
         self._types: dict[Key, set[str]] = defaultdict(set)
         self._lengths: dict[str, set[int]] = defaultdict(set)
         for example in self._pool.values():
-            for key, kind in _annotations(example):
+            for key, kind in self._annotations(example):
                 self._types[key].add(kind)
                 self._lengths[key[0]].add(_length(key))
         self._kinds = sorted({kind for kinds in self._types.values() for kind in kinds})
@@ -78,7 +84,7 @@ class NameStatistics:
                 share = min(1.0, number / count("stands", key, ""))
                 names[start, end] = KnownName(start, end, kind, share)
         for name in self._names(text):
-            key, span = _entity_key(name), (name.start, name.end)
+            key, span = self._key(name), (name.start, name.end)
             stands = count("named", key, "")
             share = count("inside", key, "") / stands if stands else self._unseen
             if share and span not in names:
@@ -91,7 +97,7 @@ class NameStatistics:
         return [replace(entity, type=self._type(entity, count)) for entity in entities]
 
     def _type(self, entity: Entity, count: Callable[[str, Key, str], int]) -> str:
-        counts = {kind: count("ends", _entity_key(entity)[-1:], kind) for kind in self._kinds}
+        counts = {kind: count("ends", self._key(entity)[-1:], kind) for kind in self._kinds}
         kind = max(counts, key=lambda kind: counts[kind], default="")
         return kind if kind and counts[kind] > TYPICAL * sum(counts.values()) else entity.type
 
@@ -102,14 +108,14 @@ class NameStatistics:
         return lambda *count: self._counts[count] - counts[count]
 
     def _count(self, example: Document) -> Iterator[Count]:
-        for key, kind in _annotations(example):
+        for key, kind in self._annotations(example):
             yield "annotated", key, kind
             yield "ends", key[-1:], kind
         for key, _, _ in self._occurrences(example.text):
             yield "stands", key, ""
         spans = {(e.start, e.end) for e in example.entities}
         for name in self._names(example.text):
-            key = _entity_key(name)
+            key = self._key(name)
             yield "named", key, ""
             if any(e.start <= name.start and name.end <= e.end for e in example.entities):
                 yield "inside", key, ""
@@ -117,7 +123,7 @@ class NameStatistics:
                 yield "exactly", key, ""
 
     def _occurrences(self, text: str) -> Iterator[tuple[Key, int, int]]:
-        words = list(normalise.words(text))
+        words = list(self._normaliser.words(text))
         for first, (word, start, _) in enumerate(words):
             for length in sorted(self._lengths.get(word, ())):
                 if first + length <= len(words):
@@ -128,23 +134,23 @@ class NameStatistics:
                     if key in self._types:
                         yield key, start, end
 
+    def _annotations(self, example: Document) -> Iterator[tuple[Key, str]]:
+        """Yields the entities that begin and end with a word of the sentence, as names with their types."""
+        words = list(self._normaliser.words(example.text))
+        first = {start: number for number, (_, start, _) in enumerate(words)}
+        last = {end: number for number, (_, _, end) in enumerate(words)}
+        for entity in example.entities:
+            # A share is one of the places where a name stands as whole words. "ALL" annotated in "ALLs" is no
+            # such place: counted all the same, it would give shares above 1, and of no place at all.
+            if entity.start in first and entity.end in last:
+                forms = [form for form, _, _ in words[first[entity.start] : last[entity.end] + 1]]
+                if len(forms) <= LONGEST:
+                    yield normalise.cased_key(forms, entity.text), entity.type
 
-def _annotations(example: Document) -> Iterator[tuple[Key, str]]:
-    """Yields the entities that begin and end with a word of the sentence, as names with their types."""
-    words = list(normalise.words(example.text))
-    first = {start: number for number, (_, start, _) in enumerate(words)}
-    last = {end: number for number, (_, _, end) in enumerate(words)}
-    for entity in example.entities:
-        # A share is one of the places where a name stands as whole words. "ALL" annotated in "ALLs" is no
-        # such place: counted all the same, it would give shares above 1, and of no place at all.
-        if entity.start in first and entity.end in last:
-            forms = [form for form, _, _ in words[first[entity.start] : last[entity.end] + 1]]
-            if len(forms) <= LONGEST:
-                yield normalise.cased_key(forms, entity.text), entity.type
-
-
-def _entity_key(entity: Entity) -> Key:
-    return normalise.cased_key([form for form, _, _ in normalise.words(entity.text)], entity.text)
+    def _key(self, entity: Entity) -> Key:
+        # Not Normaliser.key(), which gives a name without any word its signs: here it has no words.
+        words = [form for form, _, _ in self._normaliser.words(entity.text)]
+        return normalise.cased_key(words, entity.text)
 
 
 def _length(key: Key) -> int:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from dirag.text.language import Language
+
 _INSIDE = 160
 _BRACKETS = re.compile(rf"[(\[]\s?([^\s()\[\]][^()\[\]]{{1,{_INSIDE}}})[)\]]")
 _BEFORE = re.compile(r"[^\s()\[\]]+$")
@@ -45,21 +47,22 @@ def definitions(text: str) -> dict[str, str]:
     return long_forms
 
 
-def expand(mention: str, defined: Mapping[str, str]) -> str:
+def expand(mention: str, defined: Mapping[str, str], language: Language) -> str:
     """Returns the mention with its short forms written out, whole ("AT") or within ("AT patients", "ATs")."""
     if not defined:
         return mention
     if mention in defined:
         return defined[mention]
-    return _TOKEN.sub(lambda match: "".join(_written_out(match[0], defined)), mention)
+    plurals = language.words.short_form_plurals
+    return _TOKEN.sub(lambda match: _written_out(match[0], defined, plurals), mention)
 
 
-def _written_out(token: str, defined: Mapping[str, str]) -> Iterable[str]:
+def _written_out(token: str, defined: Mapping[str, str], plurals: Iterable[str]) -> str:
     """Returns a word as it is, or the long form of the short form that it is, in the singular if need be."""
-    for form in (token, token.removesuffix("s")):
+    for form in (token, *map(token.removesuffix, plurals)):
         if form in defined:
-            return (defined[form],)
-    return (token,)
+            return defined[form]
+    return token
 
 
 def _definition(text: str, match: re.Match[str]) -> Abbreviation | None:

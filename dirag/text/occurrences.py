@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dirag.files import paths
+from dirag.text.language import Language
 
 # Controls, NUL among them, and lone surrogates go with the spaces: no model can write them.
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -47,14 +47,14 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def may_begin_name(word: str) -> bool:
+def may_begin_name(word: str, language: Language) -> bool:
     """Tells whether a name may begin with this word: function words do not, capitalised or not."""
-    return word[:1].lower() + word[1:] not in paths.words("function-words.txt")
+    return word[:1].lower() + word[1:] not in language.names.function_words
 
 
-def may_end_name(word: str) -> bool:
+def may_end_name(word: str, language: Language) -> bool:
     """Tells whether a name may end with this word, in its case: the A of hepatitis A is no function word."""
-    return word not in paths.words("function-words.txt")
+    return word not in language.names.function_words
 
 
 def flat_view(text: str) -> View:

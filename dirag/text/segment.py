@@ -2,7 +2,8 @@
 
 Lines are joined where a paragraph was wrapped and kept apart where they are headings, list items or
 entries of their own; sentences are then found by rules for abstracts and clinical notes. A sentence
-longer than ``max_chars`` becomes windows that overlap. Nothing but white space is left out.
+longer than ``max_chars`` becomes windows that overlap. Nothing but white space is left out. Abbreviations and
+words that begin sentences are the language's.
 """
 
 from __future__ import annotations
@@ -10,88 +11,88 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
 
 from dirag.data import Segment
 from dirag.errors import UsageError
+from dirag.text.language import Language, SentenceRules, english
 
 #: Lines of a paragraph whose longest is shorter than this were not wrapped by an editor.
 _NARROWEST_WRAP = 40
 
 _BULLET = re.compile(r"\s*(?:[-*•·‣◦▪●–—+]\s|\(?(?:[0-9]{1,2}|[A-Za-z]|[ivx]{1,4})\)\s|\([0-9]{1,2}\))")
 _NUMBERED = re.compile(r"\s*([0-9]{1,2})\.\s")
-_LABEL = re.compile(r"\s*[A-Z][\w/&()'-]*(?: [\w/&()'-]+){0,4} ?:(?:\s|$)")
+# CAPITALS stands for those of the language, in the pattern below too.
+_LABEL = r"\s*[CAPITALS][\w/&()'-]*(?: [\w/&()'-]+){0,4} ?:(?:\s|$)"
 
 # Possessive quantifiers and the look-behind keep the alternatives linear on runs of dots or spaces.
 # The first two are an upper-case heading inside a line ("... tobacco.  ALLERGIES: none") and a list item
 # ("foot.,2.  Fracture": notes that lost their line breaks have commas), the third the end of a sentence.
-_BOUNDARY = re.compile(
-    r"""
-    (?P<heading> (?: [.;] \s*+ (?: , \s*+ )? | , ) (?= [A-Z] [A-Z /&-]{2,40} : [\s,] )
+_BOUNDARY = r"""
+    (?P<heading> (?: [.;] \s*+ (?: , \s*+ )? | , ) (?= [CAPITALS] [CAPITALS /&-]{2,40} : [\s,] )
                | [.;:] \s*+ , \s*+ (?= [0-9]{1,2} \. \s ) )
     | (?<= [^\s.!?…<>=] ) (?P<stop> [.!?…]++ ) ["'”’»)\]]*+ (?P<gap> \s++ )
       (?= ["'“‘„«(\[¿¡]*+ (?P<next> [^\W_] [\w-]{0,40} ) )
-    """,
-    re.VERBOSE,
-)
+"""
 _LAST_WORD = re.compile(r"""[^\s()\[\],;/"]*\Z""")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+\w{1,3}")
 
 
-def _words(*lines: str) -> frozenset[str]:
-    return frozenset(word for line in lines for word in line.split())
+class _SentencePatterns(NamedTuple):
+    """What tells labels and the ends of sentences in one language."""
+
+    label: re.Pattern[str]
+    boundary: re.Pattern[str]
+    rules: SentenceRules
 
 
-#: A full stop after these never ends a sentence.
-_NEVER_LAST = _words(
-    "dr mr mrs prof st fig figs vs cf approx ca var ssp subsp spp e.g i.e viz eq eqs ref refs",
-    "engl natl acad proc",
-)
-#: A full stop after these ends a sentence unless a number follows.
-_BEFORE_NUMBER = _words(
-    "no nos vol p pp sec ch genet jan feb mar apr jun jul aug sep sept oct nov dec grade stage"
-)
-#: A full stop after these, after initials and after dotted abbreviations ends a sentence only before a
-#: word that sentences begin with, or before a wide gap.
-_SELDOM_LAST = _words(
-    "al etc pt pts jr sr inc ltd dept hosp resp temp wt ht tab tabs cap caps inj med meds sp prn qd bid tid"
-)
-_OPENERS = _words(
-    "the a an this that these those he she it they we his her their its our there here in on at of for",
-    "from with by to as after before during while when if although however moreover furthermore thus",
-    "therefore patient patients no all both each results conclusion conclusions methods background",
-)
+@cache
+def _sentence_patterns(language: Language | None) -> _SentencePatterns:
+    rules = (language or english()).sentences
+    label, boundary = (pattern.replace("CAPITALS", rules.capitals) for pattern in (_LABEL, _BOUNDARY))
+    return _SentencePatterns(re.compile(label), re.compile(boundary, re.VERBOSE), rules)
 
 
-def segments(text: str, *, max_chars: int = 800, overlap: int = 100) -> list[Segment]:
+def segments(
+    text: str, *, max_chars: int = 800, overlap: int = 100, language: Language | None = None
+) -> list[Segment]:
     """Returns the segments of a text, in order; together they hold every character that is not white space.
 
     A piece without a boundary is cut at white space if there is any, into windows of at most
-    ``max_chars``; whatever is at most ``overlap`` characters long lies whole in one of them.
+    ``max_chars``; whatever is at most ``overlap`` characters long lies whole in one of them. Without a
+    ``language`` the text is taken for English.
     """
     if not 0 <= overlap <= max_chars // 8 or max_chars < 1:
         raise UsageError(
             f"segments of {max_chars} characters cannot overlap by {overlap}",
             hint="give an overlap of at most an eighth of the length",
         )
+    patterns = _sentence_patterns(language)
     return [
         Segment(start, text[start:end])
         for lines in _paragraphs(text)
-        for block in _blocks(text, lines)
-        for sentence in _sentences(text, *block)
+        for block in _blocks(text, lines, patterns)
+        for sentence in _sentences(text, *block, patterns)
         for start, end in _windows(text, *sentence, max_chars=max_chars, overlap=overlap)
     ]
 
 
-def paragraphs(text: str, *, shortest: int = 80, longest: int = 3000) -> list[Segment]:
+def paragraphs(
+    text: str, *, shortest: int = 80, longest: int = 3000, language: Language | None = None
+) -> list[Segment]:
     """Returns the paragraphs of a text, in order; each character but white space is in exactly one.
 
     They are what stands between blank lines. One of less than ``shortest`` characters, such as a heading,
     goes with the next, the last of a text with the one before. One of more than ``longest`` is cut at the
-    end of a sentence, so that every segment begins in the paragraph in which it ends.
+    end of a sentence, so that every segment begins in the paragraph in which it ends. Without a ``language``
+    the text is taken for English.
     """
     spans: list[tuple[int, int]] = []
+    patterns = _sentence_patterns(language)
     for lines in _paragraphs(text):
-        pieces = (sentence for block in _blocks(text, lines) for sentence in _sentences(text, *block))
+        blocks = _blocks(text, lines, patterns)
+        pieces = (sentence for block in blocks for sentence in _sentences(text, *block, patterns))
         sentences = [span for piece in pieces for span in _stripped(text, *piece)]
         for ordinal, (start, end) in enumerate(sentences):
             # ordinal 0 begins a block: only what is short goes on over a blank line.
@@ -107,7 +108,9 @@ def paragraphs(text: str, *, shortest: int = 80, longest: int = 3000) -> list[Se
     return [Segment(start, text[start:end]) for start, end in spans]
 
 
-def _blocks(text: str, lines: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _blocks(
+    text: str, lines: list[tuple[int, int]], patterns: _SentencePatterns
+) -> Iterator[tuple[int, int]]:
     """Yields the headings, list items and paragraphs of lines, each with the lines it was wrapped into."""
     width = max(end - start for start, end in lines)
     block_start, block_end = lines[0]
@@ -119,7 +122,7 @@ def _blocks(text: str, lines: list[tuple[int, int]]) -> Iterator[tuple[int, int]
         is_item = _item_number(line) in (1, number + 1)
         if is_item:
             number = _item_number(line)
-        if is_item or not _continues(previous, line, width):
+        if is_item or not _continues(previous, line, width, patterns.label):
             yield block_start, block_end
             block_start = start
         block_end = end
@@ -147,9 +150,9 @@ def _paragraphs(text: str) -> Iterator[list[tuple[int, int]]]:
         yield lines
 
 
-def _continues(line: str, following: str, width: int) -> bool:
+def _continues(line: str, following: str, width: int, label: re.Pattern[str]) -> bool:
     """Tells whether ``following`` goes on with the sentence of ``line``: the break is only a wrap."""
-    if _BULLET.match(following) or _LABEL.match(following) or line.endswith(":"):
+    if _BULLET.match(following) or label.match(following) or line.endswith(":"):
         return False
     if line.isupper() and not following.isupper():
         return False
@@ -159,15 +162,15 @@ def _continues(line: str, following: str, width: int) -> bool:
     return width >= _NARROWEST_WRAP and len(line) + 1 + len(word) > width
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in _BOUNDARY.finditer(text, start, end):
-        if match["heading"] or _ends_sentence(text, start, match):
+def _sentences(text: str, start: int, end: int, patterns: _SentencePatterns) -> Iterator[tuple[int, int]]:
+    for match in patterns.boundary.finditer(text, start, end):
+        if match["heading"] or _ends_sentence(text, start, match, patterns.rules):
             yield start, match.end()
             start = match.end()
     yield start, end
 
 
-def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
+def _ends_sentence(text: str, start: int, match: re.Match[str], rules: SentenceRules) -> bool:
     following, gap = match["next"], match["gap"]
     # "mRNA levels" and "β-catenin" open a sentence, "fever" does not.
     if following.islower() and not "α" <= following[0] <= "ω":
@@ -177,17 +180,19 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     # Abbreviations are shorter than this, so a word that is cut here is none.
     word = _last_word(text, max(start, match.start() - 16), match.start("stop"))
     lowered = word.lower()
-    if lowered in _NEVER_LAST or word == "Ms":
+    if lowered in rules.never_last or word in rules.never_last_in_this_case:
         return False
     if following[0].isdigit() and (
-        lowered in _BEFORE_NUMBER or (gap == " " and _is_decimal(word, following))
+        lowered in rules.before_number or (gap == " " and _is_decimal(word, following))
     ):
         return False
     initial = len(word) == 1 and word.isupper()
-    if initial or lowered in _SELDOM_LAST or _DOTTED.fullmatch(word):
+    if initial or lowered in rules.seldom_last or _DOTTED.fullmatch(word):
         # An item's own letter or number ("A. Contusion") is no sentence.
         is_item_number = match.start("stop") - len(word) == start
-        return not is_item_number and (following.lower() in _OPENERS or (len(gap) > 1 and "\n" not in gap))
+        return not is_item_number and (
+            following.lower() in rules.openers or (len(gap) > 1 and "\n" not in gap)
+        )
     return not (word.isdigit() and len(word) < 3 and match.start("stop") - len(word) == start)
 
 

@@ -27,6 +27,7 @@ from dirag.backends.vllm.engine import Vllm
 from dirag.data import Completion, Document, Prompt, Usage
 from dirag.formats import read
 from dirag.protocols import Backend
+from dirag.text.language import english
 
 #: On a CPU vLLM takes nine tenths of all memory for prompts, and the rest may be too little.
 VLLM = ("enforce_eager=true", f"kv_cache_memory_bytes={2 << 30}")
@@ -43,7 +44,7 @@ def opened(name: str, slots: int, args: argparse.Namespace) -> Backend:
 def prompts(documents: Sequence[Document], *, limit: int, shots: int) -> list[Prompt]:
     """Few-shot prompts whose examples change from one to the next, as with nearest neighbours."""
     types = tuple(sorted({entity.type for document in documents for entity in document.entities}))
-    answer = Mentions(types)
+    answer = Mentions(types, english())
     written = [
         f"Text: {document.text}\nEntities: {answer.render(document.text, document.entities)}\n\n"
         for document in documents

@@ -25,6 +25,7 @@ from dirag.knowledge import base
 from dirag.knowledge.index import ranking
 from dirag.knowledge.index.lookup import EVERY, Lookup, NameMatch
 from dirag.text import abbreviations
+from dirag.text.language import english
 
 SPELLING: tuple[Match, ...] = ("exact", "fuzzy")
 _FIELDS = [field for group in ranking.DENSE.weights for field in group._fields]
@@ -167,7 +168,9 @@ def _cases(
 ) -> Iterator[_Case]:
     """Each mention twice: by its string, and written out with what its document names."""
     definitions = {text: abbreviations.definitions(text) for text in {mention.document for mention in gold}}
-    written = [abbreviations.expand(mention.text, definitions[mention.document]) for mention in gold]
+    written = [
+        abbreviations.expand(mention.text, definitions[mention.document], english()) for mention in gold
+    ]
     forms = list(dict.fromkeys([*written, *(mention.text for mention in gold)]))
     found = {form: _arrays(index, rows) for form, rows in index.match_names(forms, meaning=meaning) if rows}
     named = {text: index.concepts_in(text) for text in definitions}
@@ -178,9 +181,7 @@ def _cases(
                 held = np.array([concept in inside for concept in concepts.tolist()], float)
                 features = features.copy()
                 features[:, _FIELDS.index("in_document")] = held
-                features[:, _FIELDS.index("abbreviation_in_document")] = (
-                    held * ranking.MentionForm.of(form).abbreviation
-                )
+                features[:, _FIELDS.index("abbreviation_in_document")] = held * ranking.is_abbreviation(form)
                 right = np.array([bool(same[concept.rpartition(":")[2]] & mention.ids) for concept in ids])
                 yield _Case(features, concepts, right)
 

@@ -24,7 +24,11 @@ from dirag.knowledge.index import fuzzy
 from dirag.knowledge.index.lookup import Lookup
 from dirag.knowledge.store.store import Store
 from dirag.taggers.dictionary import DictionaryTagger
-from dirag.text import normalise
+from dirag.text.language import english
+from dirag.text.normalise import normaliser
+
+NAMES = normaliser(english())
+
 
 Table = dict[str, float]
 Gold = list[list[tuple[int, int, str, set[str]]]]
@@ -71,7 +75,7 @@ def spelling(folder: Path, medic: Path, corpus: Path) -> Table:
 
     def look_up(mention: str, k: int) -> list[int]:
         found: dict[int, None] = {}
-        words = normalise.key(mention)
+        words = NAMES.key(mention)
         if (key := trie.find(words)) >= 0:
             found |= dict.fromkeys(store.row_concepts[store.key_rows[key] : store.key_rows[key + 1]])
         if len(found) < k:
@@ -119,7 +123,7 @@ def every_name(folder: Path, corpus: Path, number: int) -> Table:
     from rapidfuzz import fuzz, process
 
     store = Store(folder)
-    mentions = [" ".join(normalise.key(text)) for text, _ in read_mentions(corpus)[:number]]
+    mentions = [" ".join(NAMES.key(text)) for text, _ in read_mentions(corpus)[:number]]
     keys = [store.key(key) for key in range(store.manifest.keys)]
     begun = time.perf_counter()
     for mention in mentions:
@@ -129,7 +133,7 @@ def every_name(folder: Path, corpus: Path, number: int) -> Table:
 
 def tagging(folder: Path, corpus: Path) -> Table:
     texts, gold = read_corpus(corpus)
-    tagger = DictionaryTagger(Lookup(Store(folder), matches=["exact"]), ["disease"])
+    tagger = DictionaryTagger(Lookup(Store(folder), matches=["exact"]), ["disease"], english().dictionary)
     begun = time.perf_counter()
     taggings = list(tagger.tag(Segment(0, text, number) for number, text in enumerate(texts)))
     seconds = time.perf_counter() - begun

@@ -28,7 +28,11 @@ from dirag.knowledge.index import fuzzy
 from dirag.knowledge.index import word_index as words_of
 from dirag.knowledge.sources.reading import Rejected
 from dirag.knowledge.store import store, writer
-from dirag.text import normalise
+from dirag.text.language import english
+from dirag.text.normalise import normaliser
+
+NAMES = normaliser(english())
+
 
 SEED = 20120731
 
@@ -112,7 +116,7 @@ def against_brute_force(folder: Path, corpus: Path) -> Table:
     near, brute = fuzzy.Fuzzy(opened.array), BruteForce(list(words_of.Strings(opened.array, "keys")))
     equal = answers = 0
     for query in queries:
-        mention = " ".join(normalise.key(query))
+        mention = " ".join(NAMES.key(query))
         found = near.search(mention, threshold=THRESHOLD, limit=20)
         wanted = brute.search(mention, threshold=THRESHOLD, limit=20)
         answers += len(found)

@@ -35,6 +35,7 @@ from dirag.pipeline import tag
 from dirag.prompting.augmentation import Augmenter
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.taggers.llm import LlmTagger
+from dirag.text.language import english
 
 TYPES = ("disease", "chemical")
 SHOTS = 8
@@ -97,7 +98,7 @@ def measure(args: argparse.Namespace, url: str, key: str | None) -> None:
     examples = list(builtin.documents())
     documents = list(islice(cycle(examples[SHOTS:]), args.documents))
     with closing(Remote(url, model=args.model, key=key, parallel=args.parallel, context=8192)) as engine:
-        answer = Mentions(TYPES)
+        answer = Mentions(TYPES, english())
         builder = PromptBuilder(load_template("mentions"), answer, TYPES, engine.context, engine.count_tokens)
         built = [builder.build(document.text, examples=examples[:SHOTS])[0] for document in documents]
         prompts = [prompt for prompt in built if prompt is not None]

@@ -20,6 +20,7 @@ from dirag.knowledge import base
 from dirag.knowledge.index import dense
 from dirag.knowledge.store.store import Store
 from dirag.text import abbreviations
+from dirag.text.language import english
 from dirag.training.sentence_encoder import recall
 from dirag.training.sentence_encoder.tune import CARD, Options, tune
 
@@ -47,7 +48,7 @@ def evaluate(folder: Path, encoder: str, data: Path, split: str) -> Iterator[tup
     gold.sort(key=lambda mention: mention.document)
     right = [{first for first, ids in same.items() if ids & mention.ids} for mention in gold]
     defined = {text: abbreviations.definitions(text) for text in {mention.document for mention in gold}}
-    written = [abbreviations.expand(mention.text, defined[mention.document]) for mention in gold]
+    written = [abbreviations.expand(mention.text, defined[mention.document], english()) for mention in gold]
     yield "string, vectors alone", by_vectors(folder, encoder, [m.text for m in gold], right)
     yield "abbreviations written out, vectors alone", by_vectors(folder, encoder, written, right)
     kb = base.KnowledgeBase(folder, encoder=encoder)

@@ -2,7 +2,7 @@
 
 In comes a document with its gold entities; out comes, for a kind of edit that finds a place in it, a copy
 with its gold entities and the exact alignment of both texts. The same document, kind and seed give the same
-copy. An edit that would cut a gold entity is not made. Phrases are English.
+copy. An edit that would cut a gold entity is not made.
 """
 
 from __future__ import annotations
@@ -10,32 +10,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 from typing import TypeAlias
 
 from dirag.data import Document, Entity
 from dirag.evaluate.robustness.alignment import Alignment, TextPiece
 from dirag.evaluate.robustness.names import WORD, ConceptNames
-from dirag.text import abbreviations, normalise
+from dirag.text import abbreviations
+from dirag.text.language import Language
+from dirag.text.normalise import normaliser
 from dirag.text.segment import segments
-
-#: What no one takes for an entity, to stand where one stood.
-PHRASES = (
-    *("annual meeting", "previous report", "first author", "written reply", "second year", "public library"),
-    *("train station", "front page", "summer holiday", "open question", "local newspaper", "main road"),
-)
 
 _SPACE = re.compile(r"(?<=\w) (?=\w)")
 _HYPHENS = "\u2010\u2011\u2013"
 _LIGATURES = {"ffi": "ﬃ", "ffl": "ﬄ", "ff": "ﬀ", "fi": "ﬁ", "fl": "ﬂ"}
 _QUOTES = {"'": "’", "’": "'", "“": '"', "”": '"'}
-_LETTERS = {name: letter for letter, name in normalise.GREEK.items() if len(name) > 3}  # not "pi", "mu"
-_SIGNS = re.compile(
-    rf"[-\"{''.join(_QUOTES)}]|{'|'.join(_LIGATURES)}"
-    rf"|[{''.join(normalise.GREEK)}](?![^\W\d_])"  # the one in μg is no letter's name
-    rf"|(?<![^\W_])(?:{'|'.join(_LETTERS)})(?![^\W_])"
-)
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s*$")
+
+
+@cache
+def _signs(language: Language) -> tuple[re.Pattern[str], dict[str, str]]:
+    """Returns what matches the signs that are written otherwise, and what some of them become."""
+    greek = language.words.greek
+    letters = {name: letter for letter, name in greek.items() if len(name) > 3}  # not "pi", "mu"
+    parts = [rf"[-\"{''.join(_QUOTES)}]", *_LIGATURES]
+    parts += [rf"{letter}(?![^\W\d_])" for letter in greek]  # the one in μg is no letter's name
+    parts += [rf"(?<![^\W_]){re.escape(name)}(?![^\W_])" for name in letters]
+    return re.compile("|".join(parts)), {**greek, **letters, **_QUOTES, **_LIGATURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,13 @@ def _typography(document: Document, names: ConceptNames, random: Random) -> Alig
     # An edit across the end of a mention would leave the copy's gold offsets undefined.
     cuts = {offset for entity in document.entities for offset in (entity.start, entity.end)}
     edits = []
-    for match in _SIGNS.finditer(text):
+    pattern, others = _signs(names.language)
+    for match in pattern.finditer(text):
         start, end = match.span()
         if cuts.isdisjoint(range(start + 1, end)):
             opens = start == 0 or text[start - 1].isspace()
-            table = {"-": hyphen, '"': "“" if opens else "”", **_QUOTES, **_LIGATURES}
-            edits.append(_piece(start, match[0], {**normalise.GREEK, **_LETTERS, **table}[match[0]]))
+            table = {**others, "-": hyphen, '"': "“" if opens else "”"}
+            edits.append(_piece(start, match[0], table[match[0]]))
     return Alignment.of(text, edits)
 
 
@@ -116,12 +119,13 @@ def _synonym(document: Document, names: ConceptNames, random: Random) -> Alignme
 
 
 def _concept(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    there = {normalise.key(entity.text) for entity in document.entities}
+    key = normaliser(names.language).key
+    there = {key(entity.text) for entity in document.entities}
     return _replaced(document, names, random, lambda entity: names.other(entity, there))
 
 
 def _non_entity(document: Document, names: ConceptNames, random: Random) -> Alignment:
-    return _replaced(document, names, random, lambda entity: PHRASES)
+    return _replaced(document, names, random, lambda entity: names.language.names.phrases)
 
 
 def _replaced(
@@ -186,7 +190,7 @@ def _order(document: Document, names: ConceptNames, random: Random) -> Alignment
     """Puts the sentences that stand on one line in another order."""
     text = document.text
     runs: list[list[TextPiece]] = [[]]
-    for segment in segments(text, max_chars=max(len(text), 1), overlap=0):
+    for segment in segments(text, max_chars=max(len(text), 1), overlap=0, language=names.language):
         last = runs[-1][-1].end if runs[-1] else 0
         if any(e.start < segment.start and e.end > last for e in document.entities) and runs[-1]:
             runs[-1][-1] = TextPiece(runs[-1][-1].start, segment.end)  # an entity runs across both

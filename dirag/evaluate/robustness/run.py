@@ -97,7 +97,7 @@ def _copies(
 ) -> list[tuple[int, Perturbed]]:
     """Returns the copies of each document, with its number."""
     if _NAMED.isdisjoint(kinds):
-        return _of_kinds(documents, kinds, ConceptNames({}, ()), config.seed)
+        return _of_kinds(documents, kinds, ConceptNames({}, (), sources.language(None)), config.seed)
     base = sources.knowledge_base(config)
     if base is None:
         named = ", ".join(sorted(_NAMED.intersection(kinds)))
@@ -105,7 +105,8 @@ def _copies(
     with closing(base):
         indexes = {kind: base.index_for((kind,), matches=["exact"]) for kind in gold.dataset.types}
         # Concepts to put in place of others are those of the whole split: a small sample would have few.
-        return _of_kinds(documents, kinds, ConceptNames(indexes, gold.dataset.documents), config.seed)
+        names = ConceptNames(indexes, gold.dataset.documents, sources.language(base))
+        return _of_kinds(documents, kinds, names, config.seed)
 
 
 def _of_kinds(

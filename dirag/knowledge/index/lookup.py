@@ -1,6 +1,6 @@
 """The index of a knowledge base: look-up of mentions by spelling and by meaning, and a scan of running text.
 
-Candidates are the names that equal a mention after normalisation (``normalise.key``), those spelt like it
+Candidates are the names that equal a mention after normalisation (``Normaliser.key``), those spelt like it
 and, where the base has vectors, those of like meaning; ``ranking`` makes one probability of all that. The
 scan is exact: longest names first, short acronyms in their own case only, and no name of the stop list.
 """
@@ -16,7 +16,7 @@ from dirag.data import Hit
 from dirag.knowledge.index import ranking, scanning
 from dirag.knowledge.index.filtering import Filter, Subset
 from dirag.knowledge.index.name_search import Keys, NameSearch
-from dirag.text import abbreviations
+from dirag.text import abbreviations, normalise
 
 if TYPE_CHECKING:
     from dirag.data import Match
@@ -67,10 +67,11 @@ class Lookup:
         stopwords: Iterable[str] | None = None,
     ) -> None:
         self._store, self._threshold = store, threshold
+        self._normaliser = normalise.normaliser(store.language)
         self._subset = Subset(store, only or Filter())
         self._search = NameSearch(store, self._subset, matches=matches, dense=dense)
         self._vocabularies = {source.name: place for place, source in enumerate(store.manifest.sources)}
-        self._scanner = scanning.Scanner(store.trie, self._subset, stopwords=stopwords)
+        self._scanner = scanning.Scanner(store.trie, self._subset, store.language, stopwords=stopwords)
 
     def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
         """Returns the most probable concepts of each mention; preferred names come first among equals.
@@ -80,7 +81,7 @@ class Lookup:
         """
         defined = abbreviations.definitions(text) if text else {}
         named = self.concepts_in(text) if text else frozenset()
-        forms = {query: abbreviations.expand(query, defined) for query in queries}
+        forms = {query: abbreviations.expand(query, defined, self._store.language) for query in queries}
         best = self._link([*dict.fromkeys(forms.values())], named, k)
         # A long form without any hit may be misread from the text: the short form stands in for it.
         short = [query for query, form in forms.items() if query != form and not best[form]]
@@ -122,7 +123,7 @@ class Lookup:
         self, form: str, keys: Keys, cosines: Mapping[int, float], named: Container[int]
     ) -> list[NameMatch]:
         """Returns every name under the keys, and under those that have a form's initials, with features."""
-        mention = ranking.MentionForm.of(form)
+        mention = ranking.MentionForm.of(form, self._normaliser)
         initials = self._search.search_initials(mention)
         keys = dict(keys)
         # A score of 0: the name is not spelt like the mention, and has the feature of initials instead.
@@ -250,4 +251,4 @@ def _match_of(kind: ranking.Kind) -> Match:
 def _is_doubtful(form: str, hits: Sequence[Hit]) -> bool:
     """Tells whether to search by meaning; the vector of a bare abbreviation says less than its letters."""
     certain = bool(hits) and hits[0].score >= _CERTAIN
-    return bool(form.strip()) and not certain and not ranking.MentionForm.of(form).abbreviation
+    return bool(form.strip()) and not certain and not ranking.is_abbreviation(form)

@@ -38,6 +38,7 @@ class NameSearch:
         dense: Callable[[], Dense] | None,
     ) -> None:
         self._store, self._subset, self._matches = store, subset, matches
+        self._normaliser = normalise.normaliser(store.language)
         self._open_dense = dense if "dense" in matches else None
         self.has_dense = self._open_dense is not None
 
@@ -45,11 +46,11 @@ class NameSearch:
         """Returns the keys that equal a form, then those spelt like it."""
         keys: Keys = {}
         if "exact" in self._matches:
-            for name in (form, *normalise.variants(form)):
-                if (key := self._store.trie.find(normalise.key(name))) >= 0:
+            for name in (form, *self._normaliser.variants(form)):
+                if (key := self._store.trie.find(self._normaliser.key(name))) >= 0:
                     keys.setdefault(key, ("exact" if name == form else "variant", 1.0))
         if "fuzzy" in self._matches:
-            for key, score in self._search_fuzzy(" ".join(normalise.key(form))):
+            for key, score in self._search_fuzzy(" ".join(self._normaliser.key(form))):
                 keys.setdefault(key, ("fuzzy", score))
         return keys
 

@@ -18,7 +18,7 @@ from itertools import chain
 from operator import mul
 from typing import Literal, NamedTuple, TypeAlias
 
-from dirag.text import normalise
+from dirag.text.normalise import Normaliser
 
 Kind: TypeAlias = Literal["exact", "variant", "fuzzy", "dense"]
 
@@ -163,6 +163,11 @@ DENSE = Model(
 )
 
 
+def is_abbreviation(mention: str) -> bool:
+    """Tells whether a mention looks like an abbreviation: one word, at most 8 characters, two capitals."""
+    return _ABBREVIATION.fullmatch(mention) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class MentionForm:
     """A mention as it is compared: its normalised words, and whether it looks like an abbreviation."""
@@ -172,10 +177,9 @@ class MentionForm:
     abbreviation: bool
 
     @classmethod
-    def of(cls, text: str) -> MentionForm:
-        """Takes one word of at most eight characters with two capitals for an abbreviation."""
-        words = normalise.key(text)
-        return cls(" ".join(words), frozenset(words), _ABBREVIATION.fullmatch(text) is not None)
+    def of(cls, text: str, normaliser: Normaliser) -> MentionForm:
+        words = normaliser.key(text)
+        return cls(" ".join(words), frozenset(words), is_abbreviation(text))
 
     def ratio(self, name: str) -> float:
         """Returns the edit similarity of a normalised name, in 0..1."""

@@ -10,28 +10,31 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dirag.files import paths
 from dirag.text import normalise
+from dirag.text.language import Language
 
 if TYPE_CHECKING:
     from dirag.knowledge.index.exact import Trie
     from dirag.knowledge.index.filtering import Subset
 
-#: The end of a phrase: three letters before a dot, so that none is in "St. Vincent" or "E. coli".
-_BREAK = re.compile(r"[;:!?]\s|\w\w\w\.\s+(?=[A-Z])|\n\s*\n|\r\n\s*\r\n")
-
 
 class Scanner:
     """Finds the names of a part of a base; ``stopwords`` are names that are never found."""
 
-    def __init__(self, trie: Trie, subset: Subset, *, stopwords: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, trie: Trie, subset: Subset, language: Language, *, stopwords: Iterable[str] | None = None
+    ) -> None:
         self._trie, self._subset = trie, subset
-        listed = paths.words("stopwords.txt") if stopwords is None else stopwords
-        self._stopped = {trie.find(normalise.key(word)) for word in listed}
+        self._normaliser = normalise.normaliser(language)
+        listed = language.names.never_found if stopwords is None else stopwords
+        self._stopped = {trie.find(self._normaliser.key(word)) for word in listed}
+        capitals = language.sentences.capitals
+        # The end of a phrase: three letters before a dot, so that none is in "St. Vincent" or "E. coli".
+        self._break = re.compile(rf"[;:!?]\s|\w\w\w\.\s+(?=[{capitals}])|\n\s*\n|\r\n\s*\r\n")
 
     def longest(self, text: str) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
         """Yields names, longest first and without overlap: start, end, the names of the key there."""
-        words = list(normalise.words(text))
+        words = list(self._normaliser.words(text))
         free = bytearray(b"\1") * len(words)  # by word: a name holds whole words, and there are fewer
         for start, end, first, last, key in sorted(
             self._places(text, words), key=lambda place: (place[0] - place[1], place)
@@ -55,18 +58,17 @@ class Scanner:
             if glued or end - start < 2 or key in self._stopped:
                 continue
             # A single word holds no end of a sentence: most keys are one, and need no look at the text.
-            if last - first == 1 or _is_one_phrase(text[start:end]):
+            if last - first == 1 or self._is_one_phrase(text[start:end]):
                 yield start, end, first, last, key
 
-
-def _is_one_phrase(surface: str) -> bool:
-    """Tells whether no sentence ends and no bracket stays open inside a span: not "tumor. Necrosis"."""
-    depth = 0
-    for character in surface:
-        depth += (character in "([{") - (character in ")]}")
-        if depth < 0:
-            return False
-    return not depth and not _BREAK.search(surface)
+    def _is_one_phrase(self, surface: str) -> bool:
+        """Tells whether no sentence ends and no bracket stays open inside a span: not "tumor. Necrosis"."""
+        depth = 0
+        for character in surface:
+            depth += (character in "([{") - (character in ")]}")
+            if depth < 0:
+                return False
+        return not depth and not self._break.search(surface)
 
 
 def in_another_case(alias: str, surface: str) -> bool:

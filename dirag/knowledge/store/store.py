@@ -3,7 +3,7 @@
 ``writer`` makes it; ``Store`` opens it in milliseconds. A directory of another schema, byte order or size
 than its manifest says, or with an array that leads outside another, is refused with the reason.
 
-Names are filed under keys (``normalise.key``); the rows of a key are the names that share it, preferred
+Names are filed under keys (``Normaliser.key``); the rows of a key are the names that share it, preferred
 names first. Arrays are raw; the manifest tells the size and the sha256 of each file.
 """
 
@@ -19,11 +19,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from dirag.data import Concept, Json
-from dirag.errors import KnowledgeError
+from dirag.errors import KnowledgeError, UsageError
 from dirag.files import fingerprint
 from dirag.knowledge.index import exact
 from dirag.knowledge.index.word_index import Strings
 from dirag.knowledge.store import concept_codec, layout
+from dirag.text import language as languages
+from dirag.text.language import Language
 
 SCHEMA = 4
 
@@ -60,7 +62,8 @@ class BaseManifest:
     """What is inside a knowledge base and how it was made.
 
     ``version`` is the package's, ``types`` numbers the combinations of semantic types, ``unknown_parents``
-    counts the references to broader concepts that are not inside, ``extra`` belongs to who added files.
+    counts the references to broader concepts that are not inside, ``extra`` belongs to who added files. By
+    the rules of ``language`` names became keys.
     """
 
     schema: int
@@ -72,6 +75,7 @@ class BaseManifest:
     keys: int
     unknown_parents: int
     types: tuple[tuple[str, ...], ...]
+    language: str = "en"  # of bases that were built before there was another
     options: Mapping[str, Json] = field(default_factory=dict)
     command: str = ""
     encoder: str | None = None
@@ -80,11 +84,20 @@ class BaseManifest:
 
 
 class Store:
-    """An open knowledge base; closed, it can be used no more."""
+    """An open knowledge base; closed, it can be used no more.
 
-    def __init__(self, folder: Path) -> None:
+    ``language`` is that of the manifest; it is given where it has no file of its own in the package.
+    """
+
+    def __init__(self, folder: Path, *, language: Language | None = None) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
+        self.language = language or _language(folder, self.manifest.language)
+        if self.language.code != self.manifest.language:
+            raise KnowledgeError(
+                f"{folder} has the language {self.manifest.language!r}, not {self.language.code!r}",
+                hint=_REBUILD,
+            )
         self._maps = {name: _map(folder / name) for name in self.manifest.files}
         # Once, at opening: it reads the arrays through, and no look-up has to check a number after that.
         try:
@@ -188,6 +201,13 @@ def read_manifest(folder: Path) -> BaseManifest:
     for name, file in manifest.files.items():
         _check_size(folder / name, file.size)
     return manifest
+
+
+def _language(folder: Path, code: str) -> Language:
+    try:
+        return languages.language(code)
+    except UsageError as error:
+        raise KnowledgeError(f"{folder}: {error.message}", hint=error.hint) from error
 
 
 def _check_size(path: Path, size: int) -> None:

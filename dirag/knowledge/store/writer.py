@@ -26,6 +26,8 @@ from dirag.knowledge.store.files import StringsWriter, write_array
 from dirag.knowledge.store.sorting import Sorter
 from dirag.knowledge.store.store import SCHEMA, BaseManifest, Source, StoredFile
 from dirag.text import normalise
+from dirag.text.language import Language, english
+from dirag.text.normalise import Normaliser
 
 NAME, SYNONYM, VARIANT = range(3)
 
@@ -41,19 +43,21 @@ def write(
     options: Mapping[str, Json] | None = None,
     command: str = "",
     extra: Callable[[Path], Mapping[str, Json]] | None = None,
+    language: Language | None = None,
 ) -> None:
     """Writes a knowledge base; ``sources`` is read after the last concept, so that it can hold counts.
 
     A knowledge base that stands there already is replaced; anything else is refused. ``options`` and
     ``command`` go into the manifest as they are. ``extra`` gets the finished folder before it is put in its
     place: a ``Store`` can be opened there, and files that it adds become part of the knowledge base. What it
-    returns is the manifest's ``extra``, and of that ``encoder`` names the encoder.
+    returns is the manifest's ``extra``, and of that ``encoder`` names the encoder. Names become keys by the
+    rules of ``language``, English where none is given.
     """
     if folder.exists() and not (folder / "manifest.json").is_file():
         raise KnowledgeError(f"{folder} exists and is no knowledge base", hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic.new_folder(folder, private=True) as part:
-        manifest = _write(concepts, part, sources)
+        manifest = _write(concepts, part, sources, language or english())
         manifest = replace(manifest, options=options or {}, command=command)
         _write_manifest(part, manifest)
         # Twice: ``extra`` opens the folder as a store, which needs a manifest, and then adds files to it.
@@ -77,7 +81,10 @@ def _write_manifest(folder: Path, manifest: BaseManifest) -> None:
     (folder / "manifest.json").write_text(json.dumps(table, indent=1) + "\n", "utf-8")
 
 
-def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source]) -> BaseManifest:
+def _write(
+    concepts: Iterable[Concept], folder: Path, sources: Iterable[Source], language: Language
+) -> BaseManifest:
+    normaliser = normalise.normaliser(language)
     kinds: dict[tuple[str, ...], int] = {}
     concept_types = array("i")
     with ExitStack() as stack:
@@ -88,7 +95,7 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
             for number, concept in enumerate(concepts):
                 blob.add(concept_codec.dumps(concept))
                 concept_types.append(kinds.setdefault(concept.semantic_types, len(kinds)))
-                for row in _rows(number, concept):
+                for row in _rows(number, concept, normaliser):
                     rows.add(row)
                 ids.add((concept.id, False, number))
                 for other in concept.xrefs:
@@ -110,15 +117,16 @@ def _write(concepts: Iterable[Concept], folder: Path, sources: Iterable[Source])
         keys=keys,
         unknown_parents=unknown,
         types=tuple(kinds),
+        language=language.code,
     )
 
 
-def _rows(number: int, concept: Concept) -> Iterator[_Row]:
+def _rows(number: int, concept: Concept, normaliser: Normaliser) -> Iterator[_Row]:
     """Yields every name of a concept and every variant of it, with its key."""
     for name in (concept.name, *concept.synonyms):
-        yield normalise.key(name), NAME if name == concept.name else SYNONYM, number, name
-        for variant in normalise.variants(name):
-            yield normalise.key(variant), VARIANT, number, variant
+        yield normaliser.key(name), NAME if name == concept.name else SYNONYM, number, name
+        for variant in normaliser.variants(name):
+            yield normaliser.key(variant), VARIANT, number, variant
 
 
 def _distinct(rows: Iterable[_Row]) -> Iterable[_Row]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dirag.data import Document, Entity
 from dirag.examples.pool import CUT, cut
 from dirag.examples.selection import comparison_form
+from dirag.text.language import Language
 from dirag.text.segment import segments
 
 if TYPE_CHECKING:
@@ -29,18 +30,21 @@ def sentences(
     min_score: float,
     linked: bool = False,
     quality: QualityFilter | None = None,
+    language: Language | None = None,
 ) -> Iterator[Document]:
     """Yields the sentences whose entities all score ``min_score`` or more and, if ``linked``, have a concept.
 
     Each string is taken once. ``quality`` leaves out sentences by their paragraphs. ``left_out`` counts, by
-    reason, what is not taken.
+    reason, what is not taken. Without a ``language`` the documents are English.
     """
     seen: set[str] = set()
     for document in documents:
         if not document.text.strip():
             left_out["documents without text"] += 1
-        pieces = segments(document.text)
-        verdicts = quality.reasons(document.text, pieces) if quality else [""] * len(pieces)
+        pieces = segments(document.text, language=language)
+        verdicts = (
+            quality.reasons(document.text, pieces, language=language) if quality else [""] * len(pieces)
+        )
         for segment, verdict in zip(pieces, verdicts, strict=True):
             if verdict:
                 left_out[verdict] += 1

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dirag.errors import KnowledgeError
 from dirag.text import normalise
+from dirag.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,8 +151,9 @@ def _some(store: Store, limit: int | None, rng: random.Random) -> list[int]:
 def _groups(store: Store, concept: Concept) -> list[Group]:
     """Groups the names of a concept, preferred first; the same words in another order are one group."""
     groups: list[tuple[list[str], set[tuple[str, ...]], set[int]]] = []
+    normaliser = normalise.normaliser(store.language)
     for name in (concept.name, *concept.synonyms):
-        name_keys = {normalise.key(form) for form in (name, *normalise.variants(name))}
+        name_keys = {normaliser.key(form) for form in (name, *normaliser.variants(name))}
         names, keys = [name], {store.trie.find(key) for key in name_keys} - {-1}
         words = {tuple(sorted(key)) for key in name_keys}
         for other in [group for group in groups if group[1] & words]:
@@ -188,7 +190,8 @@ def _batch(
                 groups = split.groups[other]
                 names.setdefault(other, _names(groups, rng.randrange(len(groups)), rng))
     pairs = [(concept, name) for concept, two_names in names.items() for name in two_names]
-    forms = tuple(_rewritten(name, rng) for _, name in pairs)
+    normaliser = normalise.normaliser(store.language)
+    forms = tuple(_rewritten(name, rng, normaliser) for _, name in pairs)
     return Batch(forms, _steps(store, [concept for concept, _ in pairs], forms))
 
 
@@ -200,10 +203,10 @@ def _names(groups: Sequence[Group], place: int, rng: random.Random) -> list[str]
     return [first, rng.choice(rest)] if rest else [first]
 
 
-def _rewritten(name: str, rng: random.Random) -> str:
+def _rewritten(name: str, rng: random.Random, normaliser: Normaliser) -> str:
     """Returns the name as it is, or as a text may write it: inverted, without punctuation, in lower case."""
     if rng.random() < 0.25:
-        name = rng.choice([name, *normalise.variants(name)])
+        name = rng.choice([name, *normaliser.variants(name)])
     if rng.random() < 0.25:
         name = " ".join(_SIGNS.sub(" ", name).split()) or name
     return name.lower() if rng.random() < 0.5 else name
@@ -225,8 +228,9 @@ def _steps(store: Store, concepts: Sequence[int], names: Sequence[str]) -> NDArr
             apart[row, column] = min((one[c] + other[c] for c in common), default=FAR)
     places = [numbers.index(concept) for concept in concepts]
     steps: NDArray[np.int64] = np.minimum(apart[np.ix_(places, places)], FAR)
-    keys = {key: n for n, key in enumerate(dict.fromkeys(map(normalise.key, names)))}
-    same = np.array([keys[normalise.key(name)] for name in names])
+    key_of = normalise.normaliser(store.language).key
+    keys = {key: n for n, key in enumerate(dict.fromkeys(map(key_of, names)))}
+    same = np.array([keys[key_of(name)] for name in names])
     steps[same[:, None] == same[None, :]] = 0
     return steps
 
