@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import string
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from dirag.data import Entity, Segment
 from dirag.encoders.token_model import TokenModel, open_model
 from dirag.encoders.token_pieces import Pieces, read_config
-from dirag.taggers.token_classifier import CalibrationTable, TokenClassifier, windows, words
+from dirag.taggers.token_classifier import CalibrationTable, Passage, TokenClassifier, windows, words
 
 TYPES = {"Disease": "disease", "Chemical": "chemical"}
 Opened = Callable[[str], TokenModel]
@@ -156,6 +157,29 @@ def test_context_is_read_only_where_it_is_asked_for(opened: Opened) -> None:
         [by_itself] = tagger.tag([alone])
         [_, behind] = tagger.tag([before, alone])
         assert (by_itself == behind) == is_same
+
+
+def test_a_model_with_room_for_it_reads_a_whole_document_at_once(tmp_path: Path) -> None:
+    folder = tiny_encoders.write(tmp_path, "modernbert", max_position_embeddings=8192)
+    model = open_model(folder, threads=1)
+    assert model.tokenizer.limit == 8192
+    texts = [*tiny_encoders.TEXT] * 12
+    [row] = Passage(texts, model).rows()
+    assert 1000 < len(row) <= model.tokenizer.room
+    assert len(list(Passage(texts, open_model(_shorter(folder), threads=1)).rows())) > 10
+    segments = [Segment(0, text) for text in texts]
+    in_context = TokenClassifier(model, TYPES, window="context")
+    taggings = list(in_context.tag(segments))
+    assert len(taggings) == len(segments)
+    # Sentences that are the same stand in other places, and each is read with those around it.
+    assert any(one != other for one, other in pairwise(taggings[:: len(tiny_encoders.TEXT)]))
+
+
+def _shorter(folder: Path) -> Path:
+    """Makes the tokenizer of a folder say that there is room for 128 tokens."""
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"model_max_length": 128}), "utf-8")
+    return folder
 
 
 # --- scores ---

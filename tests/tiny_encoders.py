@@ -55,12 +55,12 @@ def write(folder: Path, architecture: str, *, seed: int = 0, scale: float = 6.0,
             _SIZE
             | {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": ids["pad_token"]}
             | dict(settings)
+            | changes
         ),
         id2label=dict(enumerate(LABELS)),
         label2id={label: number for number, label in enumerate(LABELS)},
         bos_token_id=ids["cls_token"],
         eos_token_id=ids["sep_token"],
-        **changes,
     )
     torch.manual_seed(seed)
     model = AutoModelForTokenClassification.from_config(config)
@@ -69,7 +69,9 @@ def write(folder: Path, architecture: str, *, seed: int = 0, scale: float = 6.0,
             if parameter.ndim > 1:
                 parameter.mul_(scale)
     model.save_pretrained(folder)
-    places = config.max_position_embeddings - (2 if kind != "wordpiece" and "bert" in architecture else 0)
+    places = config.max_position_embeddings - (
+        0 if kind == "wordpiece" or architecture == "modernbert" else 2
+    )
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=places, **_SPECIAL[kind])
     fast.save_pretrained(folder)
     return folder
