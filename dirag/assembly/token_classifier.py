@@ -53,8 +53,6 @@ def identity(config: Config) -> dict[str, str]:
 def folder(config: Config) -> Path:
     """Returns the folder that ``--model`` names, else that of the token classifier in the package."""
     if not config.model:
-        if not paths.token_classifier().is_dir():
-            raise UsageError("--tagger token-classifier needs --model", hint="name a folder of weights")
         return paths.token_classifier()
     path = locate(config.model, offline=config.offline)
     if not path.is_dir():
