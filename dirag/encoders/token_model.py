@@ -69,6 +69,7 @@ def read_labels(folder: Path) -> tuple[str, ...]:
     table = read_config(folder).get("id2label")
     if not isinstance(table, dict) or sorted(map(int, table)) != list(range(len(table))):
         raise ArtifactError(
-            f"{folder / 'config.json'} names no labels", hint='write them as id2label: {"0": "O", …}'
+            f"{folder / 'config.json'} names no labels",
+            hint="write them as its id2label, or train the encoder with dirag train token-classifier",
         )
     return tuple(str(table[str(number)]) for number in range(len(table)))
