@@ -259,6 +259,7 @@ def test_the_int8_form_gives_nearly_the_scores_of_the_weights(opened: Opened, tm
 REFUSED = {
     "no config": ("config.json", None, "cannot read"),
     "no labels": ("config.json", '{"model_type": "bert"}', "names no labels"),
+    "labels without numbers": ("config.json", '{"id2label": {"a": "O"}}', "names no labels"),
     "no object": ("config.json", "[]", "no object"),
     "no weights": ("model.safetensors", None, "could not be loaded"),
     "broken weights": ("model.safetensors", string.ascii_letters, "cannot read the weights"),

@@ -67,7 +67,7 @@ def open_model(folder: Path, *, threads: int = 0) -> TokenModel:
 def read_labels(folder: Path) -> tuple[str, ...]:
     """Returns the labels in the ``config.json`` of a folder, in the order of their numbers."""
     table = read_config(folder).get("id2label")
-    if not isinstance(table, dict) or sorted(map(int, table)) != list(range(len(table))):
+    if not isinstance(table, dict) or set(table) != {str(number) for number in range(len(table))}:
         raise ArtifactError(
             f"{folder / 'config.json'} names no labels",
             hint="write them as its id2label, or train the encoder with dirag train token-classifier",
