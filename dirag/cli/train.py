@@ -39,6 +39,17 @@ _ADAPTER, _CLASSIFIER = AdapterSettings(), ClassifierSettings()
 _SHARE = click.FloatRange(0, 1)
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=1)
+#: The numbers of every training: name, kind and help of each.
+_LEARNING = (
+    ("epochs", _POSITIVE, "Passes over the training examples."),
+    ("rate", _POSITIVE, "Highest learning rate."),
+    ("batch", _COUNT, "Tokens a step, padding included."),
+)
+_VALIDATING = (
+    ("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none."),
+    ("every", _POSITIVE, "Epochs between two validations."),
+    ("patience", _COUNT, "Validations without gain that end it."),
+)
 #: The options of a run that bear on the labels and the vectors of a quality score.
 _LABELLING = (
     *("backend", "model", "engine_options", "base_url", "key_env", "api", "dialect", "timeout", "retries"),
@@ -214,7 +225,7 @@ def quality(paths: tuple[str, ...], output: Path, sample: int, **values: Any) ->
     from dirag.training.quality.training import train as train_score
 
     values["adapter"] = "none"  # that of the default model has learnt to name entities, and nothing else
-    command = shlex.join(["dirag", *sys.argv[1:]])
+    command = _command_line()
     spec = QualitySpec(paths, config_of(values), sample, command)
     for line in train_score(spec, output, notify=_notify).lines():
         click.echo(line)
@@ -228,9 +239,7 @@ def quality(paths: tuple[str, ...], output: Path, sample: int, **values: Any) ->
 @click.option("--start", default="", metavar="DIR", help="Adapter to begin with [default: a new one].")
 @_numbers(
     _ADAPTER,
-    ("epochs", _POSITIVE, "Passes over the training examples."),
-    ("rate", _POSITIVE, "Highest learning rate."),
-    ("batch", _COUNT, "Tokens a step, padding included."),
+    *_LEARNING,
     ("rank", _COUNT, "Rank of the adapter."),
     ("alpha", _POSITIVE, "Scale of what it adds, times the rank."),
 )
@@ -242,12 +251,7 @@ def quality(paths: tuple[str, ...], output: Path, sample: int, **values: Any) ->
     show_default=True,
     help="Of the model's weights.",
 )
-@_numbers(
-    _ADAPTER,
-    ("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none."),
-    ("every", _POSITIVE, "Epochs between two validations."),
-    ("patience", _COUNT, "Validations without gain that end it."),
-)
+@_numbers(_ADAPTER, *_VALIDATING)
 @training_options
 def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """Fit a LoRA adapter of a language model to annotated corpora, for the run that other options describe.
@@ -275,9 +279,7 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
 @_corpora
 @_numbers(
     _CLASSIFIER,
-    ("epochs", _POSITIVE, "Passes over the training examples."),
-    ("rate", _POSITIVE, "Highest learning rate."),
-    ("batch", _COUNT, "Tokens a step, padding included."),
+    *_LEARNING,
     ("decay", click.FloatRange(min=0), "Weight decay."),
     ("masked", _SHARE, "Share of pieces that are hidden."),
     ("replaced", _SHARE, "Share of mentions in whose place another one of their type stands."),
@@ -289,12 +291,7 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     show_default=True,
     help="Of the computation; weights are float32.",
 )
-@_numbers(
-    _CLASSIFIER,
-    ("validate", click.IntRange(min=0), "Sentences of devel splits to tag now and then; 0: none."),
-    ("every", _POSITIVE, "Epochs between two validations."),
-    ("patience", _COUNT, "Validations without gain that end it."),
-)
+@_numbers(_CLASSIFIER, *_VALIDATING)
 @some_options("types", "encoder", "threads", "seed", "offline")
 def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """Train an encoder with a layer of labels on annotated corpora.
@@ -319,7 +316,7 @@ def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> N
         tests=values.pop("tests"),
         data_dir=values.pop("data_dir"),
         settings=ClassifierSettings(**values),
-        command=shlex.join(["dirag", *sys.argv[1:]]),
+        command=_command_line(),
     )
     _run(output, lambda: training.train(spec, output, resume=resume, notify=_notify))
 
@@ -335,6 +332,11 @@ def _run(output: Path, training: Callable[[], Progress | None]) -> None:
         _notify(f"{output} is done already")
     else:
         _print_figures(output, progress)
+
+
+def _command_line() -> str:
+    """Returns the command as it was typed, for cards."""
+    return shlex.join(["dirag", *sys.argv[1:]])
 
 
 def _notify(line: str) -> None:
@@ -353,7 +355,7 @@ def _spec(corpora: tuple[str, ...], values: dict[str, Any]) -> TrainingSpec:
         tests=values.pop("tests"),
         data_dir=values.pop("data_dir"),
         settings=AdapterSettings(**values),
-        command=shlex.join(["dirag", *sys.argv[1:]]),
+        command=_command_line(),
     )
 
 

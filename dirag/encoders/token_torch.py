@@ -38,21 +38,23 @@ class TorchScorer:
         with torch.inference_mode():
             for at in range(0, len(order), size):
                 batch = order[at : at + size]
-                logits = self._model(**self._padded([rows[n] for n in batch])).logits.float()
+                inputs = padded([rows[n] for n in batch], self._model)
+                logits = self._model(**inputs).logits.float()
                 for n, scores in zip(batch, torch.log_softmax(logits, -1).cpu().numpy(), strict=True):
                     results[n] = scores[: len(rows[n])]
         return iter([results[n] for n in range(len(rows))])
 
-    def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
-        import torch
 
-        padding = self._model.config.pad_token_id or 0
-        ids = torch.full((len(rows), max(map(len, rows))), padding, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row)
-            mask[number, : len(row)] = 1
-        return {"input_ids": ids.to(self._device), "attention_mask": mask.to(self._device)}
+def padded(rows: Sequence[Sequence[int]], model: Any) -> dict[str, Any]:
+    """Returns the inputs of a model for token rows: numbers and mask, both (rows, longest), on its device."""
+    import torch
+
+    ids = torch.full((len(rows), max(map(len, rows))), model.config.pad_token_id or 0, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = torch.tensor(row)
+        mask[number, : len(row)] = 1
+    return {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
 
 
 def load_torch(folder: Path) -> Any:

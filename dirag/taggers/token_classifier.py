@@ -154,7 +154,7 @@ class TokenClassifier:
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
         for batch in self._batches(segments):
             texts = [[_SURROGATE.sub("\ufffd", segment.text) for segment in passage] for passage in batch]
-            scores = [score for scored in self._scores(texts) for score in scored]
+            scores = list(self._scores(texts))
             decoded = self._labels.decode([score for _, score in scores])
             segments_of_batch = (segment for passage in batch for segment in passage)
             for segment, (words_of, _), spans in zip(segments_of_batch, scores, decoded, strict=True):
@@ -190,16 +190,14 @@ class TokenClassifier:
             while passage := list(islice(group, _CHUNK)):
                 yield passage
 
-    def _scores(self, passages: Sequence[Sequence[str]]) -> Iterator[list[tuple[Words, NDArray[np.float32]]]]:
-        """Yields, of each passage, the words of each text with their scores, of shape (words, labels)."""
+    def _scores(self, passages: Sequence[Sequence[str]]) -> Iterator[tuple[Words, NDArray[np.float32]]]:
+        """Yields the words of each text of the passages with their scores, of shape (words, labels)."""
         readings = [Passage(texts, self._model) for texts in passages]
         rows = [row for reading in readings for row in reading.rows()]
         scores = self._model.scores(rows)
         for reading in readings:
-            yield [
-                (text_words, restrict(of_text[text_words.first], self._labels, self._types))
-                for text_words, of_text in reading.merge(scores)
-            ]
+            for text_words, of_text in reading.merge(scores):
+                yield text_words, restrict(of_text[text_words.first], self._labels, self._types)
 
     def _entities(self, text: str, of: Words, spans: Sequence[ScoredSpan]) -> Iterator[Entity]:
         for span in spans:
@@ -244,10 +242,9 @@ class Passage:
         for start, end in self._windows:
             of_window = next(scores)
             # What lies at an end of the passage is at no edge: there is nothing more to read.
-            left = np.arange(end - start) if start else np.full(end - start, end)
-            right = (
-                np.arange(end - start)[::-1] if end < len(self._ids) else np.full(end - start, len(self._ids))
-            )
+            inward, whole = np.arange(end - start), len(self._ids)
+            left = inward if start else inward + whole
+            right = inward[::-1] if end < whole else inward + whole
             depth = np.minimum(left, right)
             deeper = depth > depths[start:end]
             merged[start:end][deeper] = of_window[deeper]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The log-probability of what cannot be; minus infinity would make differences that are no numbers.
 IMPOSSIBLE = -1e9
-_SINGLE, _FIRST, _MIDDLE, _LAST = "SU", "B", "IM", "EL"
+_SINGLE, _FIRST, _LAST = "SU", "B", "EL"
 
 
 class ScoredSpan(NamedTuple):
@@ -66,9 +66,7 @@ class LabelSet:
         """Returns whether a word of the second label goes on with the entity of the first, for all pairs."""
         import numpy as np
 
-        return np.array(
-            [[_continues(a, b, self._inside_only(a[2:])) for b in self.names] for a in self.names]
-        )
+        return np.array([[_is_one(a, b) for b in self.names] for a in self.names])
 
     @cached_property
     def follows(self) -> NDArray[np.bool_]:
@@ -111,14 +109,9 @@ class LabelSet:
         return ANY_SCHEME.spans(self.names[label] for label in path)[0]
 
 
-def _continues(first: str, second: str, inside_only: bool) -> bool:
-    """Tells whether ``second`` goes on with the entity that ``first`` has begun or gone on with."""
-    return (
-        "O" not in (first, second)
-        and first[1:] == second[1:]
-        and (first[0] in _FIRST + _MIDDLE or inside_only)
-        and second[0] in _MIDDLE + _LAST
-    )
+def _is_one(first: str, second: str) -> bool:
+    """Tells whether the decoder of tags reads two labels as one entity."""
+    return ANY_SCHEME.spans((first, second))[0] == [WordSpan(0, 2, first[2:])]
 
 
 class _Lattice:

@@ -7,17 +7,20 @@ shares sentences with another leaks nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dirag import pipeline
 from dirag.assembly import sources
 from dirag.config import Config
 from dirag.corpora import datasets
 from dirag.corpora.datasets import Dataset
-from dirag.data import Document
+from dirag.data import Document, Entity
 from dirag.errors import DatasetError
+from dirag.evaluate.scoring.score import score
 from dirag.examples.pool import Pool, restrict
 from dirag.examples.selection import comparison_form
 from dirag.files import fingerprint
+from dirag.protocols import Tagger
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,16 @@ class HeldOut:
     @property
     def types(self) -> tuple[str, ...]:
         return self.corpus.types
+
+    def tag(self, tagger: Tagger) -> list[tuple[Entity, ...]]:
+        """Returns the entities that a tagger finds in each sentence, of which it sees the text alone."""
+        bare = (replace(sentence, entities=()) for sentence in self.sentences)
+        return [result.entities for result in pipeline.tag(bare, tagger, as_sentences=True)]
+
+    def f1(self, entities: Sequence[tuple[Entity, ...]]) -> float:
+        """Returns the strict micro F1 of the entities that were found in each sentence."""
+        predicted = (replace(s, entities=e) for s, e in zip(self.sentences, entities, strict=True))
+        return score(self.sentences, predicted, types=self.types, tokens=False).micro.f1
 
 
 def forms_in_tests(

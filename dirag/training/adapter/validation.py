@@ -14,10 +14,8 @@ from pathlib import Path
 from dirag.assembly import engines, tagging
 from dirag.backends.openvino import model
 from dirag.config import ADAPTER_WEIGHTS, MODEL, Config
-from dirag.evaluate.scoring.score import score
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase
-from dirag.pipeline import tag
 from dirag.taggers.llm import LlmTagger
 from dirag.taggers.weighing import Weigher
 from dirag.training.corpora import HeldOut
@@ -39,11 +37,7 @@ def f1(
         for corpus, weigher in zip(held_out, weighers, strict=True):
             builder = tagging.builder(config, corpus.types, context=engine.context, count=engine.count_tokens)
             tagger = LlmTagger(engine, builder, weigher=weigher)
-            bare = (replace(sentence, entities=()) for sentence in corpus.sentences)
-            results = tag(bare, tagger, as_sentences=True)
-            predicted = (replace(result.document, entities=result.entities) for result in results)
-            scores = score(corpus.sentences, predicted, types=corpus.types, tokens=False)
-            result[corpus.name] = scores.micro.f1
+            result[corpus.name] = corpus.f1(corpus.tag(tagger))
     if config.backend == "openvino":  # its copy of the model with this adapter will not be asked for again
         model.discard(locate(config.model or MODEL, offline=config.offline), adapter / ADAPTER_WEIGHTS)
     return result

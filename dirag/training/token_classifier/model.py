@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dirag.encoders.token_torch import padded
 from dirag.files.libraries import loading, quiet
 from dirag.training.token_classifier.sentences import LabelledRow
 
@@ -74,19 +75,8 @@ class LabellingModel:
                 wrong[at, [label] if label else [0, *row.unknown]] = False
                 at += 1
         with torch.autocast(self.device, dtype=self._dtype, enabled=self._dtype != torch.float32):
-            logits = self.model(**self._padded(rows)).logits
+            logits = self.model(**padded([row.ids for row in rows], self.model)).logits
         numbers, pieces = (torch.tensor(axis, dtype=torch.long) for axis in zip(*places, strict=True))
         chosen = logits.float()[numbers, pieces]
         right = chosen.masked_fill(wrong.to(self.device), -torch.inf)
         return (chosen.logsumexp(-1) - right.logsumexp(-1)).mean()
-
-    def _padded(self, rows: Sequence[LabelledRow]) -> dict[str, Any]:
-        import torch
-
-        padding = self.model.config.pad_token_id or 0
-        ids = torch.full((len(rows), max(map(len, rows))), padding, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row.ids)
-            mask[number, : len(row)] = 1
-        return {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}

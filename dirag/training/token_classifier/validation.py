@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from dirag.data import Entity
 from dirag.encoders.token_model import open_model
-from dirag.evaluate.scoring.score import score
-from dirag.pipeline import tag
 from dirag.taggers.token_classifier import CalibrationTable, TokenClassifier
 from dirag.training.corpora import HeldOut
 
@@ -29,9 +26,7 @@ class Tagged(NamedTuple):
     @property
     def f1(self) -> float:
         """Returns strict micro F1."""
-        sentences = self.held_out.sentences
-        predicted = (replace(s, entities=e) for s, e in zip(sentences, self.entities, strict=True))
-        return score(sentences, predicted, types=self.held_out.types, tokens=False).micro.f1
+        return self.held_out.f1(self.entities)
 
     def outcomes(self) -> Iterator[tuple[float, bool]]:
         """Yields the score of each entity, and whether it is right."""
@@ -47,9 +42,7 @@ def tagged(held_out: Sequence[HeldOut], folder: Path, *, threads: int) -> list[T
     result = []
     for corpus in held_out:
         tagger = TokenClassifier(model, {type_: type_ for type_ in corpus.types})
-        bare = (replace(sentence, entities=()) for sentence in corpus.sentences)
-        entities = [of_sentence.entities for of_sentence in tag(bare, tagger, as_sentences=True)]
-        result.append(Tagged(corpus, entities))
+        result.append(Tagged(corpus, corpus.tag(tagger)))
     return result
 
 
