@@ -20,6 +20,7 @@ from dirag.assembly.sources import read_base
 from dirag.cli.options import Names, encoder_option, folder_option, hand_down, standard_lines
 from dirag.errors import UsageError
 from dirag.files import artifacts, known
+from dirag.training.device import PRECISIONS
 
 if TYPE_CHECKING:
     from dirag.data import Hit
@@ -180,10 +181,10 @@ def search(
 @click.option("--hold-out", default=0.02, show_default=True, help="Share of synonyms kept to measure with.")
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
+    type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="bfloat16 is twice as fast on recent processors.",
+    help="auto is bfloat16, twice as fast, where the processor has it.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")

@@ -25,6 +25,7 @@ from dirag.cli.options import (
 )
 from dirag.cli.quality import quality_filter, quality_options
 from dirag.training.adapter.settings import AdapterSettings
+from dirag.training.device import PRECISIONS
 from dirag.training.token_classifier.settings import ClassifierSettings
 from dirag.training.trainer import Settings
 
@@ -246,10 +247,10 @@ def quality(paths: tuple[str, ...], output: Path, sample: int, **values: Any) ->
 @click.option("--targets", type=Names(), default=(), help="Layers that it adapts [default: all linear ones].")
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
+    type=click.Choice(PRECISIONS),
     default=_ADAPTER.precision,
     show_default=True,
-    help="Of the model's weights.",
+    help="Of the model's weights; auto is bfloat16 where the processor has it.",
 )
 @_numbers(_ADAPTER, *_VALIDATING)
 @training_options
@@ -286,10 +287,10 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
+    type=click.Choice(PRECISIONS),
     default=_CLASSIFIER.precision,
     show_default=True,
-    help="Of the computation; weights are float32.",
+    help="Of the computation; auto is bfloat16 where the processor has it.",
 )
 @_numbers(_CLASSIFIER, *_VALIDATING)
 @some_options("types", "encoder", "threads", "seed", "offline")

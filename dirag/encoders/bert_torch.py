@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dirag.encoders.bert_openvino import batches
+from dirag.encoders.token_pieces import places
 from dirag.errors import ArtifactError
 from dirag.files.libraries import loading, quiet
 
@@ -29,7 +30,8 @@ class Pooled:
         self._tokenizer, model = _load(path, pooling)
         self._model = model.to(device).eval()
         self.dimension = int(model.config.hidden_size)
-        self.limit = _limit(model.config, self._tokenizer)
+        most = int(self._tokenizer.model_max_length)
+        self.limit = min(places(model.config.to_dict()) or most, most)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns unit vectors in the order of the texts; texts of like length share a pass."""
@@ -82,12 +84,3 @@ def _load(path: Path, pooling: str) -> tuple[Any, Any]:
             f"{str(path)!r} has no trained pooler", hint="give --pooling mean or --pooling cls"
         )
     return tokenizer, model
-
-
-def _limit(config: Any, tokenizer: Any) -> int:
-    """Returns the most tokens that the model has positions for."""
-    places = int(getattr(config, "max_position_embeddings", 0) or tokenizer.model_max_length)
-    if config.model_type in ("roberta", "xlm-roberta", "camembert"):
-        # RoBERTa's positions begin behind the number of its padding token.
-        places -= int(config.pad_token_id) + 1
-    return min(places, int(tokenizer.model_max_length))

@@ -95,11 +95,16 @@ def _open(folder: Path) -> Tokenizer:
     return inner
 
 
+def places(config: Mapping[str, Any]) -> int | None:
+    """Returns the tokens that a model has places for, None if its settings state no number."""
+    stated = config.get("max_position_embeddings")
+    before = int(config.get("pad_token_id", 1)) + 1 if config.get("model_type") in _PADDED_PLACES else 0
+    return int(stated) - before if stated else None
+
+
 def _limit(config: Mapping[str, Any], folder: Path) -> int:
-    """Returns the tokens that a model has places for; one that states no number is given 512."""
-    places = int(config.get("max_position_embeddings") or 512)
-    if config.get("model_type") in _PADDED_PLACES:
-        places -= int(config.get("pad_token_id", 1)) + 1
+    """Returns the tokens that a model can read; of one that states no number, 512."""
+    most = places(config) or 512
     settings = folder / "tokenizer_config.json"
     stated = json.loads(settings.read_bytes()).get("model_max_length") if settings.is_file() else None
-    return min(places, int(stated)) if stated else places
+    return min(most, int(stated)) if stated else most

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from dirag.errors import UsageError
 from dirag.files import atomic
-from dirag.training.trainer import Trainer
+from dirag.files.progress import Meter
+from dirag.training.batches import Position, R
+from dirag.training.trainer import Progress, Trainer
 
 CARD = "README.md"
 _CHECKPOINT = ".checkpoint.safetensors"
 _TRIAL = ".trial-"
+_RECENT = 50  # steps whose mean loss is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,41 @@ class TrainingFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         trainer.save()
         notify(f"{trainer.total:,} training examples")
+
+    def run(
+        self,
+        trainer: Trainer[R],
+        batches: Callable[[Position], Iterator[tuple[list[R], Position]]],
+        *,
+        write: Callable[[Path], None],
+        score: Callable[[Path], Mapping[str, float]] | None,
+        publish: Callable[[], None],
+        notify: Callable[[str], None],
+    ) -> None:
+        """Trains to the end, from the checkpoint if there is one; ``notify`` gets the progress as lines.
+
+        ``write`` puts the model at hand into a folder, of which ``score`` returns the F1 by corpus; with None
+        there are no validations. ``publish`` is called when the model at hand is the best so far.
+        """
+        self.begin(trainer, notify)
+        start = trainer.progress.position.seen
+        with Meter(
+            "training", trainer.total, unit="training examples", start=start, wanted=True, write=notify
+        ) as meter:
+
+            def validate(progress: Progress) -> Mapping[str, float]:
+                with self.trial() as trial:
+                    write(Path(trial))
+                    f1 = score(Path(trial)) if score else {}
+                figures = ", ".join(f"{name} {value:.3f}" for name, value in f1.items())
+                meter.say(f"after {progress.position.seen:,} training examples strict F1: {figures}")
+                return f1
+
+            def report(progress: Progress) -> None:
+                loss, speed = fmean(progress.losses[-_RECENT:]), progress.tokens / progress.seconds
+                meter.at(progress.position.seen, f"loss {loss:.3f}, {speed:,.0f} tokens/s")
+
+            trainer.run(batches, validate if score else None, publish, report=report)
 
     def trial(self) -> tempfile.TemporaryDirectory[str]:
         """Makes a folder beside the best model, for a copy of the one at hand; it goes when it is left."""

@@ -12,24 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from dirag.assembly import engines
 from dirag.config import ADAPTER_SETTINGS_FILE, ADAPTER_WEIGHTS, Config, adapter_settings, engine_kind
 from dirag.files import atomic, fingerprint, libraries
-from dirag.files.progress import Meter
 from dirag.training.adapter import card, conversion, model, validation
 from dirag.training.adapter.model import AdaptedModel
 from dirag.training.adapter.spec import PreparedTraining, TrainingSpec, prepare, training_provenance
 from dirag.training.adapter.training_examples import TokenRow
 from dirag.training.batches import Position, batches
+from dirag.training.device import device
 from dirag.training.folder import CARD, TrainingFolder
 from dirag.training.trainer import Progress, Trainer
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FILES = (_WEIGHTS, _CONFIG, ADAPTER_WEIGHTS, ADAPTER_SETTINGS_FILE)
-_RECENT = 50  # steps whose mean loss is reported
 
 
 def train(
@@ -52,17 +50,14 @@ def train(
     prepared = prepare(spec, notify)
     adapted = _adapted(prepared)
     trainer = _trainer(prepared, adapted, folder.checkpoint)
-    folder.begin(trainer, notify)
-    start = trainer.progress.position.seen
-    with Meter(
-        "training", trainer.total, unit="training examples", start=start, wanted=True, write=notify
-    ) as meter:
-        trainer.run(
-            partial(_batches, prepared, trainer.total),
-            partial(_validate, prepared, adapted, folder, meter.say) if prepared.data.held_out else None,
-            partial(_publish, prepared, adapted, trainer, output),
-            report=partial(_report, meter),
-        )
+    folder.run(
+        trainer,
+        partial(_batches, prepared, trainer.total),
+        write=partial(_write, prepared, adapted),
+        score=partial(_f1, prepared) if prepared.data.held_out else None,
+        publish=partial(_publish, prepared, adapted, trainer, output),
+        notify=notify,
+    )
     _describe(prepared, trainer, output)
     folder.end()  # last: weights without a checkpoint say that training is done
     return trainer.progress
@@ -73,9 +68,8 @@ def _adapted(prepared: PreparedTraining) -> AdaptedModel:
 
     config, settings = prepared.spec.config, prepared.spec.settings
     torch.set_num_threads(config.threads or libraries.cores())
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     adapted = AdaptedModel(
-        model.load(prepared.path, precision=settings.precision, device=device),
+        model.load(prepared.path, precision=settings.precision, device=device()),
         rank=settings.rank,
         alpha=settings.alpha,
         targets=settings.targets,
@@ -112,20 +106,9 @@ def _batches(
     )
 
 
-def _validate(
-    prepared: PreparedTraining,
-    adapted: AdaptedModel,
-    folder: TrainingFolder,
-    notify: Callable[[str], None],
-    progress: Progress,
-) -> Mapping[str, float]:
-    """Returns the F1 by corpus of a copy of the adapter beside the best one, as the engine will run it."""
-    with folder.trial() as trial:
-        _write(prepared, adapted, Path(trial))
-        f1 = validation.f1(prepared.data.held_out, prepared.weighers, prepared.spec.config, Path(trial))
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in f1.items())
-    notify(f"after {progress.position.seen:,} training examples strict F1: {figures}")
-    return f1
+def _f1(prepared: PreparedTraining, folder: Path) -> Mapping[str, float]:
+    """Returns the F1 by corpus of the adapter in a folder, as the engine will run it."""
+    return validation.f1(prepared.data.held_out, prepared.weighers, prepared.spec.config, folder)
 
 
 def _publish(
@@ -175,8 +158,3 @@ def _describe(prepared: PreparedTraining, trainer: Trainer[TokenRow], folder: Pa
     text = card.text(prepared, trainer.progress, total=trainer.total, files=files)
     with atomic.new_file(folder / CARD) as part:
         part.write_text(text, "utf-8")
-
-
-def _report(meter: Meter, progress: Progress) -> None:
-    loss, speed = fmean(progress.losses[-_RECENT:]), progress.tokens / progress.seconds
-    meter.at(progress.position.seen, f"loss {loss:.3f}, {speed:,.0f} tokens/s")

@@ -12,7 +12,7 @@ class AdapterSettings(Settings):
     """What decides the training of an adapter.
 
     It has a ``rank``, is scaled by ``alpha`` / rank, and stands on the linear layers named in ``targets``, or
-    on all; ``precision`` is that of the model's weights.
+    on all; ``precision`` is that of the model's weights, one of ``PRECISIONS``.
     """
 
     epochs: float = 2.0
@@ -20,6 +20,6 @@ class AdapterSettings(Settings):
     rank: int = 16
     alpha: float = 32.0
     targets: tuple[str, ...] = ()
-    precision: str = "bfloat16"
+    precision: str = "auto"
     validate: int = 300
     every: float = 0.25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from dirag.assembly import sources
@@ -18,6 +18,7 @@ from dirag.training.adapter.model import TrainingTokenizer
 from dirag.training.adapter.settings import AdapterSettings
 from dirag.training.adapter.training_examples import TrainingExamples
 from dirag.training.corpora import TrainingData
+from dirag.training.device import precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ class PreparedTraining:
 
 def prepare(spec: TrainingSpec, notify: Callable[[str], None]) -> PreparedTraining:
     """Loads what a spec names; ``notify`` gets the notices of the corpora as lines."""
-    config = spec.config
+    settings = replace(spec.settings, precision=precision(spec.settings.precision))
+    spec, config = replace(spec, settings=settings), spec.config
     path = locate(spec.model, offline=config.offline)
     tokenizer = model.open_tokenizer(path)
     base = sources.knowledge_base(config) if sources.reads_base(config) else None
@@ -75,7 +77,7 @@ def prepare(spec: TrainingSpec, notify: Callable[[str], None]) -> PreparedTraini
         spec.corpora,
         config,
         tests=spec.tests,
-        validate=spec.settings.validate,
+        validate=settings.validate,
         data_dir=spec.data_dir,
         notify=notify,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dirag.errors import KnowledgeError
 from dirag.files.progress import Meter
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
     from dirag.training.sentence_encoder.synonyms import Batch
-
-Precision = Literal["float32", "bfloat16"]
 
 #: For names at most 1, 2 steps apart: the cosine that separates them from others, and the weight of the loss.
 KIN = ((0.35, 0.2), (0.25, 0.1))
@@ -47,7 +45,7 @@ class Hyperparameters:
     steps: int
     rate: float
     length: int
-    precision: Precision = "float32"
+    precision: str = "float32"
 
 
 def fit(

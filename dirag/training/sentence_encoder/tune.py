@@ -14,9 +14,9 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from dirag.encoders import sentence
 from dirag.encoders.opening import identity, open_encoder
@@ -25,6 +25,7 @@ from dirag.errors import KnowledgeError, UsageError
 from dirag.files import artifacts, atomic, fingerprint, libraries
 from dirag.knowledge.index import dense, encoding
 from dirag.knowledge.store.store import Store
+from dirag.training.device import PRECISIONS, precision
 from dirag.training.sentence_encoder import fitting, recall, synonyms
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Options:
     """``steps`` of about ``batch`` names each, or else ``epochs`` over the names; ``rate`` is the highest.
 
     ``hold_out`` is the share of the synonyms that are asked for at the end, ``names`` restricts everything
-    to so many names, and ``length`` is where these are cut while training, in tokens. Recent
-    processors compute twice as fast in the ``precision`` "bfloat16".
+    to so many names, and ``length`` is where these are cut while training, in tokens. ``precision`` is one of
+    ``PRECISIONS``.
     """
 
     steps: int | None = None
@@ -55,7 +56,7 @@ class Options:
     hold_out: float = 0.02
     names: int | None = None
     length: int = 24
-    precision: fitting.Precision = "float32"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, fits in (
@@ -67,7 +68,7 @@ class Options:
             ("hold_out", 0 <= self.hold_out < 1),
             ("names", self.names is None or self.names > 1),
             ("length", self.length > 2),
-            ("precision", self.precision in get_args(fitting.Precision)),
+            ("precision", self.precision in PRECISIONS),
         ):
             if not fits:
                 raise UsageError(f"{name} of the tuning cannot be {getattr(self, name)}")
@@ -109,10 +110,11 @@ def tune(
     """
     if output.exists() and not (output / CARD).is_file():
         raise UsageError(f"{output} exists and is no tuned encoder", hint="name a new folder")
-    begun = time.monotonic()
+    begun, options = time.monotonic(), options or Options()
+    options = replace(options, precision=precision(options.precision))
     folder = artifacts.locate(encoder, offline=offline)
     embedder = SentenceEncoder(folder, device=device)
-    tuning = _Tuning.prepare(Store(base), embedder, options or Options(), offline=offline)
+    tuning = _Tuning.prepare(Store(base), embedder, options, offline=offline)
     output.parent.mkdir(parents=True, exist_ok=True)
     before = tuning.recall_of(embedder, output, progress)
     model = _load(folder, device)

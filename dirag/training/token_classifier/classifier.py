@@ -8,7 +8,8 @@ sentences, and the int8 form stays if it costs less than 0.003 F1 there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,14 +18,15 @@ from statistics import fmean
 from dirag.encoders.token_openvino import OPENVINO_FORM, OPENVINO_WEIGHTS, is_bert, save_int8
 from dirag.encoders.token_pieces import read_config
 from dirag.files import atomic, fingerprint
-from dirag.files.progress import Meter
 from dirag.taggers.token_classifier import CALIBRATION
-from dirag.training.batches import batches
+from dirag.training.batches import Position, batches
+from dirag.training.device import device
 from dirag.training.folder import CARD, TrainingFolder
 from dirag.training.token_classifier import card, validation
 from dirag.training.token_classifier.model import LabellingModel
 from dirag.training.token_classifier.sentences import LabelledRow
 from dirag.training.token_classifier.spec import ClassifierSpec, PreparedClassifier, prepare
+from dirag.training.token_classifier.validation import Tagged
 from dirag.training.trainer import Progress, Trainer
 
 _WEIGHTS, _CONFIG = "model.safetensors", "config.json"
@@ -32,7 +34,6 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.jso
 FILES = (_WEIGHTS, _CONFIG, *_TOKENIZER, CALIBRATION, OPENVINO_FORM, OPENVINO_WEIGHTS)
 #: The F1 that the int8 form may cost.
 _COST = 0.003
-_RECENT = 50  # steps whose mean loss is reported
 
 
 def train(
@@ -52,24 +53,14 @@ def train(
     prepared = prepare(spec, notify)
     model = _model(prepared)
     trainer = _trainer(prepared, model, folder.checkpoint)
-    folder.begin(trainer, notify)
-    start = trainer.progress.position.seen
-    with Meter(
-        "training", trainer.total, unit="training examples", start=start, wanted=True, write=notify
-    ) as meter:
-        trainer.run(
-            lambda position: batches(
-                prepared.sentences.draw,
-                len(prepared.sentences),
-                total=trainer.total,
-                tokens=spec.settings.batch,
-                seed=spec.config.seed,
-                start=position,
-            ),
-            partial(_validate, prepared, model, folder, meter.say) if prepared.data.held_out else None,
-            partial(_write, prepared, model, output),
-            report=partial(_report, meter),
-        )
+    folder.run(
+        trainer,
+        partial(_batches, prepared, trainer.total),
+        write=partial(_write, prepared, model),
+        score=partial(_f1, prepared) if prepared.data.held_out else None,
+        publish=partial(_write, prepared, model, output),
+        notify=notify,
+    )
     notes = _finish(prepared, folder, notify)
     _describe(prepared, trainer, output, notes)
     folder.end()
@@ -85,7 +76,7 @@ def _model(prepared: PreparedClassifier) -> LabellingModel:
         prepared.sentences.labels,
         precision=prepared.spec.settings.precision,
         seed=prepared.spec.config.seed,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=device(),
     )
 
 
@@ -101,21 +92,23 @@ def _trainer(prepared: PreparedClassifier, model: LabellingModel, checkpoint: Pa
     )
 
 
-def _validate(
-    prepared: PreparedClassifier,
-    model: LabellingModel,
-    folder: TrainingFolder,
-    notify: Callable[[str], None],
-    progress: Progress,
-) -> Mapping[str, float]:
-    """Returns the F1 by corpus of a copy of the model beside the best one, as it will be run."""
-    with folder.trial() as trial:
-        _write(prepared, model, Path(trial))
-        corpora = validation.tagged(prepared.data.held_out, Path(trial), threads=prepared.threads)
-    f1 = {corpus.held_out.name: corpus.f1 for corpus in corpora}
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in f1.items())
-    notify(f"after {progress.position.seen:,} training examples strict F1: {figures}")
-    return f1
+def _batches(
+    prepared: PreparedClassifier, total: int, start: Position
+) -> Iterator[tuple[list[LabelledRow], Position]]:
+    return batches(
+        prepared.sentences.draw,
+        len(prepared.sentences),
+        total=total,
+        tokens=prepared.spec.settings.batch,
+        seed=prepared.spec.config.seed,
+        start=start,
+    )
+
+
+def _f1(prepared: PreparedClassifier, folder: Path) -> Mapping[str, float]:
+    """Returns the F1 by corpus of the model in a folder, as it will be run."""
+    corpora = validation.tagged(prepared.data.held_out, folder, threads=prepared.threads)
+    return {corpus.held_out.name: corpus.f1 for corpus in corpora}
 
 
 def _write(prepared: PreparedClassifier, model: LabellingModel, folder: Path) -> None:
@@ -129,33 +122,20 @@ def _write(prepared: PreparedClassifier, model: LabellingModel, folder: Path) ->
     for name in _TOKENIZER:
         if (prepared.path / name).is_file():
             with atomic.new_file(folder / name) as part:
-                part.write_bytes((prepared.path / name).read_bytes())
+                shutil.copyfile(prepared.path / name, part)
 
 
 def _finish(prepared: PreparedClassifier, folder: TrainingFolder, notify: Callable[[str], None]) -> str:
-    """Calibrates the best model, makes its int8 form, and returns what the card says of both."""
+    """Makes the int8 form of the best model, calibrates it, and returns what the card says of both."""
     held_out, path = prepared.data.held_out, folder.path
     if not held_out:
         return ""
-    plain = validation.tagged(held_out, path, threads=prepared.threads)
+    best: Sequence[Tagged] = validation.tagged(held_out, path, threads=prepared.threads)
     notes = []
     if is_bert(path):
-        with folder.trial() as trial:
-            small = Path(trial)
-            for name in (_CONFIG, *_TOKENIZER):
-                if (path / name).is_file():
-                    (small / name).write_bytes((path / name).read_bytes())
-            save_int8(path, read_config(path), small / OPENVINO_FORM)
-            int8 = validation.tagged(held_out, small, threads=prepared.threads)
-            cost = fmean(corpus.f1 for corpus in plain) - fmean(corpus.f1 for corpus in int8)
-            notes.append(
-                f"In 8 bits its mean F1 is {cost:.4f} less: {'kept' if cost < _COST else 'left out'}."
-            )
-            if cost < _COST:
-                plain = int8
-                for name in (OPENVINO_WEIGHTS, OPENVINO_FORM):
-                    (small / name).replace(path / name)
-    table = validation.calibration(plain)
+        best, cost = _in_8_bits(prepared, folder, best)
+        notes.append(f"In 8 bits its mean F1 is {cost:.4f} less: {'kept' if cost < _COST else 'left out'}.")
+    table = validation.calibration(best)
     if table is not None:
         with atomic.new_file(path / CALIBRATION) as part:
             part.write_text(json.dumps(asdict(table)), "utf-8")
@@ -165,14 +145,28 @@ def _finish(prepared: PreparedClassifier, folder: TrainingFolder, notify: Callab
     return " ".join(notes)
 
 
+def _in_8_bits(
+    prepared: PreparedClassifier, folder: TrainingFolder, plain: Sequence[Tagged]
+) -> tuple[Sequence[Tagged], float]:
+    """Puts the int8 form beside the weights if it costs little; returns what is found then, and the cost."""
+    with folder.trial() as trial:
+        part = Path(trial)
+        for name in (_CONFIG, *_TOKENIZER):
+            if (folder.path / name).is_file():
+                shutil.copy(folder.path / name, part)
+        save_int8(folder.path, read_config(folder.path), part / OPENVINO_FORM)
+        int8 = validation.tagged(prepared.data.held_out, part, threads=prepared.threads)
+        cost = fmean(corpus.f1 for corpus in plain) - fmean(corpus.f1 for corpus in int8)
+        if cost >= _COST:
+            return plain, cost
+        for name in (OPENVINO_WEIGHTS, OPENVINO_FORM):
+            (part / name).replace(folder.path / name)
+    return int8, cost
+
+
 def _describe(prepared: PreparedClassifier, trainer: Trainer[LabelledRow], folder: Path, notes: str) -> None:
     """Writes the card."""
     files = {name: fingerprint.digest(folder / name) for name in FILES if (folder / name).is_file()}
     text = card.text(prepared, trainer.progress, total=trainer.total, files=files, notes=notes)
     with atomic.new_file(folder / CARD) as part:
         part.write_text(text, "utf-8")
-
-
-def _report(meter: Meter, progress: Progress) -> None:
-    loss, speed = fmean(progress.losses[-_RECENT:]), progress.tokens / progress.seconds
-    meter.at(progress.position.seen, f"loss {loss:.3f}, {speed:,.0f} tokens/s")

@@ -12,8 +12,8 @@ class ClassifierSettings(Settings):
     """What decides the training of a token classifier.
 
     ``masked`` is the share of pieces that are hidden from it, ``replaced`` that of the mentions in whose
-    place another one of their type stands. ``decay`` is AdamW's. ``precision`` is that of the computation;
-    weights are float32.
+    place another one of their type stands. ``decay`` is AdamW's. ``precision`` is that of the computation,
+    one of ``PRECISIONS``; weights are float32.
     """
 
     epochs: float = 8.0
@@ -21,6 +21,6 @@ class ClassifierSettings(Settings):
     decay: float = 0.01
     masked: float = 0.0
     replaced: float = 0.0
-    precision: str = "bfloat16"
+    precision: str = "auto"
     validate: int = 2000
     every: float = 1.0

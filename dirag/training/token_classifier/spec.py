@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from dirag.config import Config
@@ -11,6 +11,7 @@ from dirag.encoders.token_pieces import PieceTokenizer
 from dirag.files import fingerprint, libraries
 from dirag.files.artifacts import locate
 from dirag.training.corpora import TrainingData
+from dirag.training.device import precision
 from dirag.training.token_classifier.sentences import LabelledSentences
 from dirag.training.token_classifier.settings import ClassifierSettings
 
@@ -60,7 +61,8 @@ class PreparedClassifier:
 
 def prepare(spec: ClassifierSpec, notify: Callable[[str], None]) -> PreparedClassifier:
     """Loads what a spec names; ``notify`` gets the notices of the corpora as lines."""
-    config, settings = spec.config, spec.settings
+    settings = replace(spec.settings, precision=precision(spec.settings.precision))
+    spec, config = replace(spec, settings=settings), spec.config
     path = locate(config.encoder, offline=config.offline)
     data = TrainingData.load(
         spec.corpora,
