@@ -16,13 +16,14 @@ def test_a_known_beginning_is_not_computed_again() -> None:
     prompt = list(range(11))
     first = blocks.take(prompt, 13)
     assert first is not None
-    assert first[1] == 0
-    blocks.computed(prompt, first[0])
+    assert first.past == 0
+    blocks.computed(prompt, first.blocks)
     again = blocks.take([*prompt[:9], 99, 98], 11)
     assert again is not None
-    assert again[1] == 8
-    assert again[0][:2] == first[0][:2]
-    assert again[0][2] not in first[0]
+    assert again.past == 9
+    assert again.blocks[:2] == first.blocks[:2]
+    assert again.blocks[2] not in first.blocks
+    assert again.copy == (first.blocks[2], again.blocks[2], 1)
 
 
 def test_two_tokens_are_always_left_to_compute() -> None:
@@ -32,21 +33,21 @@ def test_two_tokens_are_always_left_to_compute() -> None:
         for _ in range(2):
             taken = blocks.take(prompt, length)
             assert taken is not None
-            assert length - taken[1] >= 2
-            blocks.computed(prompt, taken[0])
-            blocks.give_back(taken[0])
+            assert length - taken.past >= 2
+            blocks.computed(prompt, taken.blocks)
+            blocks.give_back(taken.blocks)
 
 
 def test_a_block_that_is_shared_does_not_count_as_free() -> None:
     blocks, prompt = KvBlocks(2, SIZE), [1] * 6
     taken = blocks.take(prompt, 8)
     assert taken is not None
-    blocks.computed(prompt, taken[0])
-    blocks.give_back(taken[0])
+    blocks.computed(prompt, taken.blocks)
+    blocks.give_back(taken.blocks)
     assert blocks.take(prompt, 3 * SIZE) is None
     again = blocks.take(prompt, 2 * SIZE)
     assert again is not None
-    assert again[1] == SIZE
+    assert again.past == SIZE
 
 
 @settings(deadline=None)
@@ -63,15 +64,23 @@ def test_blocks_in_use_are_private_or_hold_the_same_beginning(
             used = {block for _, own in running for block in own}
             assert len(used) + blocks.needed(len(prompt) + more) > COUNT
         else:
-            own, cached = taken
+            own, cached = taken.blocks, taken.past
             assert len(own) == len(set(own)) == blocks.needed(len(prompt) + more)
-            shared = own[: cached // SIZE]
+            assert cached <= max(0, len(prompt) - 2)
+            whole = cached // SIZE
+            if taken.copy:
+                source, target, number = taken.copy
+                whole = (cached - number) // SIZE
+                assert target == own[whole]
+                assert source not in own[:whole]
+                assert held[source][: whole * SIZE + number] == tuple(prompt[:cached])
+            shared = own[:whole]
             for place, block in enumerate(shared):
                 assert held[block] == tuple(prompt[: (place + 1) * SIZE])
             for block in own[len(shared) :]:
                 assert all(block not in other for _, other in running)
                 held.pop(block, None)
-            for place in range(len(shared), len(prompt) // SIZE):
+            for place in range(len(shared), -(-len(prompt) // SIZE)):
                 held[own[place]] = tuple(prompt[: (place + 1) * SIZE])
             blocks.computed(prompt, own)
             running.append((prompt, own))

@@ -111,8 +111,10 @@ class OpenVino:
         placement = self._blocks.take(request.prompt, len(request.prompt) + request.most)
         if placement is None:
             return False
-        request.blocks, request.past = placement
-        request.cached = request.past
+        if placement.copy and self._model:
+            self._model.copy(*placement.copy)
+        request.blocks = placement.blocks
+        request.past = request.cached = placement.past
         return True
 
     def _abandon(self, requests: Iterable[_Request]) -> None:

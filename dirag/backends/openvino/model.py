@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dirag.backends import gguf_files, gguf_tokenizer
 from dirag.errors import BackendError
@@ -72,13 +72,20 @@ class OpenVinoModel:
         has_avx512 = "WINOGRAD" in capabilities  # which OpenVINO's CPU plugin ties to AVX-512 alone
         self.step = STEP if has_avx512 else min(STEP, _AVX2_STEP)
         self.block_size = self.blocks = 0
+        self._caches: list[Any] = []
         for port in compiled.inputs:
             if "_cache." in (name := port.get_any_name()):
                 heads, self.block_size, width = (size.get_length() for size in list(port.partial_shape)[1:])
                 self.blocks = -(-tokens // self.block_size)
                 # one block more, for the token that keeps a single one company
                 shape = openvino.Shape([self.blocks + 1, heads, self.block_size, width])
-                self._request.set_tensor(name, openvino.Tensor(port.get_element_type(), shape))
+                self._caches.append(openvino.Tensor(port.get_element_type(), shape))
+                self._request.set_tensor(name, self._caches[-1])
+
+    def copy(self, source: int, target: int, tokens: int) -> None:
+        """Copies what is computed of the first tokens of a block to another one."""
+        for cache in self._caches:
+            cache.data[target, :, :tokens] = cache.data[source, :, :tokens]
 
     def infer(self, pieces: Sequence[PromptPiece]) -> NDArray[np.float32]:
         """Returns the logits behind each wanted piece, float32 of shape (wanted, vocabulary)."""
