@@ -15,7 +15,7 @@ from dirag.assembly import tagging
 from dirag.config import Config, options
 from dirag.config.option import split_names
 from dirag.config.settings_file import find_file, read_file
-from dirag.errors import InputError, UsageError
+from dirag.errors import ArtifactError, InputError, UsageError
 from dirag.examples.pool import Pool
 from dirag.taggers.weighing import Thresholds
 
@@ -73,6 +73,31 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
     assert config.configure(adapter="none", shots=3) == Config(adapter="none", shots=3)
     size = sum(file.stat().st_size for file in own.iterdir())
     assert size <= 12_000_000
+
+
+def test_auto_is_the_ensemble_where_it_was_fitted_for_engine_and_types(tmp_path: Path) -> None:
+    default = config.configure()
+    assert config.decision_of(default) is not None
+    for options_of in ({}, {"types": ("disease",)}, {"pool": "default"}, {"kb": "none", "min_score": 0.9}):
+        assert config.tagger_name(config.configure(**options_of)) == "ensemble", options_of
+    foreign: tuple[dict[str, Any], ...] = (
+        {"types": ("disease", "species")},
+        {"pool": "mine.jsonl"},
+        {"model": "other.gguf"},
+        {"adapter": "none"},
+        {"adapter": str(tmp_path)},
+        {"backend": "openai"},
+    )
+    for options_of in foreign:
+        assert config.tagger_name(config.configure(**options_of)) == "llm", options_of
+    (tmp_path / config.DECISION).write_text('{"types": ["species"]}')
+    own = {"adapter": str(tmp_path), "types": ("species",)}
+    assert config.tagger_name(config.configure(**own)) == "ensemble"
+    assert config.tagger_name(config.configure(**own, tagger="dictionary")) == "dictionary"
+    (tmp_path / config.DECISION).write_text("[]")
+    config._types_decided.cache_clear()
+    with pytest.raises(ArtifactError, match=r"cannot read the types in .*decision\.json"):
+        config.tagger_name(config.configure(**own))
 
 
 def test_thresholds_are_those_of_the_tagger() -> None:

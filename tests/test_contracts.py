@@ -38,7 +38,9 @@ from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.protocols import Embedder, Tagger
+from dirag.taggers.decision import Decision, Regression
 from dirag.taggers.dictionary import DictionaryTagger
+from dirag.taggers.ensemble import EnsembleTagger
 from dirag.taggers.llm import LlmTagger
 from dirag.taggers.token_classifier import TokenClassifier
 from dirag.text.align import place
@@ -148,10 +150,22 @@ def classifier(folder: Path) -> TokenClassifier:
     return TokenClassifier(model, {"Disease": "disease", "Chemical": "chemical"})
 
 
+#: Asks the LLM of every segment with a candidate, and believes either.
+UNDECIDED = Decision(
+    types=tuple(TYPES),
+    threshold=0.5,
+    least=0.03,
+    doubt=(0.0, 1.0),
+    without_llm=Regression(0.0, {"classifier": 1.0}),
+    with_llm=Regression(0.0, {"classifier": 1.0, "llm": 9.0}),
+)
+
+
 @pytest.mark.parametrize("name", sorted(config.TAGGERS))
 def test_tagger(name: str, knowledge: KnowledgeBase, tmp_path: Path) -> None:
     makers: dict[str, Callable[[], Tagger]] = {
         "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES, english().dictionary),
+        "ensemble": lambda: EnsembleTagger(classifier(tmp_path), None, llm(), UNDECIDED),
         "llm": llm,
         "token-classifier": lambda: classifier(tmp_path),
     }

@@ -71,6 +71,10 @@ def test_spans_are_of_the_best_valid_path_with_their_share_of_all(scheme: str, s
     assert [(s.start, s.end, s.type) for s in spans] == [tuple(s) for s in spans_of(names, best[1])]
     for scored in spans:
         assert scored.probability == pytest.approx(shares[WordSpan(*scored[:3])] / whole, abs=1e-6)
+    [probable] = LabelSet(names).candidates([scores], least=0.05)
+    expected = {span: share / whole for span, share in shares.items() if share / whole >= 0.05}
+    probabilities = {WordSpan(*scored[:3]): scored.probability for scored in probable}
+    assert probabilities == pytest.approx(expected, abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,6 +83,8 @@ def test_the_spans_of_a_text_are_the_same_in_any_company(lengths: list[int], see
     labels = LabelSet(SCHEMES["BIO"])
     texts = [rows(5, seed + number, length) for number, length in enumerate(lengths)]
     assert labels.decode(texts) == [spans for text in texts for spans in labels.decode([text])]
+    together = labels.candidates(texts, least=0.1)
+    assert together == [spans for text in texts for spans in labels.candidates([text], least=0.1)]
 
 
 def test_no_texts_and_texts_without_words_have_no_spans() -> None:

@@ -61,8 +61,8 @@ def pool(config: Config) -> Pool:
 
 
 def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
-    """Reads the built-in pool ("default"), a pool directory, or the pool of a corpus by name or path."""
-    if name_or_path == "default":
+    """Reads the built-in pool ("default", "auto"), a pool directory, or that of a corpus by name or path."""
+    if name_or_path in ("auto", "default"):
         return Pool.from_documents(
             builtin.documents(), sources=["built-in"], licence="Apache-2.0", as_sentences=True
         )

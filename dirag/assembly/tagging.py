@@ -156,13 +156,20 @@ def llm_tagger(
 def weigher(config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool) -> Weigher:
     """Counts the names of a pool and of the knowledge base against which answers are weighed."""
     thresholds = Thresholds(confidence=config.confidence, adding=config.known)
+    return Weigher(known_names(config, types, base=base, examples=examples), thresholds)
+
+
+def known_names(
+    config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool
+) -> NameStatistics | None:
+    """Counts the names of a pool and of the knowledge base; returns None with --no-lexicon."""
     if not config.lexicon:
-        return Weigher(thresholds=thresholds)
+        return None
     names = None
     if base:
         dictionary = DictionaryTagger(base.linker_for(types), types, base.language.dictionary)
         names = partial(_named, dictionary)
-    return Weigher(NameStatistics(examples.examples, sources.language(base), names=names), thresholds)
+    return NameStatistics(examples.examples, sources.language(base), names=names)
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:

@@ -25,7 +25,12 @@ _LIBRARIES = ("openvino", "tokenizers", "torch", "transformers")
 def open_tagger(
     config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool | None
 ) -> Tagger:
-    """Opens a token classifier; it reads neither the knowledge base nor the examples.
+    """Opens a token classifier; it reads neither the knowledge base nor the examples."""
+    return open_classifier(config, types)
+
+
+def open_classifier(config: Config, types: Sequence[str]) -> TokenClassifier:
+    """Opens the token classifier of a run.
 
     Raises UsageError where it has none of the types, ArtifactError where its folder cannot be used.
     """

@@ -103,8 +103,10 @@ def _finished(cell: Cell, folder: Path | None, documents: int) -> Mapping[str, A
         return None
     report: dict[str, Any] = orjson.loads((folder / "report.json").read_bytes())
     now = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(cell.config).items()}
-    # The dataset decides pool and types where they are not given: a report has what they became.
-    names = [name for name in now if options()[name].decides and name not in ("pool", "types")]
+    # The dataset decides pool and types where they are not given, and so the tagger: a report has what they
+    # became.
+    open_ones = {"pool", "types"} | ({"tagger"} if now["tagger"] == "auto" else set())
+    names = [name for name in now if options()[name].decides and name not in open_ones]
     if other := next((name for name in names if report["config"].get(name) != now[name]), None):
         raise UsageError(
             f"{folder} was made with {flag(other)} {report['config'].get(other)}, not {now[other]}",

@@ -169,13 +169,19 @@ def _with_options(
     without: Collection[str] = (),
 ) -> F:
     defaults = {f.name: f.default for f in fields(Config) if f.name not in without}
+    in_force = configured({}, explicitly_set=())
     # From the last to the first: each decorator puts its option before those that are there.
     for name, shown in reversed([(n, o) for n, o in options().items() if n in defaults]):
         default = defaults[name]
         if isinstance(default, bool):
             declaration = f"{flag(name)}/--no-{name.replace('_', '-')}"
             add = click.option(
-                declaration, name, default=default, help=shown.help, envvar=variable(name), show_default=True
+                declaration,
+                name,
+                default=default,
+                help=shown.help,
+                envvar=variable(name),
+                show_default=_shown_default(name, default, in_force),
             )
         else:
             add = click.option(
@@ -186,10 +192,16 @@ def _with_options(
                 help=shown.help,
                 metavar=shown.metavar or None,
                 envvar=variable(name),
-                show_default=default != (),
+                show_default=default != () and _shown_default(name, default, in_force),
             )
         command = add(command)
     return command
+
+
+def _shown_default(name: str, default: object, in_force: Config) -> bool | str:
+    """Returns how the default is shown: also the one that the settings of the default adapter make of it."""
+    value = getattr(in_force, name)
+    return True if value == default else f"{value} with the default adapter, else {default}"
 
 
 def standard_lines() -> Iterator[str]:

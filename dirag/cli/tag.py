@@ -40,6 +40,7 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     """
     from dirag import formats
     from dirag.assembly import sources
+    from dirag.assembly.description import description
     from dirag.assembly.recogniser import EntityRecogniser
     from dirag.files import journal
 
@@ -57,6 +58,8 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
     with EntityRecogniser(config, base=base) as recogniser, summary.meter:
+        if summary.shown:
+            summary.say(description(config, recogniser.types))
         on_terminal = values["output"] is None and sys.stdout.isatty()
         with sink(values["output"], values["form"]) as (out, dumps):
             for result in recogniser.tag(documents):

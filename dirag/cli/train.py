@@ -58,6 +58,11 @@ _LABELLING = (
     *("seed", "offline"),
 )
 
+#: The options of a run that bear on what the ensemble's witnesses say.
+_DECIDING = (
+    *("backend", "model", "adapter", "kb", "threads", "parallel", "cache", "cache_size", "seed", "offline"),
+)
+
 
 def _numbers(settings: Settings, *numbers: tuple[str, click.ParamType[Any], str]) -> Callable[[F], F]:
     """Makes the flags of numbers in settings: name, kind and help of each."""
@@ -320,6 +325,51 @@ def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> N
         command=_command_line(),
     )
     _run(output, lambda: training.train(spec, output, resume=resume, notify=_notify))
+
+
+@train.command()
+@click.option(
+    "--dataset",
+    type=Names(),
+    required=True,
+    metavar="NAME|PATH,…",
+    help="Corpora to whose development splits the weights are fitted.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File to write: decision.json in the adapter's folder serves with it.",
+)
+@click.option("--sentences", type=_COUNT, default=900, show_default=True, help="Sentences of each, at most.")
+@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+@some_options(*_DECIDING)
+def decision(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
+    """Fit the weights by which --tagger ensemble decides, for an engine with its adapter.
+
+    The token classifier, the known names and, where these leave doubt, the LLM tag sentences of
+    development splits; a logistic regression learns from them how probable each span is a mention. Figures
+    are by cross-validation.
+
+    \b
+    Example:
+      dirag train decision --dataset ncbi-disease,bc5cdr --adapter adapter -o adapter/decision.json
+    """
+    from dirag.training.decision.training import DecisionSpec
+    from dirag.training.decision.training import train as fit
+
+    sentences, data_dir = values.pop("sentences"), values.pop("data_dir")
+    spec = DecisionSpec(
+        corpora=dataset,
+        config=config_of(values),
+        sentences=sentences,
+        data_dir=data_dir,
+        command=_command_line(),
+    )
+    for line in fit(spec, output, notify=_notify).lines():
+        click.echo(line)
 
 
 def _run(output: Path, training: Callable[[], Progress | None]) -> None:

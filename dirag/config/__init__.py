@@ -6,8 +6,10 @@ variables, under the same words. A new option is a new field, and touches nothin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ from dirag.config.kinds import TAGGERS as TAGGERS
 from dirag.config.option import Option, option
 from dirag.config.settings_file import read_file
 from dirag.data import Match
-from dirag.errors import UsageError, unknown
+from dirag.errors import ArtifactError, UsageError, unknown
 from dirag.files import paths
 
 #: The settings that an adapter was trained for, in its folder.
 ADAPTER_SETTINGS_FILE = "settings.toml"
 #: The adapter as GGUF in a folder of `dirag train adapter`.
 ADAPTER_WEIGHTS = "adapter.gguf"
+#: The weights by which an ensemble with the adapter decides, in its folder.
+DECISION = "decision.json"
 #: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
 
@@ -38,10 +42,12 @@ class Config:
         (), Option("Entity types to find, comma-separated [default: all that the pool has]", "TYPES")
     )
     tagger: str = option(
-        "llm",
+        "auto",
         Option(
-            "What tags: an LLM, the names of the knowledge base, or an encoder with a layer of labels.",
-            choices=[*TAGGERS],
+            "What tags: an LLM, the names of the knowledge base, an encoder with a layer of labels, or all "
+            "together (ensemble); auto is the ensemble for the types and the adapter that it was fitted "
+            "for, else the LLM.",
+            choices=["auto", *TAGGERS],
             training=False,
         ),
     )
@@ -135,8 +141,13 @@ class Config:
         "default", Option("Knowledge base: a directory, a vocabulary file, or none.", "default|none|PATH")
     )
     pool: str = option(
-        "default",
-        Option("In-context examples: a pool, or any annotated corpus.", "default|POOL", training=False),
+        "auto",
+        Option(
+            "In-context examples: a pool, or any annotated corpus; default is the built-in one, as is auto, "
+            "but for a corpus that is evaluated, whose train split it is.",
+            "auto|default|POOL",
+            training=False,
+        ),
     )
     shots: int = option(8, Option("In-context examples a prompt.", minimum=0, adapter=True))
     selector: str = option("knn", Option("How examples are chosen.", choices=[*SELECTORS]))
@@ -284,9 +295,28 @@ def adapter_settings() -> tuple[str, ...]:
 
 def tagger_kind(config: Config) -> TaggerKind:
     """Returns the record of a run's tagger; raises UsageError for a name that is not in the table."""
-    if config.tagger not in TAGGERS:
-        raise unknown("tagger", config.tagger, TAGGERS)
-    return TAGGERS[config.tagger]
+    name = tagger_name(config)
+    if name not in TAGGERS:
+        raise unknown("tagger", name, TAGGERS)
+    return TAGGERS[name]
+
+
+def tagger_name(config: Config) -> str:
+    """Returns the name of a run's tagger: of "auto" that of the one which is meant."""
+    if config.tagger != "auto":
+        return config.tagger
+    path = decision_of(config)
+    if path is None or not (config.types or config.pool in ("auto", "default")):
+        return "llm"  # an engine or types for which the ensemble was not fitted
+    return "ensemble" if set(config.types) <= set(_types_decided(path)) else "llm"
+
+
+@cache
+def _types_decided(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads(path.read_bytes())["types"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"cannot read the types in {path}: {error!r}", hint="fit it anew") from error
 
 
 def selector_kind(name: str) -> SelectorKind:
@@ -313,6 +343,13 @@ def adapter_of(config: Config) -> Path | None:
     # It was trained on the default model alone, and is in the package as GGUF alone.
     takes_default = kind.adapters == "gguf" and config.model in ("", MODEL)
     return paths.adapter(MODEL) if takes_default else None
+
+
+def decision_of(config: Config) -> Path | None:
+    """Returns the file of the weights by which an ensemble with the adapter of a run decides, if any."""
+    adapter = adapter_of(config)
+    path = adapter / DECISION if adapter else None
+    return path if path and path.is_file() else None
 
 
 def configure(**values: Any) -> Config:

@@ -61,6 +61,13 @@ class EngineKind:
 
 TAGGERS = {
     "llm": TaggerKind("dirag.assembly.tagging:llm_tagger", prompts=True, pool=True),
+    "ensemble": TaggerKind(
+        "dirag.assembly.ensemble:open_tagger",
+        prompts=True,
+        pool=True,
+        types="dirag.assembly.ensemble:types_of",
+        identity="dirag.assembly.ensemble:identity",
+    ),
     "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),
     "token-classifier": TaggerKind(
         "dirag.assembly.token_classifier:open_tagger",

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from dirag import formats, pipeline
 from dirag.assembly import sources, tagging
-from dirag.config import Config, tagger_kind
+from dirag.assembly.description import description
+from dirag.config import Config, tagger_kind, tagger_name
 from dirag.corpora import datasets
 from dirag.corpora.datasets import Dataset
 from dirag.data import Document, Json, Result
@@ -91,12 +92,13 @@ class GoldSet:
             yield replace(document, entities=tuple(e for e in document.entities if e.type in types))
 
     def options(self, config: Config) -> Config:
-        """Returns the options of a run over this set: its types, and its train split as the default pool."""
+        """Returns the options of a run over this set: its types, tagger, and its train split as the pool."""
         # Examples out of the very documents that are scored would give the answers away: the pool stays the
         # built-in one where the train split is scored, and where a path says nothing of splits.
         has_train = self.dataset.split not in (None, "train")
-        pool = self.name if config.pool == "default" and has_train else config.pool
-        return replace(config, types=self.dataset.types, pool=pool)
+        pool = self.name if config.pool == "auto" and has_train else config.pool
+        config = replace(config, types=self.dataset.types, pool=pool)
+        return replace(config, tagger=tagger_name(config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ def _results(
         results = read_predictions(predictions, config.min_score)
         return results, {"predictions": predictions, "min_score": config.min_score}
     config = gold.options(config)
+    observer.say(description(config, config.types))
     linked = ids.held > 0
     return tag(config, gold, gold.documents, base=ids.base, linked=linked, observer=observer), settings(
         config

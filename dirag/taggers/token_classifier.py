@@ -10,8 +10,9 @@ import json
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate, groupby, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,13 +153,17 @@ class TokenClassifier:
         self._calibration = calibration
 
     def tag(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
-        for batch in self._batches(segments):
-            texts = [[_SURROGATE.sub("\ufffd", segment.text) for segment in passage] for passage in batch]
-            scores = list(self._scores(texts))
-            decoded = self._labels.decode([score for _, score in scores])
-            segments_of_batch = (segment for passage in batch for segment in passage)
-            for segment, (words_of, _), spans in zip(segments_of_batch, scores, decoded, strict=True):
-                yield Tagging(tuple(self._entities(segment.text, words_of, spans)))
+        for segment, of, spans in self._spans(segments, self._labels.decode):
+            entities = self._entities(segment.text, of, spans)
+            yield Tagging(tuple(map(self._calibrated, entities)))
+
+    def candidates(self, segments: Iterable[Segment], *, least: float) -> Iterator[list[Entity]]:
+        """Yields for each segment every span whose raw probability is at least so much, its score.
+
+        They may overlap.
+        """
+        for segment, of, spans in self._spans(segments, partial(self._labels.candidates, least=least)):
+            yield list(self._entities(segment.text, of, spans))
 
     def notices(self) -> Sequence[str]:
         """Says that scores are raw where the model's folder has no table that calibrates them."""
@@ -168,6 +173,20 @@ class TokenClassifier:
 
     def close(self) -> None:
         """Frees nothing that is not freed with the object."""
+
+    def _spans(
+        self,
+        segments: Iterable[Segment],
+        find: Callable[[Sequence[NDArray[np.float32]]], list[list[ScoredSpan]]],
+    ) -> Iterator[tuple[Segment, Words, list[ScoredSpan]]]:
+        """Yields the segments with their words and the spans that ``find`` reads off the words' scores."""
+        for batch in self._batches(segments):
+            texts = [[_SURROGATE.sub("\ufffd", segment.text) for segment in passage] for passage in batch]
+            scores = list(self._scores(texts))
+            of_texts = find([score for _, score in scores])
+            segments_of_batch = (segment for passage in batch for segment in passage)
+            for segment, (words_of, _), spans in zip(segments_of_batch, scores, of_texts, strict=True):
+                yield segment, words_of, spans
 
     def _batches(self, segments: Iterable[Segment]) -> Iterator[list[list[Segment]]]:
         """Yields passages of segments that are read together, so many at a time that they hold a batch."""
@@ -202,8 +221,12 @@ class TokenClassifier:
     def _entities(self, text: str, of: Words, spans: Sequence[ScoredSpan]) -> Iterator[Entity]:
         for span in spans:
             start, end = of.spans[span.start][0], of.spans[span.end - 1][1]
-            score = self._calibration(span.probability) if self._calibration else span.probability
-            yield Entity(start, end, self._types[span.type], text[start:end], score)
+            yield Entity(start, end, self._types[span.type], text[start:end], span.probability)
+
+    def _calibrated(self, entity: Entity) -> Entity:
+        if self._calibration is None or entity.score is None:
+            return entity
+        return replace(entity, score=self._calibration(entity.score))
 
 
 class Passage:

@@ -7,7 +7,7 @@ BIOES, BILOU) admits are possible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,6 +79,10 @@ class LabelSet:
         )
         return np.asarray(self.continues | (ends[:, None] & begins[None, :]))
 
+    def of_type(self, type_: str) -> list[int]:
+        """Returns the numbers of the labels of a type."""
+        return [number for number, name in enumerate(self.names) if name[1:] == f"-{type_}"]
+
     def _prefixes(self, type_: str) -> frozenset[str]:
         return frozenset(name[0] for name in self.names if name[1:] == f"-{type_}")
 
@@ -99,10 +103,17 @@ class LabelSet:
         A text's spans and their probabilities are the same in any company.
         """
         lattice = _Lattice(self, scores)
-        paths = lattice.best_paths()
         return [
-            [ScoredSpan(*span, lattice.probability(text, span, path)) for span in self._spans(path)]
-            for text, path in enumerate(paths)
+            [ScoredSpan(*span, lattice.probability(text, span)) for span in self._spans(path)]
+            for text, path in enumerate(lattice.best_paths())
+        ]
+
+    def candidates(self, scores: Sequence[NDArray[np.float32]], *, least: float) -> list[list[ScoredSpan]]:
+        """Returns every span of each text whose probability is at least so much, overlapping ones too."""
+        lattice = _Lattice(self, scores)
+        return [
+            [span for type_ in self.types for span in lattice.probable(text, type_, least)]
+            for text in range(len(scores))
         ]
 
     def _spans(self, path: Sequence[int]) -> list[WordSpan]:
@@ -172,22 +183,73 @@ class _Lattice:
             backward[:, word] = _logsum(ahead, 2)
         return forward, backward
 
-    def probability(self, text: int, span: WordSpan, path: Sequence[int]) -> float:
-        """Returns the share that the paths with exactly this span have of all, by their probability."""
+    @cached_property
+    def _cuts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Returns the log-sums of all paths before an entity that begins at each word, and behind one that
+        ends there, by the word's label.
+        """
         import numpy as np
 
-        forward, backward = (sums[text] for sums in self._sums)
-        first, last = path[span.start], path[span.end - 1]
-        # Behind the span the entity ends: in BIO the next word is no I of its type, in IO neither side is.
+        forward, backward = self._sums
+        before, behind = np.empty_like(forward), np.empty_like(backward)
+        # At its ends an entity is cut off: in BIO the next word is no I of its type, in IO neither side is.
         cut = np.where(self._labels.continues, IMPOSSIBLE, self._steps)
-        before = _logsum(forward[span.start - 1] + cut[:, first], 0) if span.start else self._edge[0][first]
-        inside = sum(self._scores[text, word, path[word]] for word in range(span.start, span.end))
-        if span.end < len(path):
-            behind = _logsum(cut[last] + self._scores[text, span.end] + backward[span.end], 0)
-        else:
-            behind = self._edge[1][last]
-        whole = _logsum(forward[-1] + self._edge[1], 0)
-        return float(min(1.0, np.exp(before + inside + behind - whole)))
+        before[:, 0], behind[:, -1] = self._edge
+        for word in range(1, forward.shape[1]):
+            before[:, word] = _logsum(forward[:, word - 1, :, None] + cut, 1)
+            ahead = backward[:, word] + self._scores[:, word]
+            behind[:, word - 1] = _logsum(ahead[:, None, :] + cut, 2)
+        return before, behind
+
+    @cached_property
+    def _whole(self) -> NDArray[np.float64]:
+        """Returns the log-sum of all paths of each text."""
+        return _logsum(self._sums[0][:, -1] + self._edge[1], 1)
+
+    def probability(self, text: int, span: WordSpan) -> float:
+        """Returns the share that the paths with exactly this span have of all, by their probability."""
+        *_, (_, probability) = self._growing(text, span.type, span.start, span.end, 0.0)
+        return probability
+
+    def probable(self, text: int, type_: str, least: float) -> Iterator[ScoredSpan]:
+        """Yields the spans of a type whose probability is at least so much."""
+        import numpy as np
+
+        length = self._lengths[text]
+        if not length:
+            return
+        labels = self._labels.of_type(type_)
+        before, backward = self._cuts[0][text, :, labels], self._sums[1][text, :, labels]
+        begin = _logsum(before + self._scores[text, :, labels] + backward, 0) - self._whole[text]
+        for start in np.flatnonzero(begin[:length] >= np.log(least)).tolist():
+            for end, probability in self._growing(text, type_, start, length, least):
+                if probability >= least:
+                    yield ScoredSpan(start, end, type_, probability)
+
+    def _growing(
+        self, text: int, type_: str, start: int, stop: int, least: float
+    ) -> Iterator[tuple[int, float]]:
+        """Yields the ends of an entity that begins at a word, up to ``stop``, with the probability of each.
+
+        It stops before where no longer one can have a probability of ``least``.
+        """
+        import numpy as np
+
+        labels = self._labels.of_type(type_)
+        scores, (before, behind) = self._scores[text], self._cuts
+        steps = np.where(self._labels.continues, 0.0, IMPOSSIBLE)[np.ix_(labels, labels)]
+        paths = before[text, start, labels]
+        for word in range(start, stop):
+            paths = paths + scores[word, labels]
+            yield word + 1, self._share(text, paths + behind[text, word, labels])
+            if self._share(text, paths + self._sums[1][text, word, labels]) < least:
+                return
+            paths = _logsum(paths[:, None] + steps, 0)
+
+    def _share(self, text: int, paths: NDArray[np.float64]) -> float:
+        import numpy as np
+
+        return float(min(1.0, np.exp(_logsum(paths, 0) - self._whole[text])))
 
 
 def _logsum(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

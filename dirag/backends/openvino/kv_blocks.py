@@ -85,11 +85,12 @@ class KvBlocks:
             alike, reserve = 0, {*shared}  # room counts for more than what could be copied
             if fresh > self._spare(reserve):
                 return None
-        for block in reserve & self._unused.keys():
+        idle = reserve & self._unused.keys()
+        for block in idle:
             self._unused.pop(block)
         blocks = shared + [self._fresh() for _ in range(fresh)]
         self._users.update(blocks)
-        if source in reserve and source not in shared and not self._users[source] and source >= 0:
+        if source in idle and source not in shared:
             self._unused[source] = None
         copy = Copy(source, blocks[len(shared)], alike) if alike else None
         return Placement(blocks, past + alike, copy)
@@ -115,7 +116,7 @@ class KvBlocks:
                 self._free.append(block)
 
     def _spare(self, reserve: Set[int]) -> int:
-        """Returns the number of blocks that can be handed out while some are reserve."""
+        """Returns the number of blocks that can be handed out beside a reserve."""
         return len(self._free) + sum(block not in reserve for block in self._unused)
 
     def _remember(self, block: int, content: _Content) -> None:

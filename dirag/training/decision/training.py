@@ -1,0 +1,156 @@
+"""From corpora to the weights of the ensemble: tags their development splits by every witness, and fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from dirag.assembly import ensemble, sources, tagging, token_classifier
+from dirag.config import Config, adapter_of
+from dirag.data import Entity, Json, Segment
+from dirag.errors import DatasetError, UsageError
+from dirag.evaluate.calibration import calibration
+from dirag.files import atomic, fingerprint
+from dirag.files.progress import Meter
+from dirag.knowledge.base import KnowledgeBase
+from dirag.taggers.decision import Decision, gather, with_answer
+from dirag.training.corpora import HeldOut, TrainingData
+from dirag.training.decision import fitting
+from dirag.training.decision.fitting import Fitted, JudgedSentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionSpec:
+    """What the weights are fitted to: of each of ``corpora`` so many ``sentences`` of its development split.
+
+    The classifier's spans are judged from the probability ``least`` on, and the LLM is asked of a sentence
+    where that of a span lies within ``doubt``. ``command`` is kept with the weights.
+    """
+
+    corpora: Sequence[str]
+    config: Config
+    sentences: int = 900
+    least: float = 0.03
+    doubt: tuple[float, float] = (0.2, 0.8)
+    data_dir: str | None = None
+    command: str = ""
+
+
+def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = lambda line: None) -> Fitted:
+    """Fits the weights for the engine and the adapter of a run, and writes them to ``output``.
+
+    ``notify`` gets the progress as lines. Raises UsageError where the run has no adapter, DatasetError where
+    no corpus has a development split with types of the token classifier.
+    """
+    config = spec.config
+    if (adapter := adapter_of(config)) is None:
+        raise UsageError("the weights of an ensemble are those of an adapter", hint="name it with --adapter")
+    of_package = replace(config, model="")
+    types = token_classifier.types_of(of_package)
+    corpora = _held_out(spec, types, notify)
+    base = sources.knowledge_base(config)
+    sentences = [s for held in corpora for s in _unasked(held, config, types, base, least=spec.least)]
+    without_llm, doubts = fitting.doubted(sentences, spec.doubt)
+    sentences = list(_asked(sentences, doubts, corpora, config, types, base, notify))
+    decision = Decision(
+        types=tuple(types),
+        threshold=0.5,
+        least=spec.least,
+        doubt=spec.doubt,
+        without_llm=without_llm,
+        with_llm=without_llm,
+        classifier=fingerprint.digest(token_classifier.folder(of_package)),
+    )
+    result = fitting.fit(sentences, decision)
+    made_of: dict[str, Json] = {
+        "command": spec.command,
+        "adapter": fingerprint.digest(adapter),
+        "corpora": {held.name: len(held.sentences) for held in corpora},
+        **fingerprint.versions("dirag", "scikit-learn"),
+    }
+    with atomic.new_file(output) as part:
+        part.write_text(json.dumps(_record(result, made_of), indent=1) + "\n", "utf-8")
+    return result
+
+
+def _held_out(spec: DecisionSpec, types: Sequence[str], notify: Callable[[str], None]) -> list[HeldOut]:
+    data = TrainingData.load(
+        spec.corpora,
+        spec.config,
+        validate=spec.sentences * len(spec.corpora),
+        data_dir=spec.data_dir,
+        notify=notify,
+    )
+    corpora = [held for held in data.held_out if _wanted(held, types)]
+    if not corpora:
+        raise DatasetError(
+            f"{', '.join(spec.corpora)} have no development split with entities of the token classifier",
+            hint=f"its types: {', '.join(types)}",
+        )
+    return corpora
+
+
+def _wanted(held: HeldOut, types: Sequence[str]) -> list[str]:
+    return [type_ for type_ in held.types if type_ in types]
+
+
+def _unasked(
+    held: HeldOut, config: Config, types: Sequence[str], base: KnowledgeBase | None, *, least: float
+) -> Iterator[JudgedSentence]:
+    """Yields each sentence twice: with names of the corpus' own train split, and of the built-in pool."""
+    wanted = _wanted(held, types)
+    segments = [Segment(0, sentence.text, number) for number, sentence in enumerate(held.sentences)]
+    candidates = list(ensemble.classifier(config, wanted).candidates(segments, least=least))
+    for pool in (held.corpus.pool, sources.read_pool("default")):
+        names = tagging.known_names(config, wanted, base=base, examples=pool.restricted(wanted))
+        for sentence, spans in zip(held.sentences, candidates, strict=True):
+            gold = tuple(entity for entity in sentence.entities if entity.type in wanted)
+            evidence = gather(spans, names.find(sentence.text) if names else ())
+            yield JudgedSentence(held.name, replace(sentence, entities=gold), evidence)
+
+
+def _asked(
+    sentences: Sequence[JudgedSentence],
+    doubts: Sequence[bool],
+    corpora: Sequence[HeldOut],
+    config: Config,
+    types: Sequence[str],
+    base: KnowledgeBase | None,
+    notify: Callable[[str], None],
+) -> Iterator[JudgedSentence]:
+    """Yields the sentences, those in doubt with what the LLM wrote."""
+    texts: dict[str, list[str]] = {held.name: [] for held in corpora}
+    for sentence, doubt in zip(sentences, doubts, strict=True):
+        if doubt and sentence.sentence.text not in texts[sentence.corpus]:
+            texts[sentence.corpus].append(sentence.sentence.text)
+    answers: dict[tuple[str, str], Sequence[Entity]] = {}
+    number = sum(map(len, texts.values()))
+    with Meter("asking the LLM", number, unit="sentences", wanted=True, write=notify) as meter:
+        for held in corpora:
+            segments = [Segment(0, text, number) for number, text in enumerate(texts[held.name])]
+            wanted = _wanted(held, types)
+            with closing(ensemble.llm(config, wanted, base=base, examples=held.corpus.pool)) as llm:
+                for segment, tagging in zip(segments, llm.tag(segments), strict=True):
+                    answers[held.name, segment.text] = tagging.entities
+                    meter.at(len(answers))
+    for sentence, doubt in zip(sentences, doubts, strict=True):
+        answer = answers.get((sentence.corpus, sentence.sentence.text), ())
+        yield replace(sentence, llm=with_answer(sentence.evidence, answer)) if doubt else sentence
+
+
+def _record(result: Fitted, made_of: dict[str, Json]) -> dict[str, Json]:
+    """Returns the weights as JSON, with the figures of the folds and what they were made of."""
+    development: dict[str, Json] = {}
+    for name, scored in result.scores.items():
+        figures = calibration(scored)
+        bins: list[Json] = [[b.low, b.predicted, b.score, b.right] for b in figures.bins if b.predicted]
+        development[name] = {
+            **scored.micro.json(),
+            "ece": round(figures.ece, 4),
+            "llm_asked": round(result.asked[name], 3),
+            "reliability": bins,
+        }
+    return asdict(result.decision) | {"development": development, "made_of": made_of}
