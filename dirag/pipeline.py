@@ -11,13 +11,13 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count
 from typing import TypeVar
 
-from dirag.data import Document, Entity, Issue, Result, Segment, Tagging
+from dirag.data import Document, Entity, Hit, Issue, Result, Segment, Tagging
 from dirag.errors import DiragError
 from dirag.protocols import Index, Tagger
 from dirag.text.align import to_result
@@ -33,14 +33,15 @@ def tag(
     documents: Iterable[Document],
     tagger: Tagger,
     *,
-    index: Index | None = None,
+    linkers: Mapping[str, Index] | None = None,
     min_score: float = 0.0,
     as_sentences: bool = False,
     language: Language | None = None,
 ) -> Iterator[Result]:
     """Yields the result of each document, in order.
 
-    ``index`` links the entities to concepts. Entities that score less than ``min_score`` are left out, last
+    ``linkers`` has for entity types the index of concepts that their entities are linked to; those of other
+    types get none. Entities that score less than ``min_score`` are left out, last
     of all, so that no others take their place; one without a score stays. ``as_sentences`` takes each
     document as one segment (a corpus that comes as sentences). Without a ``language`` texts are English. A
     document without text is passed on with the issues that it came with.
@@ -61,8 +62,8 @@ def tag(
         for document, parts, taggings, guard in zip(batch, pieces, tagged, guards, strict=True):
             aligned = partial(_aligned, document, parts, taggings, min_score)
             result = guard.attempt("alignment", aligned, Result(document, issues=document.issues))
-            if index is not None:
-                result = guard.attempt("linking", partial(_linked, result, index), result)
+            if linkers:
+                result = guard.attempt("linking", partial(_linked, result, linkers), result)
             yield replace(result, issues=(*result.issues, *guard.issues))
 
 
@@ -131,8 +132,8 @@ def _aligned(
     return replace(result, entities=tuple(scoring(result.entities, min_score)))
 
 
-def _linked(result: Result, index: Index) -> Result:
-    return replace(result, entities=tuple(link(list(result.entities), index, result.document.text)))
+def _linked(result: Result, linkers: Mapping[str, Index]) -> Result:
+    return replace(result, entities=tuple(link(list(result.entities), linkers, result.document.text)))
 
 
 def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:
@@ -140,15 +141,15 @@ def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:
     return [entity for entity in entities if entity.score is None or entity.score >= min_score]
 
 
-def link(entities: list[Entity], index: Index, text: str | None = None) -> list[Entity]:
-    """Links each entity that has no concept yet to its best one, given the document's text."""
-    unlinked = [entity.text for entity in entities if entity.link is None]
-    # One call for all: an index that searches by meaning embeds them as a batch.
-    hits = iter(index.lookup(unlinked, k=1, text=text)) if unlinked else iter(())
-    return [
-        entity if entity.link is not None else replace(entity, link=next(iter(next(hits)), None))
-        for entity in entities
-    ]
+def link(entities: Sequence[Entity], linkers: Mapping[str, Index], text: str | None = None) -> list[Entity]:
+    """Links each entity that has no concept yet to the best one of its own type, given the document."""
+    hits: dict[Entity, Hit | None] = {}
+    for type_, index in linkers.items():
+        unlinked = [entity for entity in entities if entity.link is None and entity.type == type_]
+        # One call for all of a type: an index that searches by meaning embeds them as a batch.
+        best = index.lookup([entity.text for entity in unlinked], k=1, text=text) if unlinked else []
+        hits |= {entity: next(iter(of), None) for entity, of in zip(unlinked, best, strict=True)}
+    return [replace(entity, link=hits.get(entity, entity.link)) for entity in entities]
 
 
 def _pieces(text: str, number: int, as_sentences: bool, language: Language) -> list[Segment]:

@@ -75,7 +75,10 @@ def test_the_dictionary_and_the_links_take_any_text(
     index = base.index_for(TYPES)
     documents = [Document(str(number), text) for number, text in enumerate(texts)]
     tagger = DictionaryTagger(index, TYPES, english().dictionary)
-    check(texts, list(pipeline.tag(documents, tagger, index=index, as_sentences=as_sentences)))
+    check(
+        texts,
+        list(pipeline.tag(documents, tagger, linkers=dict.fromkeys(TYPES, index), as_sentences=as_sentences)),
+    )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -95,7 +98,11 @@ def test_a_long_name_is_found_as_it_is_and_with_an_error(base: KnowledgeBase) ->
 def test_huge_lines_pass(base: KnowledgeBase, text: str) -> None:
     index = base.index_for(TYPES)
     results = list(
-        pipeline.tag([Document("1", text)], DictionaryTagger(index, TYPES, english().dictionary), index=index)
+        pipeline.tag(
+            [Document("1", text)],
+            DictionaryTagger(index, TYPES, english().dictionary),
+            linkers=dict.fromkeys(TYPES, index),
+        )
     )
     check([text], results)
     assert bool(results[0].entities) == ("gout" in text)

@@ -138,16 +138,16 @@ class Varied(Capitals):
 @settings(deadline=None)
 @given(TEXTS, st.floats(0, 1))
 def test_the_least_score_decides_nothing_but_what_is_left_out(texts: list[str], least: float) -> None:
-    whole = tag(numbered(texts), Varied(), index=Names())
+    whole = tag(numbered(texts), Varied(), linkers={"letter": Names()})
     for result, left in zip(whole, tag(numbered(texts), Varied(), min_score=least), strict=True):
-        assert replace(left, entities=tuple(link(list(left.entities), Names()))) == replace(
+        assert replace(left, entities=tuple(link(list(left.entities), {"letter": Names()}))) == replace(
             result, entities=tuple(scoring(result.entities, least))
         )
 
 
 def test_entities_are_linked() -> None:
     index = Names()
-    [first, second] = tag([Document("1", "aXa X"), Document("2", "a")], Capitals(), index=index)
+    [first, second] = tag([Document("1", "aXa X"), Document("2", "a")], Capitals(), linkers={"letter": index})
     assert [entity.link for entity in first.entities] == [hit("X"), hit("X")]
     assert second.entities == ()
     assert index.asked == ["X", "X"]
@@ -155,9 +155,21 @@ def test_entities_are_linked() -> None:
 
 def test_linking_leaves_concepts_that_are_there() -> None:
     own = Hit(Concept("C2", "other"), "other", "fuzzy", 0.7, 0, 5)
-    given_ = [Entity(0, 1, "t", "X"), Entity(1, 2, "t", "y", link=own), Entity(2, 3, "t", "z")]
-    assert [entity.link for entity in link(given_, Names())] == [hit("X"), own, None]
-    assert link([], Names()) == []
+    given_ = [Entity(0, 1, "letter", "X"), Entity(1, 2, "letter", "y", link=own), Entity(2, 3, "letter", "z")]
+    assert [entity.link for entity in link(given_, {"letter": Names()})] == [hit("X"), own, None]
+    assert link([], {"letter": Names()}) == []
+
+
+def test_an_entity_is_linked_by_its_own_type_alone() -> None:
+    own, other = Names(), Names()
+    entities = [Entity(0, 1, "letter", "X"), Entity(1, 2, "u", "X"), Entity(2, 3, "v", "X")]
+    assert [entity.link for entity in link(entities, {"letter": own, "u": other})] == [
+        hit("X"),
+        hit("X"),
+        None,
+    ]
+    assert (own.asked, other.asked) == (["X"], ["X"])
+    assert link(entities, {}) == entities
 
 
 class Fragile(Capitals):
@@ -184,7 +196,7 @@ class FragileNames(Names):
 @settings(deadline=None)
 @given(st.lists(st.text("aX. \n!?%", max_size=30), max_size=12))
 def test_a_document_on_which_a_stage_raises_costs_no_other(texts: list[str]) -> None:
-    results = list(tag(numbered(texts), Fragile(), index=FragileNames()))
+    results = list(tag(numbered(texts), Fragile(), linkers={"letter": FragileNames()}))
     assert [result.document for result in results] == list(numbered(texts))
     for document, result in zip(numbered(texts), results, strict=True):
         [alone] = tag([document], Capitals())
@@ -198,7 +210,7 @@ def test_a_document_on_which_a_stage_raises_costs_no_other(texts: list[str]) -> 
             assert details == ["linking raised OverflowError"]
             assert replace(result, issues=alone.issues) == alone
         else:
-            assert replace(result, entities=tuple(link(list(alone.entities), Names()))) == result
+            assert replace(result, entities=tuple(link(list(alone.entities), {"letter": Names()}))) == result
             assert not failed
 
 
@@ -209,7 +221,7 @@ def test_what_concerns_the_whole_run_ends_it(error: BaseException) -> None:
             raise error
 
     with pytest.raises(type(error)):
-        list(tag([Document("1", "X")], Capitals(), index=Broken()))
+        list(tag([Document("1", "X")], Capitals(), linkers={"letter": Broken()}))
 
 
 def test_a_tagger_that_gives_too_few_taggings_has_failed() -> None:

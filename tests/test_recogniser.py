@@ -62,7 +62,7 @@ def test_documents_are_read_as_they_come(vocabulary: Path) -> None:
     "options, message, hint",
     [
         ({"type": ["disease"]}, "unknown option 'type'", "did you mean 'types'?"),
-        ({"tagger": "llama"}, "option 'tagger' is 'llama'", "one of llm, dictionary"),
+        ({"tagger": "llama"}, "option 'tagger' is 'llama'", "one of auto, llm, ensemble"),
         ({"shots": -1}, "option 'shots' is -1", "a whole number, 0 or more"),
         ({"shots": True}, "option 'shots' is True", "a whole number"),
         ({"min_score": 1.5}, "option 'min_score' is 1.5", "a number, 0 or more, 1 at most"),

@@ -23,7 +23,7 @@ class EntityRecogniser:
         self.config, self.base = config, base
         self.types = sources.types_of(config)
         self._tagger = tagging.tagger(config, self.types, base=base)
-        self._index = base.linker_for(self.types) if base else None
+        self._linkers = base.linkers_for(self.types) if base else None
 
     def tag(self, documents: Iterable[Document | str]) -> Iterator[Result]:
         """Yields the result of each document, in order, as soon as it is done.
@@ -38,7 +38,7 @@ class EntityRecogniser:
         yield from pipeline.tag(
             numbered,
             self._tagger,
-            index=self._index,
+            linkers=self._linkers,
             min_score=self.config.min_score,
             language=sources.language(self.base),
         )

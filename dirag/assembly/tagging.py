@@ -180,10 +180,8 @@ def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:
 
 def _check_types(base: KnowledgeBase, types: Sequence[str]) -> None:
     """Refuses types of which no concept can be an entity: nothing would be found, and nothing said."""
-    kinds = {kind for kinds in base.manifest.types for kind in kinds}
-    known = {name for kind in kinds for name in base.types.entities((kind,))}
-    if not known.intersection(types):
+    if not set(base.entity_types).intersection(types):
         raise UsageError(
             f"the knowledge base has no entities of type {', '.join(types)}",
-            hint=f"its types: {', '.join(sorted(known)) or 'none'}",
+            hint=f"its types: {', '.join(base.entity_types) or 'none'}",
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -125,7 +125,7 @@ def info(folder: str, as_json: bool, check: bool, offline: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(asdict(knowledge.manifest)))
         return
-    for line in _described(knowledge.manifest):
+    for line in _described(knowledge.manifest, knowledge.entity_types):
         click.echo(line)
     if check:
         click.echo("files       as the manifest says")
@@ -235,8 +235,9 @@ def _vocabulary(source: str, offline: bool) -> VocabularySource:
     return VocabularySource(path, name if str(path) == rest else path.stem)
 
 
-def _described(manifest: BaseManifest) -> Iterator[str]:
+def _described(manifest: BaseManifest, entity_types: Sequence[str]) -> Iterator[str]:
     yield f"contents    {manifest.names:,} names of {manifest.concepts:,} concepts"
+    yield f"entities    {', '.join(entity_types) or 'none'}"
     for source in manifest.sources:
         yield f"vocabulary  {source.name}: {source.concepts:,} concepts, sha256 {source.sha256[:16]}"
         yield f"            licence: {source.licence or 'not known'}"

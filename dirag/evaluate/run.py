@@ -185,7 +185,7 @@ def tag(
 
     ``config`` is of :meth:`GoldSet.options`; entities are ``linked`` to concepts of the base, or not at all.
     """
-    index = base.linker_for(config.types) if base and linked else None
+    linkers = base.linkers_for(config.types) if base and linked else None
     bare = (replace(document, entities=()) for document in documents)
     examples = None
     if tagger_kind(config).pool:
@@ -195,7 +195,7 @@ def tag(
         for result in pipeline.tag(
             bare,
             tagger,
-            index=index,
+            linkers=linkers,
             min_score=config.min_score,
             as_sentences=as_sentences,
             language=sources.language(base),

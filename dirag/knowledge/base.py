@@ -118,6 +118,15 @@ class KnowledgeBase:
         """Returns the index for links: of a mention it has no hit that is rather wrong than right."""
         return self.index_for(entity_types, threshold=LINKED)
 
+    def linkers_for(self, entity_types: Iterable[str]) -> dict[str, Lookup]:
+        """Returns for each of these types that the base covers the index for links of its entities."""
+        return {type_: self.linker_for((type_,)) for type_ in entity_types if type_ in self.entity_types}
+
+    @cached_property
+    def entity_types(self) -> tuple[str, ...]:
+        """Returns the entity types that some of its concepts can be."""
+        return tuple(sorted({name for kinds in self.manifest.types for name in self.types.entities(kinds)}))
+
     def id_of(self, id: str) -> str | None:
         """Returns the id of the concept that has this one as its own or as a cross-reference, else None."""
         number = self._store.number_of(id)
