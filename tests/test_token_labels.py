@@ -103,7 +103,19 @@ def test_labels_that_say_no_type_are_refused_with_the_cure(names: tuple[str, ...
 def test_types_that_nobody_wants_count_as_outside() -> None:
     labels = LabelSet(("O", "B-a", "I-a", "B-b", "I-b"))
     scores = np.log(np.array([[0.1, 0.3, 0.1, 0.4, 0.1]], np.float32))
-    restricted = np.exp(restrict(scores, labels, {"a": "disease"}))
-    assert restricted == pytest.approx(np.array([[0.6, 0.3, 0.1, 0, 0]]))
-    assert labels.decode([restrict(scores, labels, {"b": "x"})])[0] == []
-    assert restrict(scores, labels, {"a": "x", "b": "y"}) is scores
+    groups = labels.groups({"a": "disease"})
+    assert list(groups) == ["O", "B-disease", "I-disease"]
+    assert np.exp(restrict(scores, groups.values())) == pytest.approx(np.array([[0.6, 0.3, 0.1]]))
+    of_b = labels.groups({"b": "x"})
+    assert LabelSet(tuple(of_b)).decode([restrict(scores, of_b.values())]) == [[]]
+    assert (restrict(scores, labels.groups({"a": "a", "b": "b"}).values()) == scores).all()
+
+
+def test_labels_that_mean_one_type_add_up() -> None:
+    labels = LabelSet(("O", "B-a", "I-a", "B-a@notes", "I-a@notes"))
+    scores = np.log(np.array([[0.4, 0.3, 0.0, 0.3, 0.0], [0.6, 0.0, 0.2, 0.0, 0.2]], np.float32) + 1e-9)
+    groups = labels.groups({"a": "a", "a@notes": "a"})
+    [[span]] = LabelSet(tuple(groups)).decode([restrict(scores, groups.values())])
+    assert tuple(span)[:3] == (0, 1, "a")
+    # Of the two words 0.16 is "O" with an "I" behind it, which cannot be.
+    assert span.probability == pytest.approx(0.36 / 0.84, abs=1e-6)

@@ -144,6 +144,21 @@ def test_a_type_that_a_corpus_does_not_annotate_gives_no_loss(encoder: Path, cor
     assert [both.labels[label] for label in part.labels] == ["O", "O", "O", "B-Disease", "O", "O", "O", "O"]
 
 
+def test_a_separate_corpus_has_labels_of_its_own_and_those_of_others_are_wrong_there(
+    encoder: Path, corpus: Path
+) -> None:
+    first = loaded(corpus, types=("Disease",))
+    other = replace(first, dataset=replace(first.dataset, name="other"))
+    sentences = LabelledSentences([loaded(corpus), other], PieceTokenizer.open(encoder), separate=("other",))
+    assert sentences.types == ("Chemical", "Disease")
+    assert sentences.labels[5:] == ("B-Disease@other", "I-Disease@other")
+    whole, part = sentences.draw([(0, 2), (0, 2 + len(TEXTS))])
+    # Chemicals alone are not annotated there: of diseases both kinds of labels are known to be wrong for "O".
+    assert (whole.unknown, part.unknown) == ((), (1, 2))
+    own = [sentences.labels[label] for label in part.labels]
+    assert own == ["O", "O", "O", "B-Disease@other", "O", "O", "O", "O"]
+
+
 def test_the_loss_is_that_of_what_is_right(encoder: Path) -> None:
     from dirag.training.token_classifier.model import LabellingModel
 
@@ -342,7 +357,12 @@ def test_the_command_trains_and_its_model_tags(larger: Path, encoder: Path, tmp_
         "200",
         "--precision",
         "float32",
+        "--separate",
+        loaded(larger).dataset.name,
     ]
+    refused = dirag(tmp_path, *arguments[:-1], "others")
+    assert refused.returncode == 2
+    assert "--separate others is no corpus of --dataset" in refused.stderr
     done = dirag(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
     assert "strict F1 on held-out sentences:" in done.stdout

@@ -16,9 +16,11 @@ from typing import BinaryIO
 
 import click
 
-from dirag.data import Result, Usage
+from dirag.data import Document, Result, Usage
 from dirag.errors import InputError
 from dirag.files.progress import Meter
+from dirag.text.detection import other_language
+from dirag.text.language import english
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(init=False)
+    _is_warned: bool = False
 
     def __post_init__(self) -> None:
         def write(line: str) -> None:
@@ -52,10 +55,22 @@ class Summary:
         self.entities += len(result.entities)
         self.usage += result.usage
         self.issues.update(issue.code for issue in result.issues)
+        self._warn_of_language(result.document)
         for issue in result.issues:
             if issue.code in ("unreadable", "empty"):
                 self.say(f"{issue.where}: {issue.code}: {issue.detail}")
         self.meter.at(self.documents)
+
+    def _warn_of_language(self, document: Document) -> None:
+        """Says once that a document is clearly not in the language that is read."""
+        if self._is_warned or not self.shown:
+            return
+        if code := other_language(document.text, english()):
+            self._is_warned = True
+            self.say(
+                f"{document.id} looks like language {code!r}, of which dirag knows nothing: what it finds in "
+                "such texts cannot be trusted"
+            )
 
     def finish(self, notices: Sequence[str]) -> None:
         """Prints the counts, then what the tagger has to say of the run."""

@@ -297,6 +297,13 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     show_default=True,
     help="Of the computation; auto is bfloat16 where the processor has it.",
 )
+@click.option(
+    "--separate",
+    type=Names(),
+    default=(),
+    metavar="NAME,…",
+    help="Corpora whose annotators mean something else by the types: labels of their own.",
+)
 @_numbers(_CLASSIFIER, *_VALIDATING)
 @some_options("types", "encoder", "threads", "seed", "offline")
 def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
@@ -319,6 +326,7 @@ def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> N
     spec = ClassifierSpec(
         corpora=dataset,
         config=config_of(values),
+        separate=values.pop("separate"),
         tests=values.pop("tests"),
         data_dir=values.pop("data_dir"),
         settings=ClassifierSettings(**values),

@@ -9,10 +9,13 @@ from functools import cache
 
 from dirag.files import paths
 
+#: Stands between a type and the corpus by whose guide alone a label is meant: "symptom@clinical-notes".
+OF_CORPUS = "@"
+
 
 def type_of(label: str) -> str:
     """Returns the entity type of a label: that of the table, else the label itself in lower case."""
-    key = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+    key = re.sub(r"[^a-z0-9]+", "_", label.partition(OF_CORPUS)[0].lower()).strip("_")
     return _table().get(key, key)
 
 

@@ -146,8 +146,7 @@ class Decision:
 
     Of spans that overlap the most probable stays. Before the LLM is asked ``without_llm`` judges, and where
     one of its probabilities lies within ``doubt`` the LLM is asked, and ``with_llm`` judges. ``types`` are
-    those that it was fitted for, ``least`` the probability from which the classifier's spans are judged, and
-    ``classifier`` is the sha256 of the folder of that classifier.
+    those that it was fitted for, ``least`` the probability from which the classifier's spans are judged.
     """
 
     types: tuple[str, ...]
@@ -156,7 +155,6 @@ class Decision:
     doubt: tuple[float, float]
     without_llm: Regression
     with_llm: Regression
-    classifier: str = ""
 
     def is_in_doubt(self, text: str, evidence: Mapping[Span, Evidence]) -> bool:
         """Tells whether the LLM is to be asked of a text, given what the other witnesses say."""
@@ -183,7 +181,6 @@ class Decision:
                 (float(record["doubt"][0]), float(record["doubt"][1])),
                 _regression(record["without_llm"]),
                 _regression(record["with_llm"]),
-                str(record["classifier"]),
             )
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise ArtifactError(

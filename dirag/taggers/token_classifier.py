@@ -135,6 +135,8 @@ def _word_spans(text: str) -> Iterator[tuple[int, int]]:
 class TokenClassifier:
     """Tags by the labels of a model; ``types`` maps the types in its labels to those that are wanted.
 
+    Where several mean one type, what a word has of any of them adds up.
+
     With ``window`` "sentence" each segment is read by itself, with "context" together with as many of the
     segments around it as the model has places for.
     """
@@ -147,8 +149,9 @@ class TokenClassifier:
         window: str = "sentence",
         calibration: CalibrationTable | None = None,
     ) -> None:
-        self._model, self._types = model, types
-        self._labels = LabelSet(model.labels)
+        self._model = model
+        groups = LabelSet(model.labels).groups(types)
+        self._labels, self._groups = LabelSet(tuple(groups)), list(groups.values())
         self._in_context = window == "context"
         self._calibration = calibration
 
@@ -216,12 +219,12 @@ class TokenClassifier:
         scores = self._model.scores(rows)
         for reading in readings:
             for text_words, of_text in reading.merge(scores):
-                yield text_words, restrict(of_text[text_words.first], self._labels, self._types)
+                yield text_words, restrict(of_text[text_words.first], self._groups)
 
     def _entities(self, text: str, of: Words, spans: Sequence[ScoredSpan]) -> Iterator[Entity]:
         for span in spans:
             start, end = of.spans[span.start][0], of.spans[span.end - 1][1]
-            yield Entity(start, end, self._types[span.type], text[start:end], span.probability)
+            yield Entity(start, end, span.type, text[start:end], span.probability)
 
     def _calibrated(self, entity: Entity) -> Entity:
         if self._calibration is None or entity.score is None:

@@ -7,7 +7,7 @@ BIOES, BILOU) admits are possible.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,6 +78,16 @@ class LabelSet:
             np.array([*map(self._may_begin, self.names)]),
         )
         return np.asarray(self.continues | (ends[:, None] & begins[None, :]))
+
+    def groups(self, types: Mapping[str, str]) -> dict[str, list[int]]:
+        """Returns the labels of the types that are wanted, by the names under which these are, with the
+        numbers of the labels that each stands for: several may mean one type, and "O" stands for all others.
+        """
+        result: dict[str, list[int]] = {"O": []}
+        for number, name in enumerate(self.names):
+            wanted = types.get(name[2:]) if name != "O" else None
+            result.setdefault("O" if wanted is None else f"{name[0]}-{wanted}", []).append(number)
+        return result
 
     def of_type(self, type_: str) -> list[int]:
         """Returns the numbers of the labels of a type."""
@@ -261,17 +271,8 @@ def _logsum(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     return np.asarray(np.log(np.exp(values - highest).sum(axis)) + highest.squeeze(axis))
 
 
-def restrict(
-    scores: NDArray[np.float32], labels: LabelSet, mapping: Mapping[str, str]
-) -> NDArray[np.float32]:
-    """Returns the scores in which every label whose type is not in ``mapping`` counts as "O"."""
+def restrict(scores: NDArray[np.float32], groups: Iterable[Sequence[int]]) -> NDArray[np.float32]:
+    """Returns the scores of groups of labels, each that of any label in it: shape (words, groups)."""
     import numpy as np
 
-    others = [n for n, name in enumerate(labels.names) if name != "O" and name[2:] not in mapping]
-    if not others:
-        return scores
-    outside = labels.names.index("O")
-    result = scores.copy()
-    result[:, outside] = np.logaddexp.reduce(scores[:, [outside, *others]], axis=1)
-    result[:, others] = IMPOSSIBLE
-    return result
+    return np.stack([np.logaddexp.reduce(scores[:, group], axis=1) for group in groups], axis=1)

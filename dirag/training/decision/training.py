@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dirag.assembly import ensemble, sources, tagging, token_classifier
-from dirag.config import Config, adapter_of
+from dirag.config import ADAPTER_WEIGHTS, Config, adapter_of
 from dirag.data import Entity, Json, Segment
 from dirag.errors import DatasetError, UsageError
 from dirag.evaluate.calibration import calibration
@@ -62,12 +62,12 @@ def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = l
         doubt=spec.doubt,
         without_llm=without_llm,
         with_llm=without_llm,
-        classifier=fingerprint.digest(token_classifier.folder(of_package)),
     )
     result = fitting.fit(sentences, decision)
     made_of: dict[str, Json] = {
         "command": spec.command,
-        "adapter": fingerprint.digest(adapter),
+        "adapter": fingerprint.digest(adapter / ADAPTER_WEIGHTS if adapter.is_dir() else adapter),
+        "classifier": fingerprint.digest(token_classifier.folder(of_package)),
         "corpora": {held.name: len(held.sentences) for held in corpora},
         **fingerprint.versions("dirag", "scikit-learn"),
     }

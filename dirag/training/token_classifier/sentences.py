@@ -10,15 +10,24 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from dirag.corpora.labels import OF_CORPUS
 from dirag.data import Document, Entity
 from dirag.encoders.token_pieces import PieceTokenizer
 from dirag.errors import DatasetError
 from dirag.examples.selection import comparison_form
 from dirag.taggers.token_classifier import words
 from dirag.training.corpora import Corpus
+
+
+def _label(type_: str, corpus: Corpus, separate: Collection[str]) -> str:
+    return f"{type_}{OF_CORPUS}{corpus.dataset.name}" if corpus.dataset.name in separate else type_
+
+
+def _relabelled(sentence: Document, labels: Mapping[str, str]) -> Document:
+    return replace(sentence, entities=tuple(replace(e, type=labels[e.type]) for e in sentence.entities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,8 @@ def label_names(types: Iterable[str]) -> tuple[str, ...]:
 class LabelledSentences:
     """The training examples of some corpora; ``len`` is their number in an epoch.
 
-    ``left_out`` counts those that are too long, ``tested`` those of sentences whose
+    Types of the corpora named in ``separate`` have labels of their own: their annotators mean something else
+    by them. ``left_out`` counts those that are too long, ``tested`` those of sentences whose
     ``selection.comparison_form`` is in ``tests``. Raises DatasetError if none remains.
     """
 
@@ -56,22 +66,25 @@ class LabelledSentences:
         tokenizer: PieceTokenizer,
         *,
         tests: Set[str] = frozenset(),
+        separate: Collection[str] = (),
         seed: int = 0,
         masked: float = 0.0,
         replaced: float = 0.0,
     ) -> None:
         self.types = tuple(dict.fromkeys(type_ for corpus in corpora for type_ in corpus.types))
-        self.labels = label_names(self.types)
+        own = [{type_: _label(type_, corpus, separate) for type_ in corpus.types} for corpus in corpora]
+        self.labels = label_names(dict.fromkeys(label for labels in own for label in labels.values()))
         self._numbers = {label: number for number, label in enumerate(self.labels)}
         self._tokenizer, self._seed, self._masked, self._replaced = tokenizer, seed, masked, replaced
         self._places: list[tuple[Document, tuple[int, ...]]] = []
         self.left_out = self.tested = 0
-        for corpus in corpora:
-            sentences = corpus.pool.restricted(corpus.types).examples
+        for corpus, labels in zip(corpora, own, strict=True):
+            sentences = [_relabelled(s, labels) for s in corpus.pool.restricted(corpus.types).examples]
             untested = [s for s in sentences if comparison_form(s.text) not in tests]
             pieces = tokenizer.pieces([sentence.text for sentence in untested])
             fitting = [s for s, p in zip(untested, pieces, strict=True) if len(p.ids) <= tokenizer.room]
-            unknown = tuple(n for n, name in enumerate(self.labels) if n and name[2:] not in corpus.types)
+            types = [name[2:].partition(OF_CORPUS)[0] for name in self.labels]
+            unknown = tuple(n for n, type_ in enumerate(types) if n and type_ not in corpus.types)
             self._places += [(sentence, unknown) for sentence in fitting] * corpus.times
             self.left_out += (len(untested) - len(fitting)) * corpus.times
             self.tested += (len(sentences) - len(untested)) * corpus.times

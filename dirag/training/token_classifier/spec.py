@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dirag.config import Config
 from dirag.encoders.token_pieces import PieceTokenizer
+from dirag.errors import UsageError
 from dirag.files import fingerprint, libraries
 from dirag.files.artifacts import locate
 from dirag.training.corpora import TrainingData
@@ -20,13 +21,15 @@ from dirag.training.token_classifier.settings import ClassifierSettings
 class ClassifierSpec:
     """What to train on, and how; of ``config`` the types, the encoder, the seed and the threads count.
 
-    ``corpora`` are names or paths. Sentences in the test splits of ``corpora`` and ``tests`` are left out.
+    ``corpora`` are names or paths; the types of those in ``separate`` have labels of their own. Sentences in
+    the test splits of ``corpora`` and ``tests`` are left out.
     ``command`` is for the card.
     """
 
     corpora: Sequence[str]
     config: Config
     settings: ClassifierSettings = field(default_factory=ClassifierSettings)
+    separate: Sequence[str] = ()
     tests: Sequence[str] = ()
     data_dir: str | None = None
     command: str = ""
@@ -55,6 +58,7 @@ class PreparedClassifier:
         result = {f"--{name}": str(value) for name, value in asdict(spec.settings).items()}
         result |= {"--types": ",".join(spec.config.types), "--seed": str(spec.config.seed)}
         result |= {"--dataset": ",".join(spec.corpora), "--tests": ",".join(spec.tests)}
+        result["--separate"] = ",".join(spec.separate)
         result |= {"encoder": self.sha256, "--threads": str(self.threads), "device": device}
         return result | self.versions() | {"processor": fingerprint.processor()} | self.data.provenance()
 
@@ -72,10 +76,16 @@ def prepare(spec: ClassifierSpec, notify: Callable[[str], None]) -> PreparedClas
         data_dir=spec.data_dir,
         notify=notify,
     )
+    if unknown := set(spec.separate) - {corpus.dataset.name for corpus in data.corpora}:
+        raise UsageError(
+            f"--separate {', '.join(sorted(unknown))} is no corpus of --dataset",
+            hint=f"they are {', '.join(corpus.dataset.name for corpus in data.corpora)}",
+        )
     sentences = LabelledSentences(
         data.corpora,
         PieceTokenizer.open(path),
         tests=data.tests,
+        separate=spec.separate,
         seed=config.seed,
         masked=settings.masked,
         replaced=settings.replaced,

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from dirag.corpora.labels import OF_CORPUS
 from dirag.data import Entity
 from dirag.encoders.token_model import open_model
 from dirag.taggers.token_classifier import CalibrationTable, TokenClassifier
+from dirag.taggers.token_labels import LabelSet
 from dirag.training.corpora import HeldOut
 
 #: Predicted entities that a step of the calibration table stands on at least.
@@ -41,7 +43,8 @@ def tagged(held_out: Sequence[HeldOut], folder: Path, *, threads: int) -> list[T
     model = open_model(folder, threads=threads)
     result = []
     for corpus in held_out:
-        tagger = TokenClassifier(model, {type_: type_ for type_ in corpus.types})
+        plain = {label: label.partition(OF_CORPUS)[0] for label in LabelSet(model.labels).types}
+        tagger = TokenClassifier(model, {label: t for label, t in plain.items() if t in corpus.types})
         result.append(Tagged(corpus, corpus.tag(tagger)))
     return result
 
