@@ -138,7 +138,13 @@ def test_the_curve_is_what_min_score_gives(
     folder: Path, monkeypatch: pytest.MonkeyPatch, samples: int
 ) -> None:
     config = Config(
-        types=("disease",), pool=str(folder / "pool.jsonl"), shots=0, kb="none", samples=samples, seed=4
+        types=("disease",),
+        tagger="llm",
+        pool=str(folder / "pool.jsonl"),
+        shots=0,
+        kb="none",
+        samples=samples,
+        seed=4,
     )
     written = {text: "; ".join(name for name in NAMES[::-1] if name in text) for text in SENTENCES}
     recording = folder / "answers.jsonl"

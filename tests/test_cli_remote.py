@@ -60,7 +60,8 @@ def test_records_in_order_and_where_the_text_went(run: Run, roomy: Script) -> No
         )
     assert (status, found(records)) == (0, [[f"gout{i}"] for i in range(200)])
     assert told[-1] == f"dirag: text was sent to {server.url} (202 requests, 0 retried)"
-    assert len(told) == 2
+    assert told[0].startswith("dirag: llm finds disease; what is served by openai, adapter none, ")
+    assert len(told) == 3
 
 
 def test_a_server_that_dies_leaves_all_that_was_finished(run: Run, roomy: Script) -> None:

@@ -109,8 +109,8 @@ def test_the_llm_is_asked_in_doubt_and_its_answer_counts() -> None:
     sure, open_ = gather([entity(5, 15, "symptom", 0.9)], []), gather([entity(5, 15, "symptom", 0.4)], [])
     assert not DECISION.is_in_doubt(TEXT, sure)
     assert DECISION.is_in_doubt(TEXT, open_)
-    assert DECISION.mentions(TEXT, open_, asked=False) == []
-    [found] = DECISION.mentions(TEXT, with_answer(open_, [entity(5, 15, "symptom", 0.9)]), asked=True)
+    assert DECISION.mentions(TEXT, open_, has_answer=False) == []
+    [found] = DECISION.mentions(TEXT, with_answer(open_, [entity(5, 15, "symptom", 0.9)]), has_answer=True)
     assert found.score == pytest.approx(4 / 7)
 
 

@@ -180,6 +180,20 @@ def test_more_work_than_memory_is_done_in_turn(path: Path) -> None:
     engine.close()
 
 
+def test_the_instruction_is_computed_once_however_short_it_is(path: Path) -> None:
+    """Beginnings are shared by token: one that fills no block is, too."""
+    engine = OpenVino(path, context=256, parallel=1)
+    head = "List the diseases that each sentence mentions.\n\nSentence: "
+    texts = ["He has gout.", "No asthma.", "The liver was normal.", "Lupus was ruled out."]
+    prompts = [Prompt(f"{head}{text}\nDiseases:", max_tokens=2) for text in texts]
+    first, *others = (completion.usage for completion in engine.generate(prompts))
+    shared = engine.count_tokens(head) - 1  # the blank at its end belongs to the word behind it
+    assert first.cached == 0
+    assert all(usage.cached >= shared for usage in others)
+    assert all(usage.cached <= usage.prompt - 2 for usage in others)
+    engine.close()
+
+
 def test_abandoned_work_gives_its_memory_back(engine: OpenVino) -> None:
     for _ in engine.generate([Prompt("Once", max_tokens=300)] * 40):
         break

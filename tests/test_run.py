@@ -65,10 +65,11 @@ def config(folder: Path) -> Config:
 @pytest.mark.parametrize(
     ("split", "asked", "pool"),
     [
-        ("test", "default", "corpus"),
-        ("devel", "default", "corpus"),
-        ("train", "default", "default"),
-        (None, "default", "default"),
+        ("test", "auto", "corpus"),
+        ("devel", "auto", "corpus"),
+        ("train", "auto", "auto"),
+        (None, "auto", "auto"),
+        ("test", "default", "default"),
         ("test", "mine", "mine"),
         ("train", "mine", "mine"),
     ],
@@ -103,7 +104,8 @@ def test_a_run_is_scored_watched_and_written(folder: Path, config: Config) -> No
     assert "linking" in report.score.concepts
     assert report.cost == 0.0
     assert watching.lines == [
-        "the knowledge base holds 1 of the 1 ids of the gold standard: entities are linked"
+        "the knowledge base holds 1 of the 1 ids of the gold standard: entities are linked",
+        f"dictionary finds disease; knowledge base {folder / 'names.tsv'}",
     ]
     assert [len(result.entities) for result in watching.results] == [1, 1]
     assert watching.notices == [()]

@@ -58,8 +58,8 @@ def test_all_witnesses_together_are_better_than_one() -> None:
     together = fitting.fit([*judged("one", 150, seed=1), *judged("two", 80, seed=1)], DECISION)
     alone = fitting.fit([*judged("one", 150, seed=1, asked=False), *judged("two", 4, seed=1)], DECISION)
     assert together.scores["one"].micro.f1 > alone.scores["one"].micro.f1 + 0.05
-    assert together.asked == {"one": 1.0, "two": 1.0}
-    assert alone.asked == {"one": 0.0, "two": 1.0}
+    assert together.shares == {"one": 1.0, "two": 1.0}
+    assert alone.shares == {"one": 0.0, "two": 1.0}
     lines = list(together.lines())
     assert [line.split()[0] for line in lines] == ["corpus", "one", "two"]
     assert f"{together.scores['one'].micro.f1:6.3f}" in lines[1]

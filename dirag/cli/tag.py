@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from dirag.cli.output import Summary, refuse_overwrite, sink, writing
 
 if TYPE_CHECKING:
     from dirag.config import Config
+    from dirag.data import Result
     from dirag.knowledge.base import KnowledgeBase
 
 
@@ -58,18 +59,21 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
     if whole:
         documents = journal.remaining(documents, values["output"], whole)
     with EntityRecogniser(config, base=base) as recogniser, summary.meter:
-        if summary.shown:
-            summary.say(description(config, recogniser.types))
-        on_terminal = values["output"] is None and sys.stdout.isatty()
-        with sink(values["output"], values["form"]) as (out, dumps):
-            for result in recogniser.tag(documents):
-                if on_terminal:
-                    summary.meter.clear()
-                out.write(dumps(result))
-                out.flush()  # a reader of the pipe has each record at once, and a kill loses none
-                summary.add(result)
+        _write(recogniser.tag(documents), values["output"], values["form"], summary)
+        summary.say(description(config, recogniser.types))
         summary.finish(recogniser.notices())
     return 3 if values["strict"] and summary.issues else 0
+
+
+def _write(results: Iterable[Result], output: Path | None, form: str | None, summary: Summary) -> None:
+    on_terminal = output is None and sys.stdout.isatty()
+    with sink(output, form) as (out, dumps):
+        for result in results:
+            if on_terminal:
+                summary.meter.clear()
+            out.write(dumps(result))
+            out.flush()  # a reader of the pipe has each record at once, and a kill loses none
+            summary.add(result)
 
 
 def _journal(values: Mapping[str, Any], config: Config, base: KnowledgeBase | None) -> int:

@@ -29,7 +29,7 @@ from dirag.knowledge.base import KnowledgeBase
 
 
 class Observer(Protocol):
-    """Follows a run: a line before tagging, each result of it, and the tagger's notices at the end."""
+    """Follows a run: lines on it, each result of it, and the tagger's notices at the end."""
 
     def say(self, line: str) -> None: ...
 
@@ -202,6 +202,7 @@ def tag(
         ):
             observer.add(result)
             yield result
+        observer.say(description(config, config.types))
         observer.finish(tagger.notices())
 
 
@@ -228,7 +229,6 @@ def _results(
         results = read_predictions(predictions, config.min_score)
         return results, {"predictions": predictions, "min_score": config.min_score}
     config = gold.options(config)
-    observer.say(description(config, config.types))
     linked = ids.held > 0
     return tag(config, gold, gold.documents, base=ids.base, linked=linked, observer=observer), settings(
         config

@@ -161,12 +161,12 @@ class Decision:
         low, high = self.doubt
         return any(low <= p <= high for p in self.without_llm.probabilities(features(text, evidence)))
 
-    def mentions(self, text: str, evidence: Mapping[Span, Evidence], *, asked: bool) -> list[Entity]:
+    def mentions(self, text: str, evidence: Mapping[Span, Evidence], *, has_answer: bool) -> list[Entity]:
         """Returns the mentions in text order, none overlapping another, with their probabilities.
 
-        ``asked`` says whether the LLM was.
+        ``has_answer`` says whether the LLM was asked, and answered.
         """
-        judge = self.with_llm if asked else self.without_llm
+        judge = self.with_llm if has_answer else self.without_llm
         return chosen(text, list(evidence), judge.probabilities(features(text, evidence)), self.threshold)
 
     @classmethod

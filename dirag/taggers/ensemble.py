@@ -55,9 +55,9 @@ class EnsembleTagger:
             for (segment, evidence), doubt in zip(known, doubts, strict=True):
                 answer = next(answers) if doubt else Tagging()
                 # One that failed has said nothing, and not that there is nothing.
-                asked = doubt and all(issue.code != "failed" for issue in answer.issues)
+                has_answer = doubt and all(issue.code != "failed" for issue in answer.issues)
                 evidence = with_answer(evidence, answer.entities)
-                entities = self._decision.mentions(segment.text, evidence, asked=asked)
+                entities = self._decision.mentions(segment.text, evidence, has_answer=has_answer)
                 yield replace(answer, entities=tuple(entities))
 
     def _evidence(self, text: str, spans: Iterable[Entity]) -> dict[Span, Evidence]:

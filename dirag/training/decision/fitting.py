@@ -39,11 +39,11 @@ class JudgedSentence:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A decision, and by corpus the scores that it has in the folds and the share of sentences asked of."""
+    """A decision, and by corpus its scores in the folds and the ``shares`` of sentences asked of."""
 
     decision: Decision
     scores: Mapping[str, Score]
-    asked: Mapping[str, float]
+    shares: Mapping[str, float]
 
     def lines(self) -> Iterator[str]:
         """Yields the figures for eyes: a row a corpus."""
@@ -51,7 +51,7 @@ class Fitted:
         for name, scored in self.scores.items():
             c, ece = scored.micro, calibration(scored).ece
             ratios = f"{c.precision:6.3f} {c.recall:6.3f} {c.f1:6.3f}"
-            yield f"{name:<24} {ratios}  {ece:17.3f}  {self.asked[name]:9.3f}"
+            yield f"{name:<24} {ratios}  {ece:17.3f}  {self.shares[name]:9.3f}"
 
 
 def doubted(sentences: Sequence[JudgedSentence], doubt: tuple[float, float]) -> tuple[Regression, list[bool]]:
@@ -65,12 +65,12 @@ def doubted(sentences: Sequence[JudgedSentence], doubt: tuple[float, float]) -> 
 
 def fit(sentences: Sequence[JudgedSentence], decision: Decision) -> Fitted:
     """Fits the weights with the LLM and the threshold; ``decision`` has all else."""
-    asked = [sentence for sentence in sentences if sentence.llm is not None]
-    with_llm = _regression(asked, _with_llm)
-    of_asked = iter(_in_folds(asked, _with_llm))
+    in_doubt = [sentence for sentence in sentences if sentence.llm is not None]
+    with_llm = _regression(in_doubt, _with_llm)
+    of_those = iter(_in_folds(in_doubt, _with_llm))
     without = _in_folds(sentences, lambda sentence: sentence.evidence)
     judged = [
-        (sentence, next(of_asked)) if sentence.llm is not None else (sentence, probabilities)
+        (sentence, next(of_those)) if sentence.llm is not None else (sentence, probabilities)
         for sentence, probabilities in zip(sentences, without, strict=True)
     ]
     decision = replace(decision, with_llm=with_llm)
@@ -93,12 +93,12 @@ def _scores(judged: Sequence[tuple[JudgedSentence, Sequence[float]]], threshold:
     for name in dict.fromkeys(sentence.corpus for sentence, _ in judged):
         of_corpus = [pair for pair in judged if pair[0].corpus == name]
         gold = [sentence.sentence for sentence, _ in of_corpus]
-        found = (
+        answers = (
             replace(s.sentence, entities=tuple(chosen(s.sentence.text, _spans(s), probabilities, threshold)))
             for s, probabilities in of_corpus
         )
         types = tuple(sorted({entity.type for sentence in gold for entity in sentence.entities}))
-        result[name] = score(gold, found, types=types, tokens=False)
+        result[name] = score(gold, answers, types=types, tokens=False)
     return result
 
 

@@ -150,7 +150,7 @@ def _record(result: Fitted, made_of: dict[str, Json]) -> dict[str, Json]:
         development[name] = {
             **scored.micro.json(),
             "ece": round(figures.ece, 4),
-            "llm_asked": round(result.asked[name], 3),
+            "llm_asked": round(result.shares[name], 3),
             "reliability": bins,
         }
     return asdict(result.decision) | {"development": development, "made_of": made_of}
