@@ -228,6 +228,11 @@ class Tagging:
     issues: tuple[Issue, ...] = ()
     usage: Usage = Usage()
 
+    @property
+    def has_failed(self) -> bool:
+        """Tells whether a request failed: its silence then says nothing of what stands there."""
+        return any(issue.code == "failed" for issue in self.issues)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

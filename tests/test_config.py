@@ -87,6 +87,7 @@ def test_auto_is_the_ensemble_where_it_was_fitted_for_engine_and_types(tmp_path:
         {"adapter": "none"},
         {"adapter": str(tmp_path)},
         {"backend": "openai"},
+        {"samples": 3},
     )
     for options_of in foreign:
         assert config.tagger_name(config.configure(**options_of)) == "llm", options_of
@@ -95,7 +96,6 @@ def test_auto_is_the_ensemble_where_it_was_fitted_for_engine_and_types(tmp_path:
     assert config.tagger_name(config.configure(**own)) == "ensemble"
     assert config.tagger_name(config.configure(**own, tagger="dictionary")) == "dictionary"
     (tmp_path / config.DECISION).write_text("[]")
-    config._types_decided.cache_clear()
     with pytest.raises(ArtifactError, match=r"cannot read the types in .*decision\.json"):
         config.tagger_name(config.configure(**own))
 

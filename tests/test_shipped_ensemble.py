@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command import output
 
 import dirag
 from dirag import config
+from dirag.assembly.sources import read_pool
 from dirag.config import ADAPTER_WEIGHTS, MODEL
 from dirag.corpora import datasets
 from dirag.data import Entity
@@ -20,29 +21,37 @@ from dirag.evaluate.calibration import calibration
 from dirag.evaluate.scoring.score import score
 from dirag.examples.pool import Pool
 from dirag.files import fingerprint, paths
+from dirag.knowledge.base import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_its_weights_were_fitted_to_the_adapter_and_the_classifier_of_the_package() -> None:
+def test_its_weights_were_fitted_to_what_is_in_the_package() -> None:
     path = config.decision_of(config.configure())
     assert path is not None
     made_of = json.loads(path.read_bytes())["made_of"]
     assert made_of["adapter"] == fingerprint.digest(paths.adapter(MODEL) / ADAPTER_WEIGHTS)
     assert made_of["classifier"] == fingerprint.digest(paths.token_classifier())
+    assert made_of["built-in pool"] == read_pool("default").manifest.sha256
+
+
+@pytest.fixture
+def store(weights: Callable[[str], Path]) -> None:
+    for name in (MODEL, *DEFAULT):
+        weights(name)
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("store")
 def test_the_command_says_what_is_in_force_and_links_by_type(tmp_path: Path) -> None:
     text = "Lisinopril for hypertension. No chest pain. ECG normal.\n"
     (tmp_path / "note.txt").write_text(text, "utf-8")
-    run = subprocess.run(
-        [sys.executable, "-m", "dirag", "tag", "note.txt"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+    def tagged(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dirag", "tag", "note.txt", *options]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    run = tagged()
     entities = json.loads(run.stdout)["entities"]
     assert [(e["text"], e["type"]) for e in entities] == [
         ("Lisinopril", "chemical"),
@@ -52,11 +61,11 @@ def test_the_command_says_what_is_in_force_and_links_by_type(tmp_path: Path) -> 
     ]
     # A test has no concept in a base of disorders and findings: "Abnormal EKG" is another thing.
     assert [bool(e["concept"]) for e in entities] == [False, True, True, False]
-    [said] = [line for line in run.stderr.splitlines() if "finds" in line]
+    [said] = [line for line in run.stderr.splitlines() if " finds " in line]
     assert said.startswith("dirag: ensemble finds disease, symptom, chemical")
     assert "adapter default, 0 examples a prompt; pool built-in; knowledge base default" in said
-    quiet = output(tmp_path, "tag", "note.txt", "-q")
-    assert quiet == run.stdout
+    quiet = tagged("-q")
+    assert (quiet.stdout, quiet.stderr) == (run.stdout, "")
 
 
 #: What was wrong in the sample once, and whatever its type: headings, labels, routes, what is no substance.
@@ -72,6 +81,7 @@ WRONG_TYPES = {
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("store")
 def test_the_sample_has_none_of_the_errors_of_old() -> None:
     text = (ROOT / "examples" / "notes.txt").read_text("utf-8")
     with dirag.open() as ner:
@@ -88,6 +98,7 @@ FLOORS = {"ncbi-disease": (120, 0.72), "bc5cdr": (120, 0.75), "clinical-notes": 
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("corpus", FLOORS)
 def test_it_is_as_good_as_it_was(corpus: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRAG_DATA", str(shared_data))

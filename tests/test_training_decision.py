@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import dirag
 from test_decision import DECISION
 
-from dirag.data import Document, Entity
+from dirag.config import MODEL
+from dirag.data import Document, Entity, Result
+from dirag.errors import DatasetError
+from dirag.examples import builtin
+from dirag.files import paths
+from dirag.formats import jsonl
 from dirag.taggers.decision import Decision, features, gather, with_answer
 from dirag.taggers.known_names import KnownName
 from dirag.training.decision import fitting
@@ -91,6 +99,51 @@ def test_a_large_corpus_weighs_no_more_than_a_small_one() -> None:
         return max(abs(a - b) for a, b in zip(probabilities(one), probabilities(other), strict=True))
 
     assert apart(once, often) < apart(only, often) / 2
+
+
+def test_without_doubt_the_llm_has_no_weights_of_its_own() -> None:
+    result = fitting.fit(judged("one", 60, seed=7, asked=False), DECISION)
+    assert result.decision.with_llm == DECISION.without_llm
+    assert result.shares == {"one": 0.0}
+
+
+def test_sentences_that_teach_nothing_are_refused() -> None:
+    wrong = [replace(s, sentence=replace(s.sentence, entities=())) for s in judged("one", 20, seed=8)]
+    with pytest.raises(DatasetError, match=r"of \d+ spans to fit to 0 are right"):
+        fitting.doubted(wrong, (0.2, 0.8))
+
+
+@pytest.mark.weights
+def test_the_command_makes_weights_that_serve(tmp_path: Path, weights: Callable[[str], Path]) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    pool = [jsonl.dumps(Result(document, document.entities)) for document in builtin.documents()]
+    (corpus / "devel.jsonl").write_bytes(b"".join(pool[::9]))
+    (corpus / "train.jsonl").write_bytes(b"".join(line for n, line in enumerate(pool) if n % 9))
+    adapter = shutil.copytree(paths.adapter(MODEL), tmp_path / "adapter")
+    (adapter / "decision.json").unlink()
+    options = ["--model", str(weights(MODEL)), "--adapter", "adapter", "--kb", "none", "--threads", "1"]
+    fit = ["train", "decision", "--dataset", "corpus", "--sentences", "20", "-o", "adapter/decision.json"]
+    done = dirag(tmp_path, *fit, *options)
+    assert done.returncode == 0, done.stderr
+    [_, row] = done.stdout.splitlines()
+    record = json.loads((adapter / "decision.json").read_bytes())
+    assert record["made_of"]["corpora"] == {"corpus": 20}
+    name, *figures = row.split()[:4]
+    of_corpus = record["development"]["corpus"]
+    assert (name, [*map(float, figures)]) == (
+        "corpus",
+        pytest.approx([of_corpus[n] for n in FIGURES], abs=1e-3),
+    )
+    assert record["made_of"]["knowledge base"] == "none"
+    (tmp_path / "note.txt").write_text("Lisinopril was started for hypertension.")
+    tagged = dirag(tmp_path, "tag", "note.txt", *options)
+    assert "ensemble finds" in tagged.stderr
+    found = [(e["text"], e["type"]) for e in json.loads(tagged.stdout)["entities"]]
+    assert ("Lisinopril", "chemical") in found
+
+
+FIGURES = ("precision", "recall", "f1")
 
 
 def test_what_is_written_is_read_again_with_its_figures(tmp_path: Path) -> None:

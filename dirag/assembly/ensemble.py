@@ -54,7 +54,7 @@ def read_decision(config: Config) -> Decision:
     if path is None:
         raise UsageError(
             "--tagger ensemble has no weights for this engine and adapter",
-            hint="leave out --model and --adapter, fit them with dirag train decision, or give --tagger llm",
+            hint="name an --adapter with a decision.json (dirag train decision), or give --tagger llm",
         )
     return Decision.read(path)
 

@@ -34,8 +34,7 @@ def provenance(config: Config, base: KnowledgeBase | None) -> dict[str, str]:
     }
     parts |= fingerprint.versions("dirag", *RETRIEVAL)
     if base is not None:
-        files = (file.sha256.encode() for file in base.manifest.files.values())
-        parts["knowledge base"] = fingerprint.of(*files, repr(base.types).encode())
+        parts["knowledge base"] = base.digest
     kind = tagger_kind(config)
     if kind.pool:
         parts["examples"] = pool(config).manifest.sha256

@@ -169,7 +169,8 @@ def _with_options(
     without: Collection[str] = (),
 ) -> F:
     defaults = {f.name: f.default for f in fields(Config) if f.name not in without}
-    in_force = configured({}, explicitly_set=())
+    # Where no adapter can be named there is none.
+    in_force = configured({}, explicitly_set=()) if "adapter" in defaults else Config()
     # From the last to the first: each decorator puts its option before those that are there.
     for name, shown in reversed([(n, o) for n, o in options().items() if n in defaults]):
         default = defaults[name]

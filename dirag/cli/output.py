@@ -20,7 +20,7 @@ from dirag.data import Document, Result, Usage
 from dirag.errors import InputError
 from dirag.files.progress import Meter
 from dirag.text.detection import other_language
-from dirag.text.language import english
+from dirag.text.language import Language, english
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(init=False)
+    language: Language = field(default_factory=english)
     _is_warned: bool = False
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class Summary:
         """Says once that a document is clearly not in the language that is read."""
         if self._is_warned or not self.shown:
             return
-        if code := other_language(document.text, english()):
+        if code := other_language(document.text, self.language):
             self._is_warned = True
             self.say(
                 f"{document.id} looks like language {code!r}, of which dirag knows nothing: what it finds in "

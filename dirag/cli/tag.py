@@ -52,8 +52,8 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
         paths = ("-",)
     documents = formats.read(paths, format=values["input_format"], text_field=values["text_field"])
     refuse_overwrite(values["output"], paths)
-    summary = Summary(shown=not values["quiet"])
     base = sources.knowledge_base(config)
+    summary = Summary(shown=not values["quiet"], language=sources.language(base))
     with writing(values["output"]):
         whole = _journal(values, config, base)
     if whole:

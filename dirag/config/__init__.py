@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,10 @@ class Config:
     """Everything that decides what a run predicts; two runs with equal configs give equal results."""
 
     types: tuple[str, ...] = option(
-        (), Option("Entity types to find, comma-separated [default: all that the pool has]", "TYPES")
+        (),
+        Option(
+            "Entity types to find, comma-separated [default: all that the tagger or its pool has]", "TYPES"
+        ),
     )
     tagger: str = option(
         "auto",
@@ -203,7 +205,7 @@ class Config:
     confidence: float = option(
         0.2,
         Option(
-            "Probability of a mention's words from which the model is believed.",
+            "Probability of a mention's words from which the model is believed, with --tagger llm.",
             minimum=0,
             maximum=1,
             adapter=True,
@@ -213,7 +215,7 @@ class Config:
         0.1,
         Option(
             "Share of a known name's places that are mentions from which it is one where the model is "
-            "silent.",
+            "silent, with --tagger llm.",
             minimum=0,
             maximum=1,
             adapter=True,
@@ -236,7 +238,8 @@ class Config:
     window: str = option(
         "sentence",
         Option(
-            "What a token classifier reads at once: a sentence, or as much around it as it has room for.",
+            "What --tagger token-classifier reads at once: a sentence, or as much around it as there is room "
+            "for.",
             choices=["sentence", "context"],
             training=False,
         ),
@@ -308,13 +311,14 @@ def tagger_name(config: Config) -> str:
     path = decision_of(config)
     if path is None or not (config.types or config.pool in ("auto", "default")):
         return "llm"  # an engine or types for which the ensemble was not fitted
+    if config.samples > 1:
+        return "llm"  # its scores are of one greedy answer
     return "ensemble" if set(config.types) <= set(_types_decided(path)) else "llm"
 
 
-@cache
 def _types_decided(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(json.loads(path.read_bytes())["types"])
+        return tuple(map(str, json.loads(path.read_bytes())["types"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"cannot read the types in {path}: {error!r}", hint="fit it anew") from error
 

@@ -137,6 +137,12 @@ class KnowledgeBase:
         number = self._store.number_of(concept.id)
         return [] if number is None else [self._store.concept(n) for n in self._store.parents(number)]
 
+    @property
+    def digest(self) -> str:
+        """Returns the sha256 of its content, the type map included."""
+        files = (file.sha256.encode() for file in self.manifest.files.values())
+        return fingerprint.of(*files, repr(self.types).encode())
+
     def verify(self) -> None:
         """Raises KnowledgeError where a file is not as it was written."""
         self._store.verify()

@@ -12,14 +12,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from dirag.data import Entity
 from dirag.errors import ArtifactError
 from dirag.taggers.known_names import KnownName
-
-if TYPE_CHECKING:
-    pass
 
 #: Probabilities nearer to 0 or 1 count as these: beyond, a witness is sure, and how sure says nothing.
 _LOW, _HIGH = 0.01, 0.998
@@ -182,7 +179,7 @@ class Decision:
                 _regression(record["without_llm"]),
                 _regression(record["with_llm"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"cannot read the weights in {path}: {error!r}", hint="fit them anew"
             ) from error

@@ -54,8 +54,7 @@ class EnsembleTagger:
             )
             for (segment, evidence), doubt in zip(known, doubts, strict=True):
                 answer = next(answers) if doubt else Tagging()
-                # One that failed has said nothing, and not that there is nothing.
-                has_answer = doubt and all(issue.code != "failed" for issue in answer.issues)
+                has_answer = doubt and not answer.has_failed
                 evidence = with_answer(evidence, answer.entities)
                 entities = self._decision.mentions(segment.text, evidence, has_answer=has_answer)
                 yield replace(answer, entities=tuple(entities))

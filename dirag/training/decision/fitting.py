@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from dirag.data import Document
+from dirag.errors import DatasetError
 from dirag.evaluate.calibration import calibration
 from dirag.evaluate.scoring.score import Score, score
 from dirag.taggers.decision import Decision, Evidence, Regression, Span, chosen, features
@@ -66,7 +67,7 @@ def doubted(sentences: Sequence[JudgedSentence], doubt: tuple[float, float]) -> 
 def fit(sentences: Sequence[JudgedSentence], decision: Decision) -> Fitted:
     """Fits the weights with the LLM and the threshold; ``decision`` has all else."""
     in_doubt = [sentence for sentence in sentences if sentence.llm is not None]
-    with_llm = _regression(in_doubt, _with_llm)
+    with_llm = _regression(in_doubt, _with_llm) if in_doubt else decision.without_llm
     of_those = iter(_in_folds(in_doubt, _with_llm))
     without = _in_folds(sentences, lambda sentence: sentence.evidence)
     judged = [
@@ -113,7 +114,7 @@ def _in_folds(sentences: Sequence[JudgedSentence], evidence: _Reading) -> list[l
     """Returns the probabilities of each sentence's spans by weights that it had no part in."""
     folds = _folds(sentences)
     result: list[list[float]] = [[] for _ in sentences]
-    for fold in range(FOLDS):
+    for fold in range(FOLDS if sentences else 0):
         others = [s for s, number in zip(sentences, folds, strict=True) if number != fold]
         weights = _regression(others, evidence)
         for place, number in enumerate(folds):
@@ -147,6 +148,11 @@ def _regression(sentences: Iterable[JudgedSentence], evidence: _Reading) -> Regr
         rows += features(sentence.sentence.text, spans)
         right += [tuple(span) in gold for span in spans]
         corpora += [sentence.corpus] * len(spans)
+    if len(set(right)) < 2:
+        raise DatasetError(
+            f"of {len(rows):,} spans to fit to {sum(right):,} are right: both kinds are needed",
+            hint="give more sentences, or another corpus",
+        )
     sizes = {name: corpora.count(name) for name in set(corpora)}
     weights = [len(corpora) / len(sizes) / sizes[name] for name in corpora]
     names = DictVectorizer(sparse=False)

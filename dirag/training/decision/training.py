@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dirag.assembly import ensemble, sources, tagging, token_classifier
 from dirag.config import ADAPTER_WEIGHTS, Config, adapter_of
+from dirag.corpora import datasets
 from dirag.data import Entity, Json, Segment
 from dirag.errors import DatasetError, UsageError
 from dirag.evaluate.calibration import calibration
@@ -56,7 +57,7 @@ def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = l
     without_llm, doubts = fitting.doubted(sentences, spec.doubt)
     sentences = list(_asked(sentences, doubts, corpora, config, types, base, notify))
     decision = Decision(
-        types=tuple(types),
+        types=tuple(type_ for type_ in types if any(type_ in held.types for held in corpora)),
         threshold=0.5,
         least=spec.least,
         doubt=spec.doubt,
@@ -69,6 +70,8 @@ def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = l
         "adapter": fingerprint.digest(adapter / ADAPTER_WEIGHTS if adapter.is_dir() else adapter),
         "classifier": fingerprint.digest(token_classifier.folder(of_package)),
         "corpora": {held.name: len(held.sentences) for held in corpora},
+        "built-in pool": sources.read_pool("default").manifest.sha256,
+        "knowledge base": base.digest if base else "none",
         **fingerprint.versions("dirag", "scikit-learn"),
     }
     with atomic.new_file(output) as part:
@@ -84,7 +87,11 @@ def _held_out(spec: DecisionSpec, types: Sequence[str], notify: Callable[[str], 
         data_dir=spec.data_dir,
         notify=notify,
     )
-    corpora = [held for held in data.held_out if _wanted(held, types)]
+    corpora = [
+        replace(held, sentences=tuple(datasets.sample(held.sentences, spec.sentences, seed=spec.config.seed)))
+        for held in data.held_out
+        if _wanted(held, types)
+    ]
     if not corpora:
         raise DatasetError(
             f"{', '.join(spec.corpora)} have no development split with entities of the token classifier",
@@ -121,24 +128,26 @@ def _asked(
     base: KnowledgeBase | None,
     notify: Callable[[str], None],
 ) -> Iterator[JudgedSentence]:
-    """Yields the sentences, those in doubt with what the LLM wrote."""
+    """Yields the sentences, those in doubt with what the LLM wrote, unless its request failed."""
     texts: dict[str, list[str]] = {held.name: [] for held in corpora}
     for sentence, doubt in zip(sentences, doubts, strict=True):
         if doubt and sentence.sentence.text not in texts[sentence.corpus]:
             texts[sentence.corpus].append(sentence.sentence.text)
     answers: dict[tuple[str, str], Sequence[Entity]] = {}
-    number = sum(map(len, texts.values()))
+    number, before = sum(map(len, texts.values())), 0
     with Meter("asking the LLM", number, unit="sentences", wanted=True, write=notify) as meter:
         for held in corpora:
             segments = [Segment(0, text, number) for number, text in enumerate(texts[held.name])]
             wanted = _wanted(held, types)
             with closing(ensemble.llm(config, wanted, base=base, examples=held.corpus.pool)) as llm:
-                for segment, tagging in zip(segments, llm.tag(segments), strict=True):
-                    answers[held.name, segment.text] = tagging.entities
-                    meter.at(len(answers))
-    for sentence, doubt in zip(sentences, doubts, strict=True):
-        answer = answers.get((sentence.corpus, sentence.sentence.text), ())
-        yield replace(sentence, llm=with_answer(sentence.evidence, answer)) if doubt else sentence
+                for done, (segment, tagging) in enumerate(zip(segments, llm.tag(segments), strict=True), 1):
+                    if not tagging.has_failed:
+                        answers[held.name, segment.text] = tagging.entities
+                    meter.at(before + done)
+            before += len(segments)
+    for sentence in sentences:
+        answer = answers.get((sentence.corpus, sentence.sentence.text))
+        yield sentence if answer is None else replace(sentence, llm=with_answer(sentence.evidence, answer))
 
 
 def _record(result: Fitted, made_of: dict[str, Json]) -> dict[str, Json]:
