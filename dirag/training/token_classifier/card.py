@@ -41,6 +41,8 @@ def _lines(
     yield f"\n{sentences.left_out:,} training examples were left out because they are too long."
     yield f"{sentences.tested:,} are of sentences that stand in a test split of these corpora: left out."
     yield "\nOf a type that its corpus does not annotate a sentence gives no loss."
+    if spec.separate:
+        yield f"Labels of their own, for guides that mean other things: {', '.join(spec.separate)}."
     settings = json.dumps({"seed": spec.config.seed} | asdict(spec.settings), indent=1)
     yield f"\n## Settings\n\n```json\n{settings}\n```"
     yield "\n## Training\n"
