@@ -131,10 +131,8 @@ def test_the_command_makes_weights_that_serve(tmp_path: Path, weights: Callable[
     assert record["made_of"]["corpora"] == {"corpus": 20}
     name, *figures = row.split()[:4]
     of_corpus = record["development"]["corpus"]
-    assert (name, [*map(float, figures)]) == (
-        "corpus",
-        pytest.approx([of_corpus[n] for n in FIGURES], abs=1e-3),
-    )
+    assert name == "corpus"
+    assert [*map(float, figures)] == pytest.approx([of_corpus[n] for n in FIGURES], abs=1e-3)
     assert record["made_of"]["knowledge base"] == "none"
     (tmp_path / "note.txt").write_text("Lisinopril was started for hypertension.")
     tagged = dirag(tmp_path, "tag", "note.txt", *options)

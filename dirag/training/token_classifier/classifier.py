@@ -61,7 +61,7 @@ def train(
         publish=partial(_write, prepared, model, output),
         notify=notify,
     )
-    notes = _finish(prepared, folder, notify)
+    notes = finish(prepared, folder, notify)
     _describe(prepared, trainer, output, notes)
     folder.end()
     return trainer.progress
@@ -125,7 +125,7 @@ def _write(prepared: PreparedClassifier, model: LabellingModel, folder: Path) ->
                 shutil.copyfile(prepared.path / name, part)
 
 
-def _finish(prepared: PreparedClassifier, folder: TrainingFolder, notify: Callable[[str], None]) -> str:
+def finish(prepared: PreparedClassifier, folder: TrainingFolder, notify: Callable[[str], None]) -> str:
     """Makes the int8 form of the best model, calibrates it, and returns what the card says of both."""
     held_out, path = prepared.data.held_out, folder.path
     if not held_out:
