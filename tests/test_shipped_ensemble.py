@@ -17,6 +17,7 @@ from dirag.assembly.sources import read_pool
 from dirag.config import ADAPTER_WEIGHTS, MODEL
 from dirag.corpora import datasets
 from dirag.data import Entity
+from dirag.encoders.token_openvino import OPENVINO_WEIGHTS
 from dirag.evaluate.calibration import calibration
 from dirag.evaluate.scoring.score import score
 from dirag.examples.pool import Pool
@@ -31,7 +32,7 @@ def test_its_weights_were_fitted_to_what_is_in_the_package() -> None:
     assert path is not None
     made_of = json.loads(path.read_bytes())["made_of"]
     assert made_of["adapter"] == fingerprint.digest(paths.adapter(MODEL) / ADAPTER_WEIGHTS)
-    assert made_of["classifier"] == fingerprint.digest(paths.token_classifier())
+    assert made_of["classifier"] == fingerprint.digest(paths.token_classifier() / OPENVINO_WEIGHTS)
     assert made_of["built-in pool"] == read_pool("default").manifest.sha256
 
 

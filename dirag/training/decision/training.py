@@ -12,6 +12,7 @@ from dirag.assembly import ensemble, sources, tagging, token_classifier
 from dirag.config import ADAPTER_WEIGHTS, Config, adapter_of
 from dirag.corpora import datasets
 from dirag.data import Entity, Json, Segment
+from dirag.encoders.token_openvino import OPENVINO_WEIGHTS
 from dirag.errors import DatasetError, UsageError
 from dirag.evaluate.calibration import calibration
 from dirag.files import atomic, fingerprint
@@ -68,7 +69,7 @@ def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = l
     made_of: dict[str, Json] = {
         "command": spec.command,
         "adapter": fingerprint.digest(adapter / ADAPTER_WEIGHTS if adapter.is_dir() else adapter),
-        "classifier": fingerprint.digest(token_classifier.folder(of_package)),
+        "classifier": fingerprint.digest(token_classifier.folder(of_package) / OPENVINO_WEIGHTS),
         "corpora": {held.name: len(held.sentences) for held in corpora},
         "built-in pool": sources.read_pool("default").manifest.sha256,
         "knowledge base": base.digest if base else "none",
