@@ -9,14 +9,7 @@
 # FOLDER holds the corpora that dirag eval knows as ncbi-disease, bc5cdr and bc2gm, REPORTS the BRAT files of MACCROBAT 2020,
 # NOTES is a folder with train.jsonl and devel.jsonl. The model is OUT/model.
 set -eu
-here=$(dirname "$(realpath "$0")") reports=$(realpath "$1") notes=$(realpath "$2") out=$3
-DIRAG_DATA=$(realpath "$DIRAG_DATA")
-export DIRAG_DATA
-
-mkdir -p "$out"
-cd "$out"
-python "$here/maccrobat.py" "$reports" maccrobat
-ln -sfn "$notes" clinical-notes
+. "$(dirname "$0")/corpora.sh"
 dirag train token-classifier --dataset ncbi-disease,bc5cdr:2,bc2gm,maccrobat:2,clinical-notes \
     --masked 0.15 --replaced 0.1 --rate 4e-4 --epochs 8 --validate 3000 --patience 8 --threads 1 -o all --resume
 dirag train token-classifier --dataset clinical-notes \

@@ -1,4 +1,4 @@
-"""The default: that its weights are of what is shipped, that it needs no torch, how good it is at least."""
+"""The default: that its weights are of what is shipped, what it says, how good it is at least."""
 
 from __future__ import annotations
 

@@ -16,6 +16,9 @@ from dirag.config.option import Option, split_names
 
 DEFAULT_ENCODER = Config().encoder
 
+#: The flag ``--data-dir``.
+data_dir_option = click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -99,7 +102,7 @@ def dataset_options(*, required: bool) -> Callable[[F], F]:
         click.option(
             "--input-format", metavar="NAME", help="Format of a dataset's path [default: by suffix]."
         ),
-        click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie."),
+        data_dir_option,
     )
 
     def add(command: F) -> F:

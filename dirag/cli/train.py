@@ -17,6 +17,7 @@ import click
 from dirag.cli.options import (
     Names,
     config_of,
+    data_dir_option,
     encoder_option,
     hand_down,
     pooling_option,
@@ -81,7 +82,7 @@ def _numbers(settings: Settings, *numbers: tuple[str, click.ParamType[Any], str]
 def _corpora(command: F) -> F:
     """Adds the flags that say what is learnt from, and where it goes."""
     for added in (
-        click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie."),
+        data_dir_option,
         click.option("--resume", is_flag=True, help="Go on where a run that was stopped or killed was."),
         click.option(
             "--tests",
@@ -147,7 +148,7 @@ def train(ctx: click.Context) -> None:
     metavar="NAME|PATH",
     help="Corpus whose train split was tagged: of types that it annotates its own mentions are taken.",
 )
-@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+@data_dir_option
 @quality_options
 @encoder_option("Sentence encoder of the --quality score: known name, path, or hash (no model).")
 @pooling_option()
@@ -352,7 +353,7 @@ def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> N
     help="File to write: decision.json in the adapter's folder serves with it.",
 )
 @click.option("--sentences", type=_COUNT, default=900, show_default=True, help="Sentences of each, at most.")
-@click.option("--data-dir", metavar="DIR", envvar="DIRAG_DATA", help="Where corpora lie.")
+@data_dir_option
 @some_options(*_DECIDING)
 def decision(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """Fit the weights by which --tagger ensemble decides, for an engine with its adapter.

@@ -13,9 +13,14 @@ from dirag.files import paths
 OF_CORPUS = "@"
 
 
+def without_corpus(label: str) -> str:
+    """Returns the label without the corpus that it is of."""
+    return label.partition(OF_CORPUS)[0]
+
+
 def type_of(label: str) -> str:
     """Returns the entity type of a label: that of the table, else the label itself in lower case."""
-    key = re.sub(r"[^a-z0-9]+", "_", label.partition(OF_CORPUS)[0].lower()).strip("_")
+    key = re.sub(r"[^a-z0-9]+", "_", without_corpus(label).lower()).strip("_")
     return _table().get(key, key)
 
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from dirag.corpora.labels import OF_CORPUS
+from dirag.corpora.labels import OF_CORPUS, without_corpus
 from dirag.data import Document, Entity
 from dirag.encoders.token_pieces import PieceTokenizer
 from dirag.errors import DatasetError
@@ -83,7 +83,7 @@ class LabelledSentences:
             untested = [s for s in sentences if comparison_form(s.text) not in tests]
             pieces = tokenizer.pieces([sentence.text for sentence in untested])
             fitting = [s for s, p in zip(untested, pieces, strict=True) if len(p.ids) <= tokenizer.room]
-            types = [name[2:].partition(OF_CORPUS)[0] for name in self.labels]
+            types = [without_corpus(name[2:]) for name in self.labels]
             unknown = tuple(n for n, type_ in enumerate(types) if n and type_ not in corpus.types)
             self._places += [(sentence, unknown) for sentence in fitting] * corpus.times
             self.left_out += (len(untested) - len(fitting)) * corpus.times

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dirag.corpora.labels import OF_CORPUS
+from dirag.corpora.labels import without_corpus
 from dirag.data import Entity
 from dirag.encoders.token_model import open_model
 from dirag.taggers.token_classifier import CalibrationTable, TokenClassifier
@@ -41,10 +41,10 @@ class Tagged(NamedTuple):
 def tagged(held_out: Sequence[HeldOut], folder: Path, *, threads: int) -> list[Tagged]:
     """Tags the sentences of each corpus with the model in a folder, as it will be run; scores are raw."""
     model = open_model(folder, threads=threads)
+    types = {label: without_corpus(label) for label in LabelSet(model.labels).types}
     result = []
     for corpus in held_out:
-        plain = {label: label.partition(OF_CORPUS)[0] for label in LabelSet(model.labels).types}
-        tagger = TokenClassifier(model, {label: t for label, t in plain.items() if t in corpus.types})
+        tagger = TokenClassifier(model, {label: t for label, t in types.items() if t in corpus.types})
         result.append(Tagged(corpus, corpus.tag(tagger)))
     return result
 

@@ -1,0 +1,11 @@
+# Sourced by scripts that fit to the five corpora, with the arguments REPORTS NOTES OUT: goes to OUT, with the case reports and
+# the notes in it. DIRAG_DATA holds the corpora that dirag eval knows as ncbi-disease, bc5cdr and bc2gm, REPORTS the BRAT files
+# of MACCROBAT 2020, NOTES is a folder with train.jsonl and devel.jsonl.
+here=$(dirname "$(realpath "$0")") reports=$(realpath "$1") notes=$(realpath "$2") out=$3
+DIRAG_DATA=$(realpath "$DIRAG_DATA")
+export DIRAG_DATA
+
+mkdir -p "$out"
+cd "$out"
+python "$here/maccrobat.py" "$reports" maccrobat
+ln -sfn "$notes" clinical-notes
