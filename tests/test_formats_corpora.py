@@ -50,6 +50,13 @@ def test_pubtator_ids_stay_as_annotated(raw: str, id: str) -> None:
     assert hit.concept.id == id
 
 
+@pytest.mark.parametrize("rest", ["D1\tD2", "1312\t4524\tNovel", "D1\t12\tNo\tx\ty"])
+@pytest.mark.parametrize("kind", ["CID", "Positive_Correlation", "Drug-Gene", "Gene Of"])
+def test_pubtator_relations_of_any_width_are_no_labels(kind: str, rest: str) -> None:
+    (document,) = _pubtator(f"1|t|Flu\n1\t{kind}\t{rest}\n1\t0\t3\tFlu\tDisease\n")
+    assert (_spans(document), document.issues) == ([(0, 3, "Disease")], ())
+
+
 @pytest.mark.parametrize("rest", ["", "\t", "\t-1", "\t-"])
 def test_pubtator_labels_without_a_concept(rest: str) -> None:
     (document,) = _pubtator(f"1|t|Flu\n1\t0\t3\tFlu\tDisease{rest}\n")
@@ -91,6 +98,13 @@ def test_conll_sentences() -> None:
     one, two = _conll("-DOCSTART-\tO\n\nHe\tPRP\tO\nhas\tVB\tO\nflu\tNN\tB-D\n\n \nB B-D\nC I-D\n")
     assert (one.id, one.text, _spans(one)) == ("c:1", "He has flu", [(7, 10, "D")])
     assert (two.id, two.text, _spans(two)) == ("c:2", "B C", [(0, 3, "D")])
+
+
+@pytest.mark.parametrize("blank", ["\u2028", "\u00a0\t\u2003", "\x85", "\x1c"])
+def test_a_conll_line_of_any_white_space_ends_a_sentence(blank: str) -> None:
+    lines = f"flu\tB-D\n{blank}\n\u2028\tI-D\n".encode().splitlines(keepends=True)
+    one, two = conll.read(lines, name="c.tsv", stem="c")
+    assert (one.text, _spans(one), two.text) == ("flu", [(0, 3, "D")], "\u2028")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +162,7 @@ def test_brat_pairs(tmp_path: Path) -> None:
     (tmp_path / "n.txt").write_bytes(text.encode())
     (tmp_path / "n.ann").write_bytes(
         b"T1\tDisease 0 3\tFlu\r\nT2\tDisease 4 10\tand a\nE1\tDisease:T1 \n"
-        b"T3\tDisease 19 23;24 28\thead ache\n"
+        b"T3\tDisease 11 15;24 28\told ache\n"
         b"T4\tDisease 0 3\tFla\nT5\tDisease 0 99\tFlu\nT6\tDisease\tFlu\nT7 x\nT8\tSign 19 28\thead ache\n"
         b"#1\tAnnotatorNotes T1\tC1\nT9\tD 0 3\tFl\xff\nR1\tX Arg1:T1 Arg2:T2\n*\tEquiv T1 T2\n"
     )
@@ -163,6 +177,29 @@ def test_brat_pairs(tmp_path: Path) -> None:
     # The text alone, when only it is named.
     (plain,) = read([str(tmp_path / "n.txt")])
     assert plain.entities == ()
+
+
+@pytest.mark.parametrize(
+    "text, span, start, end",
+    [
+        ("colon and\nrectal cancer", "0 9;10 16", 0, 16),
+        ("colon\r\n and rectal cancer", "0 5;8 11;12 18", 0, 18),
+        ("colon and rectal", "0 5;10 16", 0, 0),
+        ("colon and rectal", "10 16;6 9", 0, 0),
+        ("colon and rectal", "0 5;3 9", 0, 0),
+        ("colon and rectal", "0 5;6 99", 0, 0),
+        ("colon and rectal", "0 5;5 5", 0, 0),
+    ],
+)
+def test_a_brat_span_in_parts_is_one_where_only_white_space_parts_it(
+    tmp_path: Path, text: str, span: str, start: int, end: int
+) -> None:
+    (tmp_path / "n.txt").write_bytes(text.encode())
+    covered = " ".join(text[int(a) : int(b)] for a, b in (part.split() for part in span.split(";")))
+    (tmp_path / "n.ann").write_text(f"T1\tDisease {span}\t{covered}\n")
+    (document,) = read([str(tmp_path)])
+    assert _spans(document) == ([(start, end, "Disease")] if end else [])
+    assert [issue.code for issue in document.issues] == ([] if end else ["unusable-label"])
 
 
 def test_brat_files_without_their_other_half(tmp_path: Path) -> None:
@@ -193,7 +230,7 @@ def test_brat_files_without_their_other_half(tmp_path: Path) -> None:
         ("bc2gm-bio/test.tsv", None, 5038, 6325, 0),
         ("jnlpba-bio/devel.tsv", None, 1939 - 200, 4551, 0),  # 200 -DOCSTART- lines are no sentences
         ("pharmaconer-es-bio/dev.txt", "conll", 1046, 563, 0),
-        ("maccrobat2020-half-a", None, 100, 12780 - 22, 22),
+        ("maccrobat2020-half-a", None, 100, 12780 - 20, 20),
         ("jnlpba-standoff/train", None, 2000, 51301, 0),
     ],
 )

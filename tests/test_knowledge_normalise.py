@@ -84,6 +84,22 @@ def test_normal_forms_are_stable(word: str) -> None:
     assert normal_form(word.upper()) == normal_form(word)
 
 
+@given(
+    st.text("abcé\u0301", min_size=2, max_size=8).filter(lambda w: w[0] != "\u0301"),
+    st.sampled_from("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e"),
+    st.data(),
+)
+def test_what_has_no_width_neither_hides_a_word_nor_belongs_to_its_end(
+    word: str, mark: str, data: st.DataObject
+) -> None:
+    cuts = data.draw(st.sets(st.integers(1, len(word) - 1)))
+    inside = "".join(mark * (i in cuts and letter != "\u0301") + letter for i, letter in enumerate(word))
+    ((plain, _, _),) = words(word)
+    ((marked, start, end),) = words(f"{mark}{inside}{mark} ")
+    assert marked == plain
+    assert (start, end) == (1, 1 + len(inside))
+
+
 def test_variants() -> None:
     assert set(variants("Neoplasm, Breast")) == {"Breast Neoplasm"}
     assert set(variants("Pneumonia, unspecified organism")) == {"Pneumonia"}

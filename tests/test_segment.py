@@ -117,6 +117,7 @@ def test_windows_that_could_not_advance_are_refused(max_chars: int, overlap: int
     "text",
     [
         "Seen by Dr. Smith and Prof. J. R. Jones vs. Mrs. Brown.",
+        "Salmonella enterica sv. Typhimurium and vit. D were given.",
         "Pt. denies pain; pt. was given aspirin 81 mg p.o. q.d. and metoprolol 25.5 mg b.i.d. for HTN.",
         "E. coli and S. aureus grew (Fig. 2, Table 1), i.e. no. 5 of approx. 12 cultures (Lee et al. found).",
         "Cryptococcus neoformans var. grubii was seen on Feb. 18, 2016 at 7. 5 kb.",

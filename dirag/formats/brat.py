@@ -1,20 +1,22 @@
 """BRAT standoff: a ``.txt`` and the ``.ann`` beside it, of which the text-bound lines (T) are read.
 
-Events, relations, attributes and notes are left out. A discontinuous span has no place in a model of
-half-open spans: it is left out and reported, as is a label whose text does not stand at its offsets. Without
-an ``.ann`` the document has no entities; without a ``.txt`` it is unreadable.
+Events, relations, attributes and notes are left out. A span in parts with nothing but white space between, as
+BRAT has it where a line ends, is one span. Any other discontinuous one has no place in a model of half-open
+spans: it is left out and reported, as is a label whose text does not stand at its offsets. Without an
+``.ann`` the document has no entities; without a ``.txt`` it is unreadable.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from dirag.data import Document, Entity
 from dirag.formats import standoff
 from dirag.formats import text as plain
 
-_SPAN = re.compile(r"(\S+) ([0-9]{1,9}) ([0-9]{1,9})")
+_SPAN = re.compile(r"(\S+) ([0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)")
 
 
 def text_of(labels: Path) -> Path:
@@ -46,16 +48,17 @@ def _label(line: str, text: str) -> Entity | str:
     columns = line.split("\t", 2)
     if len(columns) < 3:
         return f"{len(columns)} columns in place of 3"
-    if ";" in columns[1]:
-        return "its span is discontinuous"
     span = _SPAN.fullmatch(columns[1])
     if not span:
         return "its second column is not type, start and end"
-    start, end = int(span[2]), int(span[3])
-    if not 0 <= start < end <= len(text):
-        return f"its offsets {start}..{end} do not lie in the text"
+    parts = [(int(start), int(end)) for start, end in (part.split() for part in span[2].split(";"))]
+    start, end = parts[0][0], parts[-1][1]
+    if not all(0 <= first < last <= len(text) for first, last in parts):
+        return f"its offsets {span[2]} do not lie in the text"
+    if not all(last <= first and not text[last:first].strip() for (_, last), (first, _) in pairwise(parts)):
+        return "its span is discontinuous"
     covered = text[start:end]
     # BRAT writes a line break inside a span as a space.
     if covered.split() != columns[2].split():
-        return f"its text does not stand at its offsets {start}..{end}"
+        return f"its text does not stand at its offsets {span[2]}"
     return Entity(start, end, span[1], covered)

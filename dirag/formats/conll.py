@@ -26,7 +26,8 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[list[_Line]]:
     block: list[_Line] = []
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if content.strip() and not content.startswith(b"-DOCSTART-"):
+        # Decoded, as white space of Unicode is a blank line too.
+        if content.decode("utf-8", "replace").strip() and not content.startswith(b"-DOCSTART-"):
             block.append((number, content.rstrip(b"\r\n")))
         elif block:
             yield block

@@ -2,11 +2,13 @@
 
 Blank lines and a byte order mark before the first record are skipped. A line that is not UTF-8, not
 JSON, no object or without text costs that record. What is written here is read back to the same bytes.
-Integers beyond 64 bits in ``meta`` become floats.
+Integers keep their digits, however many.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
@@ -23,6 +25,7 @@ _BOM = b"\xef\xbb\xbf"
 _OWN_KEYS = frozenset({"id", "entities", "issues", "meta"})
 _MATCHES = get_args(Match)
 _DIGITS = 4
+_LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
 
 class _BadRecordError(Exception):
@@ -53,10 +56,21 @@ def dumps(result: Result) -> bytes:
         "meta": dict(document.meta),
     }
     try:
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError as error:
+        return _json_of(record) + b"\n"
+    except (TypeError, ValueError) as error:
         # Only documents made in Python come here: the readers refuse what cannot be written back.
         raise InputError(f"document {document.id!r} cannot be written as JSON: {error}") from error
+
+
+def _json_of(record: object) -> bytes:
+    """Returns an object as JSON. Raises TypeError or ValueError where it cannot be said in JSON."""
+    try:
+        return orjson.dumps(record)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+        # orjson has integers of 64 bits only.
+        return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _entity_record(entity: Entity) -> dict[str, Json]:
@@ -84,10 +98,14 @@ def _parse(line: bytes) -> dict[str, Json]:
     try:
         line.decode("utf-8")  # orjson's own error would not say at which byte
         record: Json = orjson.loads(line)
+        if _LONG_INTEGER.search(line):
+            record = json.loads(line)  # orjson makes a float of what has more than 64 bits
     except UnicodeDecodeError as error:
         raise _BadRecordError(f"byte {error.start} of the line is not valid UTF-8") from None
     except orjson.JSONDecodeError as error:
         raise _BadRecordError(f"not valid JSON at character {error.pos} of the line: {error.msg}") from None
+    except RecursionError:
+        raise _BadRecordError("nested too deep") from None
     if not isinstance(record, dict):
         raise _BadRecordError(f"{_kind(record)} in place of an object")
     return record
@@ -112,9 +130,7 @@ def _id(value: Json, fallback: str) -> str:
     if value is None:
         return fallback
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _BadRecordError(
-            f"field 'id' holds {_kind(value)} in place of a string or an integer of 64 bits"
-        )
+        raise _BadRecordError(f"field 'id' holds {_kind(value)} in place of a string or an integer")
     return str(value)
 
 
@@ -130,8 +146,8 @@ def _meta(record: dict[str, Json], text_field: str) -> dict[str, Json]:
     else:
         meta = extra if inner is None else {**extra, "meta": inner}
     try:
-        orjson.dumps({"meta": meta})  # as deep as in the record
-    except TypeError:
+        _json_of({"meta": meta})  # as deep as in the record
+    except (TypeError, RecursionError):
         raise _BadRecordError("nested too deep to be written again") from None
     return meta
 

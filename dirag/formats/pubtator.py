@@ -16,6 +16,7 @@ from dirag.formats.text import unreadable
 _TITLE = re.compile(rb"[^|\t]*\|t\|")
 # ASCII digits, and few: \d takes those of every script, and int() refuses a number of 4,301 digits.
 _OFFSET = re.compile("[0-9]{1,9}")
+_RELATION = re.compile("[A-Za-z][A-Za-z_ :-]+")
 _PASSAGE = re.compile(r"([^|\t]*)\|[a-z]\|(.*)", re.DOTALL)
 _NO_CONCEPT = frozenset({"", "-", "-1"})
 
@@ -58,8 +59,8 @@ def _document(block: list[tuple[int, bytes]], *, name: str, stem: str) -> Docume
     entities: list[Entity] = []
     issues = [] if text.strip() else [Issue("empty", f"{name}:{first}")]
     for number, columns in labels:
-        if len(columns) == 4 and not _OFFSET.fullmatch(columns[1]):
-            continue  # a relation: id, kind and its two arguments
+        if len(columns) >= 4 and _RELATION.fullmatch(columns[1]):
+            continue  # id, kind and two arguments; BioRED says in a fifth column whether it is new
         label = _label(columns, text)
         if isinstance(label, Entity):
             entities.append(label)

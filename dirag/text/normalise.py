@@ -14,10 +14,13 @@ from functools import cache, lru_cache
 
 from dirag.text.language import Language
 
-_MARKS = "\u00ad\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
-# Letters and digits are separate words, so that HER2, HER-2 and HER 2 are one name. The possessive
-# quantifiers keep no place to come back to: a word of 5 million letters took 700 MB without them.
-_WORD = rf"((?:[^\W\d_]++[{_MARKS}]*+)++|\d[\d{_MARKS}]*+)"
+_COMBINING = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+_MARKS = rf"{_COMBINING}\u00ad\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+# Letters and digits are separate words, so that HER2, HER-2 and HER 2 are one name. What has no width
+# parts no word, and ends none. The possessive quantifiers keep no place to come back to: a word of 5 million
+# letters took 700 MB without them.
+_LETTERS = rf"(?:[^\W\d_]++(?:[{_MARKS}]*+(?=[^\W\d_])|[{_COMBINING}]*+))++"
+_WORD = rf"({_LETTERS}|\d(?:[\d{_COMBINING}]|[{_MARKS}]++(?=\d))*+)"
 _DROPPED = re.compile(rf"[{_MARKS}]")
 #: Names of at most so many characters may be acronyms, which only their case tells from common words.
 SHORT = 4
