@@ -131,8 +131,13 @@ def test_runs_over_different_gold_are_refused_in_a_sentence(run: Run, tmp_path: 
 
 
 def test_runs_over_different_types_are_refused(run: Run, tmp_path: Path) -> None:
-    scored = ["eval", "--dataset", "gold.jsonl", "--predictions", "mine.jsonl", "--out", "mine"]
-    assert run(*scored, "--types", "disease,gene").returncode == 0
+    gene = b'{"id": "g", "text": "TP53", "entities": [{"start": 0, "end": 4, "type": "gene"}]}\n'
+    gold = (tmp_path / "gold.jsonl").read_bytes()
+    for name, more in (("mine", gene), ("theirs", b"")):
+        (tmp_path / "gold.jsonl").write_bytes(gold + more)
+        scored = ["eval", "--dataset", "gold.jsonl", "--predictions", f"{name}.jsonl", "--out", name]
+        assert run(*scored).returncode == 0
+        (tmp_path / name / "gold.jsonl").write_bytes(gold)
     done = run("compare", "mine", "theirs")
     assert done.returncode == 1
     assert "different types: disease, gene; disease" in done.stderr

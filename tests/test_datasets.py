@@ -123,8 +123,8 @@ def test_what_the_reader_lost_is_told(tmp_path: Path) -> None:
 
 def test_a_path_to_a_file_is_read_whole_and_says_no_split(tmp_path: Path) -> None:
     dataset = load(str(put(tmp_path / "gold.tsv")), split="devel")
-    assert (dataset.split, dataset.types, dataset.notes) == (None, ("Bad", "Gene"), ())
-    assert found(dataset) == [[("bad flu", "Bad")], [("TP53", "Gene")]]
+    assert (dataset.split, dataset.types, dataset.notes) == (None, ("bad", "gene"), ())
+    assert found(dataset) == [[("bad flu", "bad")], [("TP53", "gene")]]
     assert dataset.sha256 == {"gold.tsv": TINY.splits["test"].sha256}
 
 
@@ -159,7 +159,7 @@ def test_a_folder_without_splits_is_read_whole_and_told(tmp_path: Path) -> None:
 
 def test_a_format_can_be_named_where_the_suffix_misleads(tmp_path: Path) -> None:
     path = put(tmp_path / "gold.txt")
-    assert load(str(path), format="conll").types == ("Bad", "Gene")
+    assert load(str(path), format="conll").types == ("bad", "gene")
     with pytest.raises(DatasetError, match=r"name its format: .*conll"):
         load(str(path))
 

@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 
 from dirag.config import Config, selector_kind, tagger_kind
 from dirag.corpora import catalogue, datasets
+from dirag.corpora.labels import TABLE, LabelMap
 from dirag.errors import ExamplesError, UsageError
 from dirag.examples import builtin
 from dirag.examples import pool as pools
@@ -57,10 +58,12 @@ def language(base: KnowledgeBase | None) -> Language:
 @cache
 def pool(config: Config) -> Pool:
     """Returns the pool of the option ``pool``, read once."""
-    return read_pool(config.pool, offline=config.offline)
+    return read_pool(config.pool, offline=config.offline, labels=LabelMap.of(config.map))
 
 
-def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool = False) -> Pool:
+def read_pool(
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False, labels: LabelMap = TABLE
+) -> Pool:
     """Reads the built-in pool ("default", "auto"), a pool directory, or that of a corpus by name or path."""
     if name_or_path in ("auto", "default"):
         return Pool.from_documents(
@@ -69,14 +72,14 @@ def read_pool(name_or_path: str, *, data_dir: str | None = None, offline: bool =
     path = Path(name_or_path).expanduser()
     if pools.is_pool(path):
         return pools.open(path)
-    return corpus_pool(name_or_path, data_dir=data_dir, offline=offline)[1]
+    return corpus_pool(name_or_path, data_dir=data_dir, offline=offline, labels=labels)[1]
 
 
 def corpus_pool(
-    name_or_path: str, *, data_dir: str | None = None, offline: bool = False
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False, labels: LabelMap = TABLE
 ) -> tuple[datasets.Dataset, Pool]:
     """Loads an annotated corpus and makes the pool of its sentences; raises ExamplesError if it has none."""
-    dataset, as_sentences = corpus(name_or_path, data_dir=data_dir, offline=offline)
+    dataset, as_sentences = corpus(name_or_path, data_dir=data_dir, offline=offline, labels=labels)
     examples = Pool.from_documents(
         dataset.documents,
         sources=[dataset.name, *dataset.sha256],
@@ -89,10 +92,12 @@ def corpus_pool(
 
 
 def corpus(
-    name_or_path: str, *, data_dir: str | None = None, offline: bool = False
+    name_or_path: str, *, data_dir: str | None = None, offline: bool = False, labels: LabelMap = TABLE
 ) -> tuple[datasets.Dataset, bool]:
     """Loads an annotated corpus; returns it and whether its documents are sentences already, as in CoNLL."""
-    dataset = datasets.load(name_or_path, split="train", data_dir=data_dir, offline=offline, in_memory=True)
+    dataset = datasets.load(
+        name_or_path, split="train", data_dir=data_dir, offline=offline, in_memory=True, labels=labels
+    )
     known = catalogue.known().get(name_or_path)
     if known is not None:
         return dataset, known.format == "conll"

@@ -152,14 +152,16 @@ def _table(report: EvaluationReport) -> str:
     width = max(len(name) for name, _ in rows)
     # The interval is of strict F1, as the table is; those of other schemes are in --scores all.
     low, high = report.ci95["strict"]
-    lines = [f"{title(report.dataset)}: {report.documents:,} documents"]
+    unit = "sentences" if report.dataset.as_sentences else "documents"
+    lines = [f"{title(report.dataset)}: {report.documents:,} {unit}"]
     lines.append(f"{'type':{width}}  {'gold':>6} {'found':>6} {'right':>6}  {'P':>6} {'R':>6} {'F1':>6}")
     for name, c in rows:
         ratios = f"{c.precision:6.3f} {c.recall:6.3f} {c.f1:6.3f}"
         lines.append(f"{name:{width}}  {c.gold:6,} {c.predicted:6,} {c.correct:6,}  {ratios}")
     issues = ", ".join(f"{code} {number:,}" for code, number in sorted(report.issues.items()))
     usage = report.usage
-    lines.append(f"F1 95% interval {low:.3f} to {high:.3f}; issues: {issues}")
+    interval = f"{low:.3f} to {high:.3f}" if micro.correct else "none, since nothing is right"
+    lines.append(f"F1 95% interval {interval}; issues: {issues}")
     lines.append(
         f"{report.seconds:.1f} s; {usage.requests:,} requests; "
         f"tokens: {usage.prompt:,} prompt ({usage.cached:,} cached), {usage.completion:,} answer"

@@ -43,6 +43,14 @@ class Config:
             "Entity types to find, comma-separated [default: all that the tagger or its pool has]", "TYPES"
         ),
     )
+    map: tuple[str, ...] = option(
+        (),
+        Option(
+            "What labels of a corpus or pool mean, comma-separated, before the table of the package.",
+            "LABEL=TYPE,…",
+            grid=False,
+        ),
+    )
     tagger: str = option(
         "auto",
         Option(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from dirag import formats
 from dirag.corpora.catalogue import Known, Split, fetch, find, known
+from dirag.corpora.labels import TABLE, LabelMap
 from dirag.data import Document, Issue
 from dirag.errors import DatasetError, UsageError, unknown
 from dirag.files import fingerprint
@@ -73,19 +74,20 @@ def load(
     data_dir: str | None = None,
     offline: bool = False,
     in_memory: bool = False,
+    labels: LabelMap = TABLE,
 ) -> Dataset:
     """Returns a split of a corpus; its documents are read at each iteration, or once and held ``in_memory``.
 
     A name is looked for in ``data_dir``, ``$DIRAG_DATA`` and the cache, else fetched unless ``offline``.
     Of a path to a folder with entries named after splits, the split's are read; of any other path, all;
-    ``format`` says how where the suffix does not.
+    ``format`` says how where the suffix does not, ``labels`` what the labels of its entities mean.
     """
     split = split_name(split)
     if name_or_path in known():
         return _load_known(known()[name_or_path], split, data_dir, offline, in_memory=in_memory)
     path = Path(name_or_path).expanduser()
     if path.exists():
-        return _load_path(path, split, format, in_memory=in_memory)
+        return _load_path(path, split, format, labels, in_memory=in_memory)
     if path.suffix or len(path.parts) > 1:
         raise DatasetError(
             f"no file or folder {name_or_path!r}", hint=f"known datasets: {', '.join(sorted(known()))}"
@@ -141,10 +143,10 @@ def _load_known(
     )
 
 
-def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -> Dataset:
+def _load_path(path: Path, split: str, format: str | None, labels: LabelMap, *, in_memory: bool) -> Dataset:
     paths, present = _entries(path, split)
     files = formats.files([str(entry) for entry in paths], format=format)
-    documents, survey = _surveyed(partial(formats.read, files, format=format), in_memory=in_memory)
+    documents, survey = _surveyed(partial(_typed, files, format, labels), in_memory=in_memory)
     if not survey.entities:
         raise DatasetError(
             f"{str(path)!r} holds no annotated entities in its {survey.documents} documents",
@@ -167,6 +169,12 @@ def _load_path(path: Path, split: str, format: str | None, *, in_memory: bool) -
         as_sentences=all(name.lower().endswith(formats.FORMATS["conll"]) for name in digests),
         notes=tuple(notes),
     )
+
+
+def _typed(files: Sequence[str], format: str | None, labels: LabelMap) -> Iterator[Document]:
+    """Yields the documents of files with the types that their labels mean."""
+    for document in formats.read(files, format=format):
+        yield labels.typed(document)
 
 
 def _entries(path: Path, split: str) -> tuple[list[Path], str | None]:

@@ -13,13 +13,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from dirag import formats, pipeline
+from dirag import pipeline
 from dirag.assembly import sources, tagging
 from dirag.assembly.description import description
 from dirag.config import Config, tagger_kind, tagger_name
 from dirag.corpora import datasets
 from dirag.corpora.datasets import Dataset
+from dirag.corpora.labels import LabelMap
 from dirag.data import Document, Json, Result
+from dirag.errors import DatasetError
+from dirag.evaluate.predictions import Predictions
 from dirag.evaluate.report import EvaluationReport, report
 from dirag.evaluate.run_folder import RunFolder
 from dirag.evaluate.scoring import concepts
@@ -78,8 +81,13 @@ class GoldSet:
         limit: int | None = None,
     ) -> GoldSet:
         """Loads a split; ``limit`` draws so many documents by the seed, and types are those of ``config``."""
-        dataset = datasets.load(name, split=split, format=format, data_dir=data_dir, offline=config.offline)
-        dataset = replace(dataset, types=config.types or dataset.types)
+        labels = LabelMap.of(config.map)
+        dataset = datasets.load(
+            name, split=split, format=format, data_dir=data_dir, offline=config.offline, labels=labels
+        )
+        # Scored on a type that nobody annotated, every system has F1 0.
+        if config.types:
+            dataset = replace(dataset, types=_wanted(dataset, config.types, labels))
         documents = dataset.documents
         if limit is not None:
             documents = datasets.sample(documents, limit, seed=config.seed)
@@ -157,7 +165,8 @@ def evaluate(
         ids = GoldIds.of(base, gold.documents)
         if ids.number:
             observer.say(str(ids))
-        results, provenance = _results(config, gold, predictions, ids, observer)
+        given = Predictions.of(predictions, config, gold.dataset.types) if predictions else None
+        results, provenance = _results(config, gold, given, ids, observer)
         scored = report(
             gold.dataset,
             files.gold(gold.restricted()),
@@ -167,6 +176,8 @@ def evaluate(
             seed=config.seed,
             canonical_id=ids.canonical_id(),
         )
+    for note in given.notes(scored.score) if given else ():
+        observer.say(note)
     scored = replace(scored, price=price)
     files.end(scored.json())
     return scored
@@ -189,7 +200,12 @@ def tag(
     bare = (replace(document, entities=()) for document in documents)
     examples = None
     if tagger_kind(config).pool:
-        examples = sources.read_pool(config.pool, data_dir=gold.data_dir, offline=config.offline)
+        examples = sources.read_pool(
+            config.pool,
+            data_dir=gold.data_dir,
+            offline=config.offline,
+            labels=LabelMap.of(config.map),
+        )
     as_sentences = gold.dataset.as_sentences
     with closing(tagging.tagger(config, config.types, base=base, examples=examples)) as tagger:
         for result in pipeline.tag(
@@ -206,11 +222,15 @@ def tag(
         observer.finish(tagger.notices())
 
 
-def read_predictions(path: str, min_score: float) -> Iterator[Result]:
-    """Yields the records of a JSONL file as results, without the entities that score less."""
-    for document in formats.read([path], format="jsonl"):
-        entities = tuple(pipeline.scoring(document.entities, min_score))
-        yield Result(replace(document, entities=()), entities, document.issues)
+def _wanted(dataset: Dataset, names: Sequence[str], labels: LabelMap) -> tuple[str, ...]:
+    """Returns the types of a corpus that names mean; raises DatasetError for one that it lacks."""
+    types, missing = labels.among(names, dataset.types)
+    if missing:
+        raise DatasetError(
+            f"{dataset.name} has no entities of type {', '.join(missing)}",
+            hint=f"its types: {', '.join(dataset.types)}; --map LABEL=TYPE gives one another name",
+        )
+    return tuple(types)
 
 
 def settings(config: Config) -> dict[str, Json]:
@@ -222,12 +242,11 @@ def settings(config: Config) -> dict[str, Json]:
 
 
 def _results(
-    config: Config, gold: GoldSet, predictions: str | None, ids: GoldIds, observer: Observer
+    config: Config, gold: GoldSet, predictions: Predictions | None, ids: GoldIds, observer: Observer
 ) -> tuple[Iterator[Result], Mapping[str, Json]]:
     """Returns the results to be scored, and the settings that made them."""
     if predictions is not None:
-        results = read_predictions(predictions, config.min_score)
-        return results, {"predictions": predictions, "min_score": config.min_score}
+        return predictions.results(), {"predictions": predictions.path, "min_score": config.min_score}
     config = gold.options(config)
     linked = ids.held > 0
     return tag(config, gold, gold.documents, base=ids.base, linked=linked, observer=observer), settings(

@@ -14,6 +14,7 @@ from dirag.assembly import sources
 from dirag.config import Config
 from dirag.corpora import datasets
 from dirag.corpora.datasets import Dataset
+from dirag.corpora.labels import TABLE, LabelMap
 from dirag.data import Document, Entity
 from dirag.errors import DatasetError
 from dirag.evaluate.scoring.score import score
@@ -34,6 +35,7 @@ class Corpus:
     pool: Pool
     types: tuple[str, ...]
     times: int = 1
+    labels: LabelMap = TABLE
 
     @classmethod
     def load(cls, named: str, config: Config, *, data_dir: str | None = None) -> Corpus:
@@ -45,14 +47,15 @@ class Corpus:
         name, _, times = named.rpartition(":")
         if not (name and times.isdecimal() and int(times)):
             name, times = named, "1"
-        dataset, pool = sources.corpus_pool(name, data_dir=data_dir, offline=config.offline)
-        types = tuple(t for t in config.types or dataset.types if t in pool.manifest.types)
+        labels = LabelMap.of(config.map)
+        dataset, pool = sources.corpus_pool(name, data_dir=data_dir, offline=config.offline, labels=labels)
+        types, _ = labels.among(config.types or dataset.types, tuple(pool.manifest.types))
         if not types:
             raise DatasetError(
                 f"the corpus {name} has no entities of type {', '.join(config.types)}",
                 hint=f"its types: {', '.join(pool.manifest.types) or 'none'}",
             )
-        return cls(dataset, pool, types, int(times))
+        return cls(dataset, pool, tuple(types), int(times), labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,9 @@ def held_out(
 def _split(corpus: Corpus, split: str, *, data_dir: str | None, offline: bool) -> Dataset | str:
     """Loads a split of a corpus, or returns why there is none."""
     try:
-        dataset = datasets.load(corpus.dataset.name, split=split, data_dir=data_dir, offline=offline)
+        dataset = datasets.load(
+            corpus.dataset.name, split=split, data_dir=data_dir, offline=offline, labels=corpus.labels
+        )
     except DatasetError as error:
         return error.message
     return dataset if dataset.split else "it has no splits"  # the whole file, which is trained on
