@@ -74,7 +74,7 @@ def test_the_dictionary_and_the_links_take_any_text(
 ) -> None:
     index = base.index_for(TYPES)
     documents = [Document(str(number), text) for number, text in enumerate(texts)]
-    tagger = DictionaryTagger(index, TYPES, english().dictionary)
+    tagger = DictionaryTagger(index, TYPES, english())
     check(
         texts,
         list(pipeline.tag(documents, tagger, linkers=dict.fromkeys(TYPES, index), as_sentences=as_sentences)),
@@ -100,7 +100,7 @@ def test_huge_lines_pass(base: KnowledgeBase, text: str) -> None:
     results = list(
         pipeline.tag(
             [Document("1", text)],
-            DictionaryTagger(index, TYPES, english().dictionary),
+            DictionaryTagger(index, TYPES, english()),
             linkers=dict.fromkeys(TYPES, index),
         )
     )

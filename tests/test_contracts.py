@@ -164,7 +164,7 @@ UNDECIDED = Decision(
 @pytest.mark.parametrize("name", sorted(config.TAGGERS))
 def test_tagger(name: str, knowledge: KnowledgeBase, tmp_path: Path) -> None:
     makers: dict[str, Callable[[], Tagger]] = {
-        "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES, english().dictionary),
+        "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES, english()),
         "ensemble": lambda: EnsembleTagger(classifier(tmp_path), None, llm(), UNDECIDED),
         "llm": llm,
         "token-classifier": lambda: classifier(tmp_path),

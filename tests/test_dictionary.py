@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
 from dirag.protocols import Index
 from dirag.taggers.dictionary import DictionaryTagger
-from dirag.text.language import DictionaryRules, english
+from dirag.text.language import DictionaryRules, Language, english
 
-RULES = english().dictionary
+WITHOUT_RULES = replace(english(), dictionary=DictionaryRules())
 MAP = TypeMap({}, {}, {"phenotype": ("symptom", "disease"), "history": ()})
 CONCEPTS = {
     "ague": Concept("X:1", "Ague", (), ("phenotype",)),
@@ -47,7 +48,7 @@ class Words:
 
 
 def tags(text: str, *types: str) -> list[tuple[str, str]]:
-    (tagging,) = DictionaryTagger(Words(), types, RULES, type_map=MAP).tag([Segment(5, text)])
+    (tagging,) = DictionaryTagger(Words(), types, english(), type_map=MAP).tag([Segment(5, text)])
     Document("d", text, tagging.entities)  # checks every offset
     assert all(entity.link is not None and entity.score == 1.0 for entity in tagging.entities)
     return [(entity.text, entity.type) for entity in tagging.entities]
@@ -77,7 +78,7 @@ def test_tagging_is_lazy_and_in_order() -> None:
             taken.append(text)
             yield Segment(0, text)
 
-    tagger = DictionaryTagger(Words(), ["disease", "chemical"], RULES, type_map=MAP)
+    tagger = DictionaryTagger(Words(), ["disease", "chemical"], english(), type_map=MAP)
     taggings = tagger.tag(segments())
     assert taken == []
     assert [entity.text for entity in next(taggings).entities] == ["ague"]
@@ -114,8 +115,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Lookup:
     return Lookup(Store(folder))
 
 
-def tagged(index: Index, *segments: Segment, rules: DictionaryRules = RULES) -> list[list[str]]:
-    tagger = DictionaryTagger(index, ["disease"], rules)
+def tagged(index: Index, *segments: Segment, language: Language | None = None) -> list[list[str]]:
+    tagger = DictionaryTagger(index, ["disease"], language or english())
     return [[entity.text for entity in tagging.entities] for tagging in tagger.tag(segments)]
 
 
@@ -155,14 +156,14 @@ def test_modifiers_belong_to_the_mention(index: Lookup, text: str, expected: lis
 
 def test_the_symbol_of_a_gene_is_no_disease(index: Lookup) -> None:
     assert tagged(index, Segment(0, "RB1 and retinoblastoma")) == [["retinoblastoma"]]
-    assert tagged(index, Segment(0, "RB1 and retinoblastoma"), rules=DictionaryRules()) == [
+    assert tagged(index, Segment(0, "RB1 and retinoblastoma"), language=WITHOUT_RULES) == [
         ["RB1", "retinoblastoma"]
     ]
 
 
 def test_without_rules_only_names_are_found(index: Lookup) -> None:
     text = "familial breast and ovarian cancer"
-    assert tagged(index, Segment(0, text), rules=DictionaryRules()) == [["ovarian cancer"]]
+    assert tagged(index, Segment(0, text), language=WITHOUT_RULES) == [["ovarian cancer"]]
 
 
 def test_short_forms_count_from_their_definition_to_the_end_of_the_document(index: Lookup) -> None:
@@ -178,7 +179,7 @@ def test_short_forms_count_from_their_definition_to_the_end_of_the_document(inde
 
 def test_a_short_form_means_what_its_long_form_means(index: Lookup) -> None:
     text = "Prostate cancer (PC), retinoblastoma protein (RP): PC, RP"
-    (tagging,) = DictionaryTagger(index, ["disease"], RULES).tag([Segment(0, text)])
+    (tagging,) = DictionaryTagger(index, ["disease"], english()).tag([Segment(0, text)])
     found = [(e.text, e.concept and e.concept.name) for e in tagging.entities]
     prostate = "Prostate Cancer"
     assert found[0] == ("Prostate cancer", prostate)
@@ -197,7 +198,7 @@ TEXTS = st.lists(st.sampled_from(TOKENS)).map(" ".join)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TEXTS, max_size=4))
 def test_mentions_are_in_order_and_apart(index: Lookup, texts: list[str]) -> None:
-    tagger = DictionaryTagger(index, ["disease"], RULES)
+    tagger = DictionaryTagger(index, ["disease"], english())
     taggings = list(tagger.tag(Segment(100 * n, text) for n, text in enumerate(texts)))
     assert taggings == list(tagger.tag(Segment(100 * n, text) for n, text in enumerate(texts)))
     for text, tagging in zip(texts, taggings, strict=True):
@@ -220,7 +221,7 @@ def test_a_document_is_tagged_as_if_it_were_alone(
     index: Lookup, texts: list[str], as_sentences: bool
 ) -> None:
     """The segments of several documents, as the pipeline numbers them, in two orders."""
-    tagger = DictionaryTagger(index, ["disease"], RULES)
+    tagger = DictionaryTagger(index, ["disease"], english())
     pieces = [pipeline._pieces(text, number, as_sentences, english()) for number, text in enumerate(texts)]
     alone = [list(tagger.tag(segments)) for segments in pieces]
     assert list(tagger.tag(chain(*pieces))) == list(chain(*alone))
@@ -229,14 +230,15 @@ def test_a_document_is_tagged_as_if_it_were_alone(
 
 def test_rules_are_those_that_are_given(index: Lookup) -> None:
     rules = DictionaryRules(modifiers={"disease": frozenset({"wild"})})
-    assert tagged(index, Segment(0, "wild RB1, familial anemia"), rules=rules) == [["wild RB1", "anemia"]]
+    other = replace(english(), dictionary=rules)
+    assert tagged(index, Segment(0, "wild RB1, familial anemia"), language=other) == [["wild RB1", "anemia"]]
 
 
 def test_development_abstracts_are_tagged_as_well_as_measured(tmp_path: Path, shared_data: Path) -> None:
     texts, gold = read_corpus(shared_data / "corpora/ncbi-disease/NCBIdevelopset_corpus.txt")
     medic = shared_data / "vocab/medic/medic_06Jul2012.txt"
     base.build([base.VocabularySource(medic, "medic")], tmp_path / "kb")
-    tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"], RULES)
+    tagger = DictionaryTagger(Lookup(Store(tmp_path / "kb")), ["disease"], english())
     found = tagger.tag(Segment(0, text, number) for number, text in enumerate(texts))
     predicted = {(n, e.start, e.end) for n, tagging in enumerate(found) for e in tagging.entities}
     assert 2 * len(predicted & gold) / (len(predicted) + len(gold)) > 0.76

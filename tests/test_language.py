@@ -110,7 +110,7 @@ def test_names_are_looked_up_by_the_file(folder: Path, other: Language) -> None:
 
 def test_a_text_is_tagged_by_one_file(folder: Path, other: Language) -> None:
     base = KnowledgeBase(folder, language=other)
-    tagger = DictionaryTagger(base.linker_for(["disease"]), ["disease"], base.language.dictionary)
+    tagger = DictionaryTagger(base.linker_for(["disease"]), ["disease"], base.language)
     document = Document("1", "Hr. Muster hat eine schwere Blasen und Herz Wunde, Befund XX1.")
     [result] = pipeline.tag([document], tagger, language=base.language)
     assert [entity.text for entity in result.entities] == ["schwere Blasen und Herz Wunde"]
@@ -136,7 +136,7 @@ def test_prompts_answers_and_perturbations_follow_the_file(folder: Path, other: 
 
 def tagged(folder: Path, other: Language, text: str) -> tuple[Entity, ...]:
     base = KnowledgeBase(folder, language=other)
-    tagger = DictionaryTagger(base.index, ["disease"], base.language.dictionary)
+    tagger = DictionaryTagger(base.index, ["disease"], base.language)
     [result] = pipeline.tag([Document("1", text)], tagger, language=other)
     return result.entities
 

@@ -129,7 +129,7 @@ def dictionary_tagger(
     if base is None:
         raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
     _check_types(base, types)
-    return DictionaryTagger(base.linker_for(types), types, base.language.dictionary)
+    return DictionaryTagger(base.linker_for(types), types, base.language)
 
 
 def llm_tagger(
@@ -167,7 +167,7 @@ def known_names(
         return None
     names = None
     if base:
-        dictionary = DictionaryTagger(base.linker_for(types), types, base.language.dictionary)
+        dictionary = DictionaryTagger(base.linker_for(types), types, base.language)
         names = partial(_named, dictionary)
     return NameStatistics(examples.examples, sources.language(base), names=names)
 

@@ -16,7 +16,7 @@ from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.protocols import Index
 from dirag.text import abbreviations
 from dirag.text.align import longest
-from dirag.text.language import DictionaryRules
+from dirag.text.language import Language
 
 _REACH = 40  # characters before a mention in which words that belong to it are looked for
 _BLANK = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # within a paragraph
@@ -33,15 +33,15 @@ class DictionaryTagger:
         self,
         index: Index,
         types: Sequence[str],
-        rules: DictionaryRules,
+        language: Language,
         *,
         type_map: TypeMap | None = None,
     ) -> None:
         self._index, self._wanted = index, frozenset(types)
         self._map = type_map or load_types()
-        self._rules = rules
+        self._language, self._rules = language, language.dictionary
         # The longest first: of alternatives the first that fits is taken, and ", and " begins as ", " does.
-        between = "|".join(map(re.escape, sorted(rules.between, key=len, reverse=True)))
+        between = "|".join(map(re.escape, sorted(self._rules.between, key=len, reverse=True)))
         # A member of an enumeration ("breast" in "breast and colon cancer") and what stands behind it.
         self._member = re.compile(rf"(?<!\w)([^\W\d_]+)(?:{between})$") if between else None
 
@@ -65,7 +65,7 @@ class DictionaryTagger:
         named = [entity for hit in self._index.scan(text) if (entity := self._entity(text, hit))]
         # A long form counts if a name of the vocabulary ends where it does: "hereditary breast cancer".
         ends = {entity.end: entity for entity in named}
-        for pair in abbreviations.find(text):
+        for pair in abbreviations.find(text, self._language):
             if pair.long_end in ends:
                 defined.setdefault(pair.short, ends[pair.long_end])
         # Of equal spans the first stays: what the document itself defines, not what a vocabulary calls so.

@@ -167,7 +167,9 @@ def _cases(
     index: Lookup, gold: Sequence[Mention], same: dict[str, set[str]], meaning: bool
 ) -> Iterator[_Case]:
     """Each mention twice: by its string, and written out with what its document names."""
-    definitions = {text: abbreviations.definitions(text) for text in {mention.document for mention in gold}}
+    definitions = {
+        text: abbreviations.definitions(text, english()) for text in {mention.document for mention in gold}
+    }
     written = [
         abbreviations.expand(mention.text, definitions[mention.document], english()) for mention in gold
     ]

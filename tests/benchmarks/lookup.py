@@ -133,7 +133,7 @@ def every_name(folder: Path, corpus: Path, number: int) -> Table:
 
 def tagging(folder: Path, corpus: Path) -> Table:
     texts, gold = read_corpus(corpus)
-    tagger = DictionaryTagger(Lookup(Store(folder), matches=["exact"]), ["disease"], english().dictionary)
+    tagger = DictionaryTagger(Lookup(Store(folder), matches=["exact"]), ["disease"], english())
     begun = time.perf_counter()
     taggings = list(tagger.tag(Segment(0, text, number) for number, text in enumerate(texts)))
     seconds = time.perf_counter() - begun

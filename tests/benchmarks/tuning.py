@@ -47,7 +47,9 @@ def evaluate(folder: Path, encoder: str, data: Path, split: str) -> Iterator[tup
     gold, same = _LINKING["read"](data, split), _LINKING["other_ids"](data)
     gold.sort(key=lambda mention: mention.document)
     right = [{first for first, ids in same.items() if ids & mention.ids} for mention in gold]
-    defined = {text: abbreviations.definitions(text) for text in {mention.document for mention in gold}}
+    defined = {
+        text: abbreviations.definitions(text, english()) for text in {mention.document for mention in gold}
+    }
     written = [abbreviations.expand(mention.text, defined[mention.document], english()) for mention in gold]
     yield "string, vectors alone", by_vectors(folder, encoder, [m.text for m in gold], right)
     yield "abbreviations written out, vectors alone", by_vectors(folder, encoder, written, right)

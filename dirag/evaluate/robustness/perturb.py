@@ -137,7 +137,7 @@ def _replaced(
     """
     defined = [
         span
-        for pair in abbreviations.find(document.text)
+        for pair in abbreviations.find(document.text, names.language)
         for span in ((pair.start, pair.end), (pair.long_start, pair.long_end))
     ]
     drawn: dict[tuple[str, str], str] = {}
@@ -163,7 +163,7 @@ def _abbreviation(document: Document, names: ConceptNames, random: Random) -> Al
     gold = {(entity.start, entity.end): entity.type for entity in _alone(document)}
     forms: dict[str, str] = {}
     parts, turned, first = [], [], len(document.text)
-    for pair in abbreviations.find(document.text):
+    for pair in abbreviations.find(document.text, names.language):
         short, long = (pair.start, pair.end), (pair.long_start, pair.long_end)
         if short in gold and gold[short] == gold.get(long):
             forms |= {pair.short: pair.long, pair.long: pair.short}

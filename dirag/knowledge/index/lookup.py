@@ -79,7 +79,7 @@ class Lookup:
         ``text`` is the document in which the mentions stand: short forms that it defines are looked up by
         their long forms, and a concept that it names elsewhere is more probable.
         """
-        defined = abbreviations.definitions(text) if text else {}
+        defined = abbreviations.definitions(text, self._store.language) if text else {}
         named = self.concepts_in(text) if text else frozenset()
         forms = {query: abbreviations.expand(query, defined, self._store.language) for query in queries}
         best = self._link([*dict.fromkeys(forms.values())], named, k)
