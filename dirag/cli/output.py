@@ -16,11 +16,41 @@ from typing import BinaryIO
 
 import click
 
-from dirag.data import Document, Result, Usage
+from dirag.data import Document, Issue, Result, Usage
 from dirag.errors import InputError
 from dirag.files.progress import Meter
 from dirag.text.detection import other_language
 from dirag.text.language import Language, english
+
+_OF_A_FILE, _OF_A_RUN = 3, 1000
+
+
+class _Warnings:
+    """Lines on records that could not be read: of one kind a few of each file, the others counted."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._file = say, ""
+        self._number: Counter[str] = Counter()  # by code, of the file at hand
+        self._total: Counter[str] = Counter()
+
+    def add(self, issue: Issue) -> None:
+        """Says what an issue is, or counts it."""
+        file, _, line = issue.where.rpartition(":")
+        file = file if line.isdigit() else issue.where
+        if file != self._file:
+            self.close()
+            self._file = file
+        self._number[issue.code] += 1
+        if self._number[issue.code] <= _OF_A_FILE and self._total[issue.code] < _OF_A_RUN:
+            self._total[issue.code] += 1
+            self._say(f"{issue.where}: {issue.code}: {issue.detail}")
+
+    def close(self) -> None:
+        """Says how many issues of a file were only counted."""
+        for code, number in self._number.items():
+            if number > _OF_A_FILE and self._total[code] < _OF_A_RUN:
+                self._say(f"{self._file}: {code}: {number - _OF_A_FILE:,} more of its records")
+        self._number.clear()
 
 
 @dataclass(slots=True)
@@ -38,9 +68,12 @@ class Summary:
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(init=False)
     language: Language = field(default_factory=english)
+    _warnings: _Warnings = field(init=False)
     _is_warned: bool = False
 
     def __post_init__(self) -> None:
+        self._warnings = _Warnings(self.say)
+
         def write(line: str) -> None:
             click.echo(f"dirag: {line}", err=True)
 
@@ -51,7 +84,7 @@ class Summary:
         self.meter.say(line)
 
     def add(self, result: Result) -> None:
-        """Counts a result; says which document could not be read or has no text."""
+        """Counts a result; says which documents could not be read or have no text, of each file some."""
         self.documents += 1
         self.entities += len(result.entities)
         self.usage += result.usage
@@ -59,7 +92,7 @@ class Summary:
         self._warn_of_language(result.document)
         for issue in result.issues:
             if issue.code in ("unreadable", "empty"):
-                self.say(f"{issue.where}: {issue.code}: {issue.detail}")
+                self._warnings.add(issue)
         self.meter.at(self.documents)
 
     def _warn_of_language(self, document: Document) -> None:
@@ -75,6 +108,7 @@ class Summary:
 
     def finish(self, notices: Sequence[str]) -> None:
         """Prints the counts, then what the tagger has to say of the run."""
+        self._warnings.close()
         for line in (str(self), *notices):
             self.say(line)
 

@@ -21,22 +21,25 @@ if TYPE_CHECKING:
 @click.command(short_help="Tag text: files, folders, standard input.")
 @click.argument("paths", nargs=-1, metavar="[PATH…]")
 @config_options
-@click.option("--input-format", help="Format of the input [default: by suffix].", metavar="NAME")
-@click.option("--text-field", default="text", show_default=True, help="Key of the text in JSONL input.")
+@click.option("--input-format", help="Format of the input [default: by suffix and content].", metavar="NAME")
+@click.option("--text-field", default="text", show_default=True, help="Key or column of the text in records.")
+@click.option(
+    "--encoding", help="Encoding of the input [default: UTF-8, or UTF-16 if it is].", metavar="NAME"
+)
 @click.option("--format", "form", type=click.Choice(["jsonl", "terminal"]), help="Format of the output.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
 @click.option("--resume", is_flag=True, help="Go on where a run that was killed stopped; needs -o.")
 @click.option("--strict", is_flag=True, help="End with status 3 where there were issues.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no progress.")
 def tag(paths: tuple[str, ...], **values: Any) -> int:
-    """Tag text files, JSONL, annotated corpora, folders, globs, or standard input (-).
+    """Tag text, JSON, tables or annotated corpora: files, folders, globs, or standard input (-).
 
     On a terminal the result is shown for eyes, else it is JSONL, one record a document, in input order.
 
     \b
     dirag tag notes.txt
     dirag tag notes/ --types disease,chemical -o tagged.jsonl
-    zcat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
+    cat notes.jsonl.gz | dirag tag - --tagger dictionary | jq .entities
     dirag tag notes/ -o tagged.jsonl --resume
     """
     from dirag import formats
@@ -50,7 +53,12 @@ def tag(paths: tuple[str, ...], **values: Any) -> int:
         if sys.stdin.isatty():
             raise click.UsageError("no PATH, and nothing on standard input; see dirag tag --help")
         paths = ("-",)
-    documents = formats.read(paths, format=values["input_format"], text_field=values["text_field"])
+    documents = formats.read(
+        paths,
+        format=values["input_format"],
+        text_field=values["text_field"],
+        encoding=values["encoding"],
+    )
     refuse_overwrite(values["output"], paths)
     base = sources.knowledge_base(config)
     summary = Summary(shown=not values["quiet"], language=sources.language(base))

@@ -166,7 +166,7 @@ def _load_path(path: Path, split: str, format: str | None, labels: LabelMap, *, 
         sha256=digests,
         licence="unknown",
         source=str(path),
-        as_sentences=all(name.lower().endswith(formats.FORMATS["conll"]) for name in digests),
+        as_sentences=all(formats.has_ending(name, formats.FORMATS["conll"]) for name in digests),
         notes=tuple(notes),
     )
 

@@ -1,9 +1,9 @@
 """Documents from files, folders, globs and standard input, one after the other.
 
-The format is named, or known by the suffix; a named file of another suffix, like standard input, is
-JSONL if it begins with ``{`` and text otherwise. Folders are walked in sorted order without hidden
-files; files of other formats in them are counted in a warning. A path that does not exist is an error;
-a file that cannot be read costs that file.
+The format is named, or known by the suffix, and by the content where the suffix leaves it open
+(``detection``); files of any may be compressed. Folders are walked in sorted order without hidden files;
+files of other formats in them are counted in a warning. A path that does not exist is an error; a file that
+cannot be read costs that file.
 """
 
 from __future__ import annotations
@@ -12,24 +12,39 @@ import glob
 import logging
 import os
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dirag.data import Document, Issue
-from dirag.errors import InputError, UsageError, unknown
-from dirag.formats import brat, conll, i2b2, jsonl, pubtator, text
+from dirag.errors import DiragError, InputError, UsageError, unknown
+from dirag.formats import (
+    brat,
+    conll,
+    detection,
+    i2b2,
+    jsonl,
+    pubtator,
+    streams,
+    table,
+    text,
+    whole_json,
+)
 
 _log = logging.getLogger(__name__)
 
-#: Each format with the endings of its files, in lower case. The longest ending that fits decides.
+#: Each format with the endings of its files, in lower case. The longest ending that fits decides; where
+#: several formats have it, the content does.
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": (".txt",),
     "jsonl": (".jsonl", ".ndjson"),
+    "json": (".json",),
     "pubtator": (".pubtator", ".pubtator.txt"),
-    "conll": (".conll", ".bio", ".tsv"),
+    "conll": (".conll", ".bio", ".iob", ".tsv"),
+    "table": (".csv", ".tsv"),
     "brat": (".ann",),
     "i2b2": (".con",),
 }
@@ -50,9 +65,22 @@ _PAIRS: Mapping[str, _Pair] = {
 _READERS: Mapping[str, Callable[..., Iterator[Document]]] = {
     "text": text.read,
     "jsonl": jsonl.read,
+    "json": whole_json.read,
     "pubtator": pubtator.read,
     "conll": conll.read,
+    "table": table.read,
 }
+# Those whose records have the text in a field that has a name.
+_RECORDS = ("jsonl", "json", "table")
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How all files of a run are read."""
+
+    format: str | None
+    text_field: str
+    encoding: str | None
 
 
 def read(
@@ -60,15 +88,19 @@ def read(
     *,
     format: str | None = None,
     text_field: str = "text",
+    encoding: str | None = None,
     stdin: BinaryIO | None = None,
 ) -> Iterator[Document]:
     """Returns the documents of all paths, in order, each as soon as it is read; ``-`` is standard input.
 
     An id that the source does not give is the file's stem, or its path where stems are not unique.
+    Without an ``encoding`` texts are UTF-8, or UTF-16 where a file shows it.
     Raises InputError, before anything is read, for a path or a pattern that leads to no file.
     """
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
+    if encoding is not None:
+        streams.codec_name(encoding)
     if list(paths).count("-") > 1:
         raise UsageError("standard input (-) is named twice", hint="it can be read only once")
     if "-" in paths and format and format in _PAIRS:
@@ -76,7 +108,7 @@ def read(
             f"{format} cannot be read from standard input",
             hint=f"name the folder or the {FORMATS[format][0]} file",
         )
-    return _read_files(files(paths, format=format), format=format, text_field=text_field, stdin=stdin)
+    return _read_files(files(paths, format=format), _Options(format, text_field, encoding), stdin)
 
 
 def files(paths: Sequence[str], *, format: str | None = None) -> list[str]:
@@ -84,51 +116,58 @@ def files(paths: Sequence[str], *, format: str | None = None) -> list[str]:
     return _without_covered([file for path in paths for file in _expand(path, format)], format)
 
 
-def _read_files(
-    files: Sequence[str], *, format: str | None, text_field: str, stdin: BinaryIO | None
-) -> Iterator[Document]:
-    stems = Counter(Path(file).stem for file in files)
+def _read_files(files: Sequence[str], options: _Options, stdin: BinaryIO | None) -> Iterator[Document]:
+    stems = Counter(_stem(file) for file in files)
     for file in files:
-        if file == "-":
-            source = stdin if stdin is not None else sys.stdin.buffer
-            yield from _read_stream(source, format, name="stdin", stem="stdin", text_field=text_field)
-            continue
-        name = _shown(file)
-        stem = Path(name).stem if stems[Path(file).stem] == 1 else str(Path(name).with_suffix(""))
-        kind = format or _format_of(file)
+        name = "stdin" if file == "-" else _shown(file)
+        stem = _stem(name) if stems[_stem(file)] == 1 else str(Path(streams.bare(name)).with_suffix(""))
         try:
-            if pair := _PAIRS.get(kind or ""):
-                yield pair.read(Path(file), name=name, stem=stem)
-            else:
-                with Path(file).open("rb") as lines:
-                    yield from _read_stream(lines, kind, name=name, stem=stem, text_field=text_field)
+            yield from _read_file(file, options, stdin, name=name, stem=stem)
         except OSError as error:
             yield text.unreadable(stem, where=name, detail=error.strerror or type(error).__name__)
+        except (streams.BrokenStreamError, detection.RefusedError) as error:
+            yield text.unreadable(stem, where=name, detail=str(error))
+        except DiragError:
+            raise
+        except Exception as error:  # noqa: BLE001 - other files must not suffer from it
+            *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+            place = f"{frame.f_globals.get('__name__')}:{line}"
+            # Not the message of the exception, which may quote the file.
+            detail = f"reading raised {type(error).__name__} at {place}"
+            yield text.unreadable(stem, where=name, detail=detail)
+
+
+def _read_file(
+    file: str, options: _Options, stdin: BinaryIO | None, *, name: str, stem: str
+) -> Iterator[Document]:
+    if file == "-":
+        chunks = streams.chunks_of(stdin if stdin is not None else sys.stdin.buffer)
+        yield from _read_stream(chunks, (), options, name=name, stem=stem)
+        return
+    candidates = (options.format,) if options.format else _formats_of(file)
+    if candidates and (pair := _PAIRS.get(candidates[0])):
+        yield pair.read(Path(file), name=name, stem=stem, encoding=options.encoding)
+        return
+    with Path(file).open("rb") as opened:
+        yield from _read_stream(streams.chunks_of(opened), candidates, options, name=name, stem=stem)
 
 
 def _read_stream(
-    lines: Iterable[bytes], format: str | None, *, name: str, stem: str, text_field: str
+    chunks: Iterable[bytes], candidates: Sequence[str], options: _Options, *, name: str, stem: str
 ) -> Iterator[Document]:
-    if format is None:
-        format, lines = _sniff(lines)
-    if format == "jsonl":
-        documents = jsonl.read(lines, name=name, stem=stem, text_field=text_field)
-    else:
-        documents = _READERS[format](lines, name=name, stem=stem)
+    stream, form = streams.decoded(chunks, options.encoding), options.format
+    if form is None:
+        head, stream = stream.peeked(detection.is_enough)
+        form = detection.format_of(head, candidates, text_field=options.text_field)
+    extra = {"text_field": options.text_field} if form in _RECORDS else {}
+    documents = _READERS[form](stream, name=name, stem=stem, **extra)
     first = next(documents, None)
     yield first or Document(stem, "", issues=(Issue("empty", name),))
     yield from documents
 
 
-def _sniff(lines: Iterable[bytes]) -> tuple[str, Iterable[bytes]]:
-    """Returns the format by the first byte that is not white space, and all lines; reads no further."""
-    rest = iter(lines)
-    head: list[bytes] = []
-    for line in rest:
-        head.append(line)
-        if content := line.removeprefix(b"\xef\xbb\xbf").strip():
-            return "jsonl" if content.startswith(b"{") else "text", chain(head, rest)
-    return "text", head
+def _stem(file: str) -> str:
+    return Path(streams.bare(file)).stem
 
 
 def _expand(path: str, format: str | None) -> list[str]:
@@ -170,40 +209,47 @@ def _walk(folder: str, format: str | None) -> list[str]:
         count = passed_over.total()
         _log.warning("%s: passed over %d files of other formats (%s)", _shown(folder), count, kinds)
     if not files:
-        endings = ", ".join(ending for known in FORMATS.values() for ending in known)
+        endings = ", ".join(dict.fromkeys(ending for known in FORMATS.values() for ending in known))
         raise InputError(f"no file to read in folder {folder}", hint=f"known endings: {endings}")
     return files
 
 
 def _is_wanted(name: str, format: str | None) -> bool:
     if format is None:
-        return _format_of(name) is not None
+        return bool(_formats_of(name))
     # Corpora in PubTator and BIO often come as .txt, and a text of a pair may have no labels.
-    endings = FORMATS[format] if format == "jsonl" else (*FORMATS[format], ".txt")
-    return name.lower().endswith(endings)
+    endings = FORMATS[format] if format in _RECORDS else (*FORMATS[format], ".txt")
+    return has_ending(name, endings)
 
 
-def _format_of(file: str) -> str | None:
+def has_ending(file: str, endings: Iterable[str]) -> bool:
+    """Tells whether a file's name has one of the endings of a format, be it compressed or not."""
+    return streams.bare(file).lower().endswith(tuple(endings))
+
+
+def _formats_of(file: str) -> tuple[str, ...]:
+    """Returns the formats whose ending is the longest that fits, in the order in which they are listed."""
     fitting = [
         (len(ending), name)
         for name, endings in FORMATS.items()
         for ending in endings
-        if file.lower().endswith(ending)
+        if has_ending(file, [ending])
     ]
-    return max(fitting)[1] if fitting else None
+    longest = max((length for length, _ in fitting), default=0)
+    return tuple(name for length, name in fitting if length == longest)
 
 
 def _without_covered(files: list[str], format: str | None) -> list[str]:
     """Leaves out each ``.txt`` whose labels are read too: the pair is one document."""
     covered: set[Path] = set()
     for file in files:
-        kind = format or _format_of(file)
-        if kind and kind in _PAIRS and file.lower().endswith(FORMATS[kind]):
+        kind = format or next(iter(_formats_of(file)), None)
+        if kind and kind in _PAIRS and has_ending(file, FORMATS[kind]):
             text_file = _PAIRS[kind].text_of(Path(file))
             covered.update([text_file.resolve()] if text_file else [])
     if not covered:
         return files
-    return [file for file in files if not (file.lower().endswith(".txt") and Path(file).resolve() in covered)]
+    return [file for file in files if not (has_ending(file, [".txt"]) and Path(file).resolve() in covered)]
 
 
 def _shown(path: str) -> str:

@@ -8,8 +8,9 @@ here: `score` compares character offsets, so a span off the token boundaries cou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -67,6 +68,30 @@ _BEGIN, _INSIDE, _END = frozenset("BSU"), frozenset("IMEL"), frozenset("ESLU")
 STRICT_BIO = Scheme(frozenset("BI"), orphans_begin=False)
 #: Every scheme there is at once: well-formed tags of one mean in no other something else.
 ANY_SCHEME = Scheme(_BEGIN | _INSIDE | _END, orphans_begin=True)
+
+
+#: The type of entities whose tags name none: B and I alone.
+UNNAMED = "entity"
+_SUFFIXED = re.compile("(.+)[-_]([BIESLUM])")
+_UNDERSCORED = re.compile("([BIESLUM])_(.+)")
+
+
+def reading_of(tags: Collection[str]) -> Callable[[str], str]:
+    """Returns how tags become ``prefix-type``, by the habit of those that one file or record uses.
+
+    It may be ``disease-B``, ``B_disease``, ``B`` without a type, or types without a prefix beside ``O``.
+    """
+    marks = {tag for tag in tags if tag != "O"}
+    if not marks or any(ANY_SCHEME.has(tag) for tag in marks):
+        return lambda tag: tag
+    for habit, order in ((_SUFFIXED, r"\2-\1"), (_UNDERSCORED, r"\1-\2")):
+        if all(habit.fullmatch(tag) for tag in marks):
+            return partial(habit.sub, order)
+    if marks <= _BEGIN | _INSIDE | _END:
+        return lambda tag: f"{tag}-{UNNAMED}" if tag in marks else tag
+    if len(marks) < len(set(tags)):
+        return lambda tag: tag if tag in ("O", "") else f"I-{tag}"
+    return lambda tag: tag
 
 
 def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str], list[Entity]]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dirag.data import Document, Entity
-from dirag.formats import standoff
+from dirag.formats import standoff, streams
 from dirag.formats import text as plain
 
 _SPAN = re.compile(r"(\S+) ([0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)")
@@ -21,23 +21,23 @@ _SPAN = re.compile(r"(\S+) ([0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)")
 
 def text_of(labels: Path) -> Path:
     """Returns the ``.txt`` of an ``.ann``."""
-    return labels.with_suffix(".txt")
+    return standoff.beside(labels, ".txt")
 
 
-def read_pair(path: Path, *, name: str, stem: str) -> Document:
+def read_pair(path: Path, *, name: str, stem: str, encoding: str | None = None) -> Document:
     """Returns the document of a pair, of which ``path`` names either file. Raises OSError."""
-    source = text_of(path)
+    source, labels = text_of(path), standoff.beside(path, ".ann")
     if not source.exists():
         return plain.unreadable(stem, where=name, detail="no .txt file beside the .ann file")
-    with source.open("rb") as lines:
-        (document,) = plain.read(lines, name=str(text_of(Path(name))), stem=stem)
-    labels = path.with_suffix(".ann")
+    with streams.open_file(source, encoding) as lines:
+        (document,) = plain.read(lines, name=str(Path(name).with_name(source.name)), stem=stem)
     if not labels.exists():
         return document
     return standoff.labelled(
         document,
         labels,
-        name=str(Path(name).with_suffix(".ann")),
+        name=str(Path(name).with_name(labels.name)),
+        encoding=encoding,
         is_label=lambda line: line.startswith(b"T"),
         read=lambda line: _label(line, document.text),
     )

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from dirag.data import Document, Entity
-from dirag.formats import standoff
+from dirag.formats import standoff, streams
 from dirag.formats import text as plain
 
 _LABEL = re.compile(r'c="(.*)" ([0-9]{1,9}):([0-9]{1,9}) ([0-9]{1,9}):([0-9]{1,9})\|\|t="([^"]+)"')
@@ -22,17 +22,17 @@ _PLACES = (".", "../txt", "../../test_data")
 
 def text_of(labels: Path) -> Path | None:
     """Returns the ``.txt`` of a ``.con``, if there is one."""
-    candidates = (labels.parent / place / f"{labels.stem}.txt" for place in _PLACES)
+    candidates = (standoff.beside(labels.parent / place / labels.name, ".txt") for place in _PLACES)
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_pair(path: Path, *, name: str, stem: str) -> Document:
+def read_pair(path: Path, *, name: str, stem: str, encoding: str | None = None) -> Document:
     """Returns the document of a ``.con``, or of a ``.txt`` by itself. Raises OSError."""
-    has_labels = path.suffix.lower() == ".con"
+    has_labels = streams.bare(path.name).lower().endswith(".con")
     source = text_of(path) if has_labels else path
     if source is None:
         return plain.unreadable(stem, where=name, detail="no .txt file for the .con file")
-    with source.open("rb") as lines:
+    with streams.open_file(source, encoding) as lines:
         text_name = str(Path(name).parent / source.relative_to(path.parent))
         (document,) = plain.read(lines, name=text_name, stem=stem)
     if not has_labels:
@@ -42,6 +42,7 @@ def read_pair(path: Path, *, name: str, stem: str) -> Document:
         document,
         path,
         name=name,
+        encoding=encoding,
         is_label=lambda line: bool(line.strip()),
         read=lambda line: _label(line.strip(), document.text, tokens),
     )

@@ -16,6 +16,8 @@ import orjson
 
 from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Match
 from dirag.errors import InputError
+from dirag.formats import shapes
+from dirag.formats.shapes import BadRecordError, kind
 from dirag.formats.text import unreadable
 
 if TYPE_CHECKING:
@@ -28,10 +30,6 @@ _DIGITS = 4
 _LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
 
-class _BadRecordError(Exception):
-    """Why a line is no record; never holds any of its text."""
-
-
 def read(lines: Iterable[bytes], *, name: str, stem: str, text_field: str = "text") -> Iterator[Document]:
     """Yields the records of a source, each as soon as its line is there."""
     for number, line in enumerate(lines, start=1):
@@ -40,8 +38,8 @@ def read(lines: Iterable[bytes], *, name: str, stem: str, text_field: str = "tex
             continue
         where, fallback = f"{name}:{number}", f"{stem}:{number}"
         try:
-            yield _document(_parse(content), where=where, fallback=fallback, text_field=text_field)
-        except _BadRecordError as error:
+            yield document(parse(content), where=where, fallback=fallback, text_field=text_field)
+        except BadRecordError as error:
             yield unreadable(fallback, where=where, detail=str(error), line=number)
 
 
@@ -94,43 +92,43 @@ def _concept_record(hit: Hit) -> dict[str, Json]:
     }
 
 
-def _parse(line: bytes) -> dict[str, Json]:
+def parse(line: bytes, *, of: str = "line") -> Json:
+    """Returns the value that a line, or something else, holds as JSON. Raises BadRecordError."""
     try:
         line.decode("utf-8")  # orjson's own error would not say at which byte
-        record: Json = orjson.loads(line)
+        value: Json = orjson.loads(line)
         if _LONG_INTEGER.search(line):
-            record = json.loads(line)  # orjson makes a float of what has more than 64 bits
+            value = json.loads(line)  # orjson makes a float of what has more than 64 bits
     except UnicodeDecodeError as error:
-        raise _BadRecordError(f"byte {error.start} of the line is not valid UTF-8") from None
+        raise BadRecordError(f"byte {error.start} of the {of} is not valid UTF-8") from None
     except orjson.JSONDecodeError as error:
-        raise _BadRecordError(f"not valid JSON at character {error.pos} of the line: {error.msg}") from None
+        raise BadRecordError(f"not valid JSON at character {error.pos} of the {of}: {error.msg}") from None
     except RecursionError:
-        raise _BadRecordError("nested too deep") from None
-    if not isinstance(record, dict):
-        raise _BadRecordError(f"{_kind(record)} in place of an object")
-    return record
+        raise BadRecordError("nested too deep") from None
+    return value
 
 
-def _document(record: dict[str, Json], *, where: str, fallback: str, text_field: str) -> Document:
+def document(value: Json, *, where: str, fallback: str, text_field: str) -> Document:
+    """Returns the document of a record, by the id ``fallback`` where it has none. Raises BadRecordError."""
+    record, notes = shapes.own(value, text_field)
     text = record.get(text_field)
     if text_field not in record:
-        raise _BadRecordError(f"no field {text_field!r}")
+        raise BadRecordError(f"no field {text_field!r}")
     if not isinstance(text, str):
-        raise _BadRecordError(f"field {text_field!r} holds {_kind(text)} in place of a string")
+        raise BadRecordError(f"field {text_field!r} holds {kind(text)} in place of a string")
     entities, bad_labels = _entities(record.get("entities"), text, where)
     issues = _issues(record.get("issues"))
     if not text.strip() and not any(issue.code in ("empty", "unreadable") for issue in issues):
         issues += (Issue("empty", where),)
-    return Document(
-        _id(record.get("id"), fallback), text, entities, _meta(record, text_field), (*issues, *bad_labels)
-    )
+    issues += (*(Issue("unusable-label", where, note) for note in notes), *bad_labels)
+    return Document(_id(record.get("id"), fallback), text, entities, _meta(record, text_field), issues)
 
 
 def _id(value: Json, fallback: str) -> str:
     if value is None:
         return fallback
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _BadRecordError(f"field 'id' holds {_kind(value)} in place of a string or an integer")
+        raise BadRecordError(f"field 'id' holds {kind(value)} in place of a string or an integer")
     return str(value)
 
 
@@ -148,7 +146,7 @@ def _meta(record: dict[str, Json], text_field: str) -> dict[str, Json]:
     try:
         _json_of({"meta": meta})  # as deep as in the record
     except (TypeError, RecursionError):
-        raise _BadRecordError("nested too deep to be written again") from None
+        raise BadRecordError("nested too deep to be written again") from None
     return meta
 
 
@@ -179,29 +177,29 @@ def _entities(value: Json, text: str, where: str) -> tuple[tuple[Entity, ...], t
         return (), ()
     if not isinstance(value, list):
         return (), (
-            Issue("unusable-label", where, f"field 'entities' holds {_kind(value)} in place of an array"),
+            Issue("unusable-label", where, f"field 'entities' holds {kind(value)} in place of an array"),
         )
     entities: list[Entity] = []
     issues: list[Issue] = []
     for ordinal, item in enumerate(value, start=1):
         try:
             entities.append(_entity(item, text))
-        except _BadRecordError as error:
+        except BadRecordError as error:
             issues.append(Issue("unusable-label", where, f"entity {ordinal}: {error}"))
     return tuple(entities), tuple(issues)
 
 
 def _entity(item: Json, text: str) -> Entity:
     if not isinstance(item, dict):
-        raise _BadRecordError(f"{_kind(item)} in place of an object")
+        raise BadRecordError(f"{kind(item)} in place of an object")
     start, end, type_ = item.get("start"), item.get("end"), item.get("type")
     if not _is_offset(start) or not _is_offset(end) or not 0 <= start < end <= len(text):
-        raise _BadRecordError("its offsets do not lie in the text")
+        raise BadRecordError("its offsets do not lie in the text")
     if not isinstance(type_, str) or not type_:
-        raise _BadRecordError("it has no type")
+        raise BadRecordError("it has no type")
     covered = text[start:end]
     if item.get("text", covered) != covered:
-        raise _BadRecordError("its text does not stand at its offsets")
+        raise BadRecordError("its text does not stand at its offsets")
     score = _score(item.get("score"))
     return Entity(start, end, type_, covered, score, _hit(item.get("concept"), covered, start, end))
 
@@ -210,7 +208,7 @@ def _hit(value: Json, alias: str, start: int, end: int) -> Hit | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise _BadRecordError(f"its concept is {_kind(value)} in place of an object")
+        raise BadRecordError(f"its concept is {kind(value)} in place of an object")
     id_, name, types = value.get("id"), value.get("name", ""), value.get("semantic_types", [])
     match = value.get("match", "exact")
     if (
@@ -219,7 +217,7 @@ def _hit(value: Json, alias: str, start: int, end: int) -> Hit | None:
         or not _are_strings(types)
         or match not in _MATCHES
     ):
-        raise _BadRecordError("its concept is not as this program writes it")
+        raise BadRecordError("its concept is not as this program writes it")
     score = _score(value.get("score"))
     concept = Concept(id_, name, semantic_types=tuple(types))
     return Hit(concept, alias, cast("Match", match), 1.0 if score is None else score, start, end)
@@ -230,7 +228,7 @@ def _score(value: Json) -> float | None:
         return None
     # In Python True is a number, in JSON it is none.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise _BadRecordError("its score is not a number from 0 to 1")
+        raise BadRecordError("its score is not a number from 0 to 1")
     return float(value)
 
 
@@ -240,8 +238,3 @@ def _is_offset(value: Json) -> TypeGuard[int]:
 
 def _are_strings(value: Json) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _kind(value: Json) -> str:
-    kinds = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(value), "a number")

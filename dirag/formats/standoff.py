@@ -7,6 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dirag.data import Document, Entity, Issue
+from dirag.formats import streams
+
+
+def beside(file: Path, ending: str) -> Path:
+    """Returns the file of the same stem with another ending, compressed or not; plain where there is none."""
+    plain = Path(streams.bare(str(file))).with_suffix(ending)
+    return next((p for c in ("", *streams.COMPRESSIONS) if (p := Path(f"{plain}{c}")).is_file()), plain)
 
 
 def labelled(
@@ -14,6 +21,7 @@ def labelled(
     labels: Path,
     *,
     name: str,
+    encoding: str | None,
     is_label: Callable[[bytes], bool],
     read: Callable[[str], Entity | str],
 ) -> Document:
@@ -26,15 +34,17 @@ def labelled(
         return document
     entities: list[Entity] = []
     issues = list(document.issues)
-    for number, raw in enumerate(labels.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not is_label(raw):
-            continue
-        try:
-            label = read(raw.decode("utf-8").rstrip("\r"))
-        except UnicodeDecodeError as error:
-            label = f"byte {error.start} of the line is not valid UTF-8"
-        if isinstance(label, Entity):
-            entities.append(label)
-        else:
-            issues.append(Issue("unusable-label", f"{name}:{number}", label))
+    with streams.open_file(labels, encoding) as lines:
+        for number, line in enumerate(lines, start=1):
+            raw = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+            if not is_label(raw):
+                continue
+            try:
+                label = read(raw.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                label = f"byte {error.start} of the line is not valid UTF-8"
+            if isinstance(label, Entity):
+                entities.append(label)
+            else:
+                issues.append(Issue("unusable-label", f"{name}:{number}", label))
     return replace(document, entities=tuple(entities), issues=tuple(issues))

@@ -9,20 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dirag.data import Document, Issue
+from dirag.formats.streams import LARGEST, BrokenStreamError
 
 
 def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
     """Yields the one document of a source, whose lines are given with their line ends."""
-    data = b"".join(lines)
+    data = _whole(lines)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        detail = f"byte {error.start} of the file is not valid UTF-8"
+        detail = f"byte {error.start} of the file is not valid UTF-8; --encoding names another encoding"
         yield unreadable(stem, where=f"{name}:{line}", detail=detail, line=line)
         return
     issues = () if text.strip() else (Issue("empty", name),)
     yield Document(stem, text, issues=issues)
+
+
+def _whole(lines: Iterable[bytes]) -> bytes:
+    pieces, size = [], 0
+    for line in lines:
+        pieces.append(line)
+        size += len(line)
+        if size > LARGEST:
+            raise BrokenStreamError(f"it is a text of more than {LARGEST:,} bytes")
+    return b"".join(pieces)
 
 
 def unreadable(id: str, *, where: str, detail: str, line: int | None = None) -> Document:
