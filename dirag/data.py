@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Match: TypeAlias = Literal["exact", "fuzzy", "dense"]
+#: What a text can say of a mention: it is not there; it may be; not now, but on a condition or as a risk; it
+#: is over, or past history; it is somebody else's. Without any of these it is there, now, in the patient.
+Status: TypeAlias = Literal["negated", "uncertain", "hypothetical", "historical", "family"]
 
 #: Every issue code with its meaning; ``Issue`` refuses others.
 ISSUES: Mapping[str, str] = {
@@ -77,7 +80,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A typed span; ``score`` (0..1) and the ``link`` to a concept are None where unknown."""
+    """A typed span; ``score`` (0..1) and the ``link`` to a concept are None where unknown.
+
+    So is its ``status``, whose labels stand in the order of ``Status``.
+    """
 
     start: int
     end: int
@@ -85,6 +91,7 @@ class Entity:
     text: str
     score: float | None = None
     link: Hit | None = None
+    status: tuple[Status, ...] | None = None
 
     @property
     def concept(self) -> Concept | None:

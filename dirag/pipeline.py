@@ -1,7 +1,7 @@
 """The whole flow: documents -> segments -> taggings -> results, streaming, in input order.
 
-``tag`` knows the order of segmentation, tagging, alignment and linking; what happens within tagging is the
-tagger's own (``taggers.llm`` has the order of prompts and answers). Memory is bounded by one batch of
+``tag`` knows the order of segmentation, tagging, alignment, linking and status; what happens within tagging
+is the tagger's own (``taggers.llm`` has the order of prompts and answers). Memory is bounded by one batch of
 documents; a result leaves as soon as the last segment of its document is tagged. What raises on one document
 costs that document only, and is an issue of its record.
 """
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from dirag.data import Document, Entity, Hit, Issue, Result, Segment, Tagging
 from dirag.errors import DiragError
-from dirag.protocols import Index, Tagger
+from dirag.protocols import AssertionClassifier, Index, Tagger
 from dirag.text.align import to_result
 from dirag.text.language import Language, english
 from dirag.text.segment import segments
@@ -34,6 +34,7 @@ def tag(
     tagger: Tagger,
     *,
     linkers: Mapping[str, Index] | None = None,
+    status: AssertionClassifier | None = None,
     min_score: float = 0.0,
     as_sentences: bool = False,
     language: Language | None = None,
@@ -41,10 +42,10 @@ def tag(
     """Yields the result of each document, in order.
 
     ``linkers`` has for entity types the index of concepts that their entities are linked to; those of other
-    types get none. Entities that score less than ``min_score`` are left out, last
-    of all, so that no others take their place; one without a score stays. ``as_sentences`` takes each
-    document as one segment (a corpus that comes as sentences). Without a ``language`` texts are English. A
-    document without text is passed on with the issues that it came with.
+    types get none. ``status`` tells what the text says of them: negated, historical. Entities that score less
+    than ``min_score`` are left out, last of all, so that no others take their place; one without a score
+    stays. ``as_sentences`` takes each document as one segment (a corpus that comes as sentences). Without a
+    ``language`` texts are English. A document without text is passed on with the issues that it came with.
 
     Where a stage raises on a document, its record has an issue "failed" in place of what the stage gives.
     Raises every DiragError: an engine or a file that fails, fails for all documents.
@@ -64,6 +65,8 @@ def tag(
             result = guard.attempt("alignment", aligned, Result(document, issues=document.issues))
             if linkers:
                 result = guard.attempt("linking", partial(_linked, result, linkers), result)
+            if status:
+                result = guard.attempt("status", partial(_asserted, result, parts, status), result)
             yield replace(result, issues=(*result.issues, *guard.issues))
 
 
@@ -134,6 +137,10 @@ def _aligned(
 
 def _linked(result: Result, linkers: Mapping[str, Index]) -> Result:
     return replace(result, entities=tuple(link(list(result.entities), linkers, result.document.text)))
+
+
+def _asserted(result: Result, parts: Sequence[Segment], status: AssertionClassifier) -> Result:
+    return replace(result, entities=tuple(status.classify(parts, result.entities)))
 
 
 def scoring(entities: Iterable[Entity], min_score: float) -> list[Entity]:

@@ -61,6 +61,17 @@ class Index(Protocol):
     def scan(self, text: str) -> list[Hit]: ...
 
 
+class AssertionClassifier(Protocol):
+    """Tells what the text says of each mention: whether it is there, now, in the patient.
+
+    Laws: the same entities come back in the same order, but for their ``status``, which does not depend on
+    their order or on other documents; one whose type cannot have a status has None. ``segments`` are those of
+    the document in which the entities stand.
+    """
+
+    def classify(self, segments: Sequence[Segment], entities: Sequence[Entity]) -> list[Entity]: ...
+
+
 class ExampleSelector(Protocol):
     """Chooses annotated sentences for each text, most useful first.
 

@@ -269,6 +269,7 @@ def test_records_go_through_in_order_with_their_other_keys(command: Command) -> 
             "text": "asthma",
             "type": "disease",
             "score": 1.0,
+            "status": [],
             "concept": {
                 "id": "C1",
                 "name": "asthma",
@@ -283,6 +284,17 @@ def test_records_go_through_in_order_with_their_other_keys(command: Command) -> 
     assert again.stdout == first.stdout
     assert again.stderr == b""
     assert command.tag("-", "-q", stdin=first.stdout).stdout == first.stdout
+
+
+def test_status_is_told_of_diseases_and_can_be_left_out(command: Command) -> None:
+    with_status, without = (
+        json.loads(command.tag("-", option, stdin=lines(RECORDS[1])).stdout)["entities"]
+        for option in ("--status", "--no-status")
+    )
+    drug, disease = with_status
+    assert "status" not in drug
+    assert disease.pop("status") == ["negated"]
+    assert without == [drug, disease]
 
 
 def test_types_and_an_output_file(command: Command) -> None:
@@ -574,6 +586,23 @@ def test_only_the_types_asked_for_are_scored(command: Command, home: Path) -> No
     report = json.loads(done.stdout)
     assert (report["gold"], report["predicted"], report["correct"], report["ignored"]) == (1, 1, 1, 0)
     assert report["config"]["types"] == ["chemical"]
+
+
+def test_status_is_scored_where_the_gold_standard_has_it(command: Command, home: Path) -> None:
+    texts = {"No asthma.": ["negated"], "Asthma.": ["family"]}
+    gold = [
+        {"text": text, "entities": [{"start": at, "end": at + 6, "type": "disease", "status": status}]}
+        for (text, status), at in zip(texts.items(), (3, 0), strict=True)
+    ]
+    (command.folder / "gold.jsonl").write_bytes(lines(*gold))
+    tagger = ["--tagger", "dictionary", "--kb", str(home / "names.tsv"), "--types", "disease"]
+    done = command("eval", "--dataset", "gold.jsonl", *tagger)
+    assert done.returncode == 0, done.stderr
+    assert "status of those found, F1 (gold): negated 1.000 (1), family 0.000 (1)" in done.stdout.decode()
+    report = json.loads(command("eval", "--dataset", "gold.jsonl", "--json", *tagger).stdout)
+    assert report["status"]["family"]["recall"] == 0
+    without = command("eval", "--dataset", "gold.jsonl", "--no-status", "--json", *tagger)
+    assert json.loads(without.stdout)["status"] == {}
 
 
 @pytest.mark.weights

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Collection
+from typing import Any, get_args
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Result
+from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Result, Status
 from dirag.errors import InputError
 from dirag.formats import jsonl
 
+_STATUSES: tuple[Status, ...] = get_args(Status)
 _SCORES = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
 _AWKWARD = '\r\n\t\ufeffa\u0130 e\u0301\x00\U0001f469\u200d\U0001f52c\u2028\x85 \\"\x1b[31m'
 _texts = st.text(min_size=1) | st.just(_AWKWARD)
@@ -33,6 +35,10 @@ def _rewritten(document: Document) -> bytes:
     return jsonl.dumps(Result(document, document.entities, document.issues))
 
 
+def _in_order(labels: Collection[Status]) -> tuple[Status, ...]:
+    return tuple(label for label in _STATUSES if label in labels)
+
+
 @st.composite
 def _results(draw: st.DrawFn) -> Result:
     text = draw(_texts.filter(str.strip))
@@ -45,7 +51,9 @@ def _results(draw: st.DrawFn) -> Result:
         )
         score = draw(_SCORES)
         hit = Hit(concept, text[start:end], "fuzzy", score, start, end) if score is not None else None
-        entities.append(Entity(start, end, draw(st.text(min_size=1)), text[start:end], draw(_SCORES), hit))
+        status = draw(st.none() | st.sets(st.sampled_from(_STATUSES)).map(_in_order))
+        kind = draw(st.text(min_size=1))
+        entities.append(Entity(start, end, kind, text[start:end], draw(_SCORES), hit, status))
     issue = st.builds(Issue, st.sampled_from(sorted(ISSUES)), st.text(), st.text())
     issues = tuple(draw(st.lists(issue, max_size=2)))
     meta = draw(st.dictionaries(st.text(), _json, max_size=3))
@@ -135,6 +143,10 @@ def test_a_bad_line_costs_that_line_and_tells_which(line: bytes, detail: str) ->
         ({"start": 0, "end": 3, "type": "d", "score": 2}, "score is not a number from 0 to 1"),
         ({"start": 0, "end": 3, "type": "d", "concept": "D1"}, "concept is a string in place of an object"),
         ({"start": 0, "end": 3, "type": "d", "concept": {"name": "flu"}}, "concept is not as this program"),
+        (
+            {"start": 0, "end": 3, "type": "d", "status": ["absent", {}, "negated"]},
+            "2 of its 3 labels of status are none of negated, uncertain,",
+        ),
         ("flu", "a string in place of an object"),
     ],
 )
@@ -148,14 +160,31 @@ def test_an_entity_that_cannot_be_used_is_left_out_and_reported(entity: object, 
     assert detail in issue.detail
 
 
+@pytest.mark.parametrize(
+    "status, expected",
+    [
+        ("[]", ()),
+        ('["family", "negated", "family"]', ("negated", "family")),
+        ("null", None),
+        ('"active"', None),  # a key of somebody else's
+        ('{"negated": true}', None),
+    ],
+)
+def test_a_status_is_a_list_of_labels(status: str, expected: tuple[str, ...] | None) -> None:
+    entity = f'{{"start": 0, "end": 3, "type": "disease", "status": {status}}}'
+    (document,) = _read(f'{{"text": "flu", "entities": [{entity}]}}'.encode())
+    assert (document.entities[0].status, document.issues) == (expected, ())
+
+
 def test_the_record_is_as_documented() -> None:
     hit = Hit(
         Concept("OMIM:215600", "Copper toxicosis", semantic_types=("T047",)), "copper", "exact", 1.0, 0, 6
     )
-    entity = Entity(0, 6, "disease", "copper", 0.123456, hit)
+    entity = Entity(0, 6, "disease", "copper", 0.123456, hit, ("negated", "family"))
     result = Result(Document("n", "copper", meta={"k": [1]}), (entity,), (Issue("invented", "n", "one"),))
     assert jsonl.dumps(result) == (
-        b'{"id":"n","text":"copper","entities":[{"start":0,"end":6,"text":"copper","type":"disease","score":0.1235,'
+        b'{"id":"n","text":"copper","entities":[{"start":0,"end":6,"text":"copper","type":"disease",'
+        b'"score":0.1235,"status":["negated","family"],'
         b'"concept":{"id":"OMIM:215600","name":"Copper toxicosis","semantic_types":["T047"],'
         b'"score":1.0,"match":"exact"}}],'
         b'"issues":[{"code":"invented","where":"n","detail":"one"}],"meta":{"k":[1]}}\n'

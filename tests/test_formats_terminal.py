@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,20 @@ def test_view_without_colour() -> None:
         "disease  flu                    26-29\n\n"
         "! invented  n1:0  2 mentions\n"
     )
+
+
+def test_status_has_a_column_where_a_mention_has_one() -> None:
+    first, *others = _RESULT.entities
+    negated = replace(first, status=("negated", "family"))
+    shown = render(
+        replace(_RESULT, entities=(negated, replace(others[1], status=()))), colour=False, width=100
+    )
+    assert shown.split("\n\n")[2] == (
+        "type     mention                offsets  status           score\n"
+        "disease  Familial colon cancer  0-21     negated, family  0.50\n"
+        "disease  flu                    26-29"
+    )
+    assert "status" not in render(_RESULT, colour=False, width=100)
 
 
 def test_colour_adds_nothing_but_styles() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dirag.files import paths
 from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
 from dirag.prompting.concept_lines import windows
+from dirag.status.context import ConText
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.text import abbreviations
 from dirag.text.language import Language, english, language, read
@@ -55,6 +57,13 @@ disease = ["schwere"]
 [answers]
 between = " und "
 nothing = "(?i)keine?"
+[status]
+cues = [{ label = "negated", stands = "before", reach = "phrase", phrases = ["keine|kein"] }]
+neutral = ["kein Zweifel an?"]
+[status.stops]
+clause = ["aber"]
+[status.headings]
+family = ["Familienanamnese"]
 """
 CONCEPTS = (
     Concept("X:1", "Lungenembolien, n. n. b.", ("Masern",), ("disease",)),
@@ -168,6 +177,14 @@ def test_languages_are_read_once_and_by_name() -> None:
         language("../en")
 
 
+def test_status_follows_the_file(other: Language) -> None:
+    text = "Kein Fieber, aber Husten. Kein Zweifel an Masern.\n\nFAMILIENANAMNESE: Gicht, no Asthma"
+    names = ["Fieber", "Husten", "Masern", "Gicht", "Asthma"]
+    entities = [Entity(text.index(n), text.index(n) + len(n), "disease", n) for n in names]
+    classified = ConText(other).classify(segments(text, language=other), entities)
+    assert [entity.status for entity in classified] == [("negated",), (), (), ("family",), ("family",)]
+
+
 def test_every_key_is_needed(tmp_path: Path) -> None:
     path = tmp_path / "zz.toml"
     lines = OTHER.splitlines()
@@ -176,8 +193,8 @@ def test_every_key_is_needed(tmp_path: Path) -> None:
     for number in keys:
         key, section = lines[number].split(" = ")[0], _section(lines[:number])
         path.write_text("\n".join([*lines[:number], *lines[number + 1 :]]), "utf-8")
-        if section in ("dictionary.never", "dictionary.modifiers"):
-            continue  # an entity type without rules
+        if section in ("dictionary.never", "dictionary.modifiers", "status.stops", "status.headings"):
+            continue  # an entity type without rules, a stop or a label without phrases
         with pytest.raises(KnowledgeError, match=rf"zz\.toml lacks the key {section}\.{key}; add it"):
             read(path)
 
@@ -203,6 +220,13 @@ def _section(lines: list[str]) -> str:
         ('{ k = "c" }', '"c"', r"words\.spellings is 'c'; give a table"),
         ('"XX[0-9]"', '"("', r"dictionary\.never\.disease is '\(': .*; give a regular expression"),
         ('"A-ZÄÖÜ"', '"Z-A"', r"sentences\.capitals is '\[Z-A\]': .*; give a regular expression"),
+        ('"before"', '"vor"', r"status\.cues\[0\]\.stands is 'vor'; give one of before, after, between"),
+        ("clause =", "verbs =", r"status\.stops\.verbs is 'verbs'; give one of phrase, clause, verb"),
+        (
+            "family =",
+            "familie =",
+            r"status\.headings\.familie is 'familie'; give one of negated, .*, present",
+        ),
         ("[words]", "[words", r"zz\.toml is no language: "),
     ],
 )
@@ -223,6 +247,10 @@ def test_words_of_english_are_in_the_case_in_which_they_are_looked_up() -> None:
     lists = [table["sentences"][name] for name in ("never_last", "before_number", "seldom_last", "openers")]
     lists += [table["names"][name] for name in ("function_words", "residual")]
     lists += table["dictionary"]["modifiers"].values()
+    rules = table["status"]
+    phrases = [rules["neutral"], *rules["stops"].values(), *(cue["phrases"] for cue in rules["cues"])]
+    lists += [[re.sub("NUMBER|YEAR", "#", phrase) for phrase in of] for of in phrases]
+    lists += rules["headings"].values()
     for words in lists:
         assert words == [word.lower() for word in words]
         assert len(set(words)) == len(words)

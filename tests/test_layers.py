@@ -23,7 +23,7 @@ RANKS = (
     ("protocols",),
     ("files",),
     ("text", "formats", "config"),
-    ("pipeline", "encoders", "backends", "corpora", "answers"),
+    ("pipeline", "encoders", "backends", "corpora", "answers", "status"),
     ("knowledge", "examples"),
     ("prompting",),
     ("taggers",),

@@ -214,6 +214,30 @@ def test_a_document_on_which_a_stage_raises_costs_no_other(texts: list[str]) -> 
             assert not failed
 
 
+class Negation:
+    """Negates the entities of segments that begin with "a"; raises with the text where there are none."""
+
+    def classify(self, segments: Sequence[Segment], entities: Sequence[Entity]) -> list[Entity]:
+        if not entities:
+            raise OverflowError([segment.text for segment in segments])
+        negated = [segment for segment in segments if segment.text.startswith("a")]
+        inside = [any(s.start <= entity.start < s.end for s in negated) for entity in entities]
+        return [replace(e, status=("negated",) if n else ()) for e, n in zip(entities, inside, strict=True)]
+
+
+def test_status_is_told_last_and_costs_no_other_document_where_it_fails() -> None:
+    texts = ["aX!\n\nX", "a", "X"]
+    one, two, three = tag(numbered(texts), Capitals(), linkers={"letter": Names()}, status=Negation())
+    assert [(e.status, e.concept and e.concept.id) for e in one.entities] == [
+        (("negated",), "C1"),
+        ((), "C1"),
+    ]
+    assert [entity.status for entity in three.entities] == [()]
+    [issue] = two.issues
+    assert (issue.code, issue.where) == ("failed", "characters 0-1")
+    assert issue.detail.startswith("status raised OverflowError at ")
+
+
 @pytest.mark.parametrize("error", [BackendError("the engine is gone"), KeyboardInterrupt()])
 def test_what_concerns_the_whole_run_ends_it(error: BaseException) -> None:
     class Broken(Names):

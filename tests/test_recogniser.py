@@ -45,7 +45,18 @@ def test_records_are_those_of_the_command_line(vocabulary: Path) -> None:
         assert record["entities"] == json.loads(jsonl.dumps(result))["entities"]
         assert record["id"] == result.document.id
     assert [entity.concept.id for entity in results[2].entities if entity.concept] == ["C:2", "C:1", "C:2"]
+    assert [entity.status for entity in results[2].entities] == [(), (), ("negated",)]
     assert ner.types == ("disease",)
+
+
+def test_status_is_of_the_types_that_can_have_one_and_can_be_switched_off(vocabulary: Path) -> None:
+    text = "No asthma."
+    options = {"tagger": "dictionary", "kb": str(vocabulary)}
+    with dirag.open(types=["chemical"], **options) as ner:
+        assert [entity.status for entity in next(ner.tag([text])).entities] == [None]
+    with dirag.open(types=["disease"], status=False, **options) as ner:
+        [entity] = json.loads(jsonl.dumps(next(ner.tag([text]))))["entities"]
+        assert "status" not in entity
 
 
 def test_documents_are_read_as_they_come(vocabulary: Path) -> None:

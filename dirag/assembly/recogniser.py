@@ -24,6 +24,7 @@ class EntityRecogniser:
         self.types = sources.types_of(config)
         self._tagger = tagging.tagger(config, self.types, base=base)
         self._linkers = base.linkers_for(self.types) if base else None
+        self._status = tagging.assertion_classifier(config, base)
 
     def tag(self, documents: Iterable[Document | str]) -> Iterator[Result]:
         """Yields the result of each document, in order, as soon as it is done.
@@ -39,6 +40,7 @@ class EntityRecogniser:
             numbered,
             self._tagger,
             linkers=self._linkers,
+            status=self._status,
             min_score=self.config.min_score,
             language=sources.language(self.base),
         )

@@ -21,7 +21,8 @@ from dirag.knowledge.base import KnowledgeBase
 from dirag.prompting.augmentation import Augmenter
 from dirag.prompting.builder import PromptBuilder, load_template, prompt_file
 from dirag.prompting.concept_lines import Retriever
-from dirag.protocols import ExampleSelector, Index, Tagger
+from dirag.protocols import AssertionClassifier, ExampleSelector, Index, Tagger
+from dirag.status.context import ConText
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.known_names import NameStatistics
 from dirag.taggers.llm import LlmTagger
@@ -170,6 +171,12 @@ def known_names(
         dictionary = DictionaryTagger(base.linker_for(types), types, base.language)
         names = partial(_named, dictionary)
     return NameStatistics(examples.examples, sources.language(base), names=names)
+
+
+def assertion_classifier(config: Config, base: KnowledgeBase | None) -> AssertionClassifier | None:
+    """Returns what tells the status of mentions; None with --no-status, or in a language without cues."""
+    language = sources.language(base)
+    return ConText(language) if config.status and language.status.cues else None
 
 
 def _named(dictionary: Tagger, text: str) -> tuple[Entity, ...]:

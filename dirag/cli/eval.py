@@ -12,7 +12,7 @@ import orjson
 from dirag.cli import grid, perturb
 from dirag.cli.options import Names, dataset_options, several_config_options
 from dirag.cli.output import Summary
-from dirag.cli.scores import concepts_line, schemes_table
+from dirag.cli.scores import concepts_line, schemes_table, status_line
 from dirag.errors import UsageError
 from dirag.evaluate.robustness.perturb import KINDS
 
@@ -169,6 +169,8 @@ def _table(report: EvaluationReport) -> str:
     )
     if report.score.concepts:
         lines.append(concepts_line(report))
+    if report.score.status:
+        lines.append(status_line(report))
     return "\n".join(lines)
 
 

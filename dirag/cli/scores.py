@@ -35,6 +35,12 @@ def concepts_line(report: EvaluationReport) -> str:
     )
 
 
+def status_line(report: EvaluationReport) -> str:
+    """Returns the F1 of each label of status, of the entities found."""
+    scores = (f"{label} {c.f1:.3f} ({c.gold:,})" for label, c in report.score.status.items())
+    return f"status of those found, F1 (gold): {', '.join(scores)}"
+
+
 def schemes_table(report: EvaluationReport) -> str:
     """Returns a row a scheme and type, in the terms of SemEval-2013, with intervals and means of schemes."""
     schemes = report.schemes()

@@ -243,6 +243,15 @@ class Config:
     min_score: float = option(
         0.0, Option("Leave out entities that score less.", minimum=0, maximum=1, training=False, adapter=True)
     )
+    status: bool = option(
+        True,
+        Option(
+            "Say of diseases and symptoms whether they are negated, uncertain, hypothetical, historical or "
+            "of the family.",
+            grid=False,
+            training=False,
+        ),
+    )
     window: str = option(
         "sentence",
         Option(

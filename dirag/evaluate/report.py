@@ -66,6 +66,7 @@ class EvaluationReport:
             "macro_f1": round(strict.macro_f1, 4),
             "per_type": {kind: counts.json() for kind, counts in strict.per_type.items()},
             "scores": {name: self._figures(name, of_scheme) for name, of_scheme in schemes.items()},
+            "status": {label: counts.json() for label, counts in self.score.status.items()},
             "calibration": calibration(self.score).json(),
             "missing": list(self.score.missing),
             "extra": list(self.score.extra),

@@ -212,6 +212,7 @@ def tag(
             bare,
             tagger,
             linkers=linkers,
+            status=tagging.assertion_classifier(config, base),
             min_score=config.min_score,
             as_sentences=as_sentences,
             language=sources.language(base),

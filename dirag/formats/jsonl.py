@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
 import orjson
 
-from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Match
+from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Match, Status
 from dirag.errors import InputError
 from dirag.formats import shapes
 from dirag.formats.shapes import BadRecordError, kind
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BOM = b"\xef\xbb\xbf"
 _OWN_KEYS = frozenset({"id", "entities", "issues", "meta"})
 _MATCHES = get_args(Match)
+_STATUSES: tuple[Status, ...] = get_args(Status)
 _DIGITS = 4
 _LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
@@ -72,14 +73,16 @@ def _json_of(record: object) -> bytes:
 
 
 def _entity_record(entity: Entity) -> dict[str, Json]:
-    return {
+    record: dict[str, Json] = {
         "start": entity.start,
         "end": entity.end,
         "text": entity.text,
         "type": entity.type,
         "score": None if entity.score is None else round(entity.score, _DIGITS),
-        "concept": None if entity.link is None else _concept_record(entity.link),
     }
+    if entity.status is not None:
+        record["status"] = list(entity.status)
+    return record | {"concept": None if entity.link is None else _concept_record(entity.link)}
 
 
 def _concept_record(hit: Hit) -> dict[str, Json]:
@@ -200,8 +203,8 @@ def _entity(item: Json, text: str) -> Entity:
     covered = text[start:end]
     if item.get("text", covered) != covered:
         raise BadRecordError("its text does not stand at its offsets")
-    score = _score(item.get("score"))
-    return Entity(start, end, type_, covered, score, _hit(item.get("concept"), covered, start, end))
+    score, status = _score(item.get("score")), _status(item.get("status"))
+    return Entity(start, end, type_, covered, score, _hit(item.get("concept"), covered, start, end), status)
 
 
 def _hit(value: Json, alias: str, start: int, end: int) -> Hit | None:
@@ -230,6 +233,15 @@ def _score(value: Json) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise BadRecordError("its score is not a number from 0 to 1")
     return float(value)
+
+
+def _status(value: Json) -> tuple[Status, ...] | None:
+    if not isinstance(value, list):
+        return None  # none, or a key of the user's own
+    if unknown := [label for label in value if label not in _STATUSES]:
+        known = ", ".join(_STATUSES)
+        raise BadRecordError(f"{len(unknown)} of its {len(value)} labels of status are none of {known}")
+    return tuple(label for label in _STATUSES if label in value)
 
 
 def _is_offset(value: Json) -> TypeGuard[int]:

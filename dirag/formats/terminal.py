@@ -15,7 +15,7 @@ from dirag.data import Entity, Issue, Result
 
 _COLOURS = (31, 32, 33, 34, 35, 36, 91, 92, 94, 95)
 _RESET = "\x1b[0m"
-_HEADER = ("type", "mention", "offsets", "concept", "name", "score")
+_HEADER = ("type", "mention", "offsets", "status", "concept", "name", "score")
 _JOINERS = "\u200c\u200d"  # parts of emoji and of several scripts, harmless
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -99,7 +99,7 @@ def _table(entities: Sequence[Entity], *, colour: bool, width: int) -> str:
     shown = [i for i in range(len(_HEADER)) if i < 3 or any(row[i] for row in rows[1:])]
     widths = {i: max(len(row[i]) for row in rows) for i in shown}
     # The mention and the concept's name give way where the screen is narrow.
-    for i in (4, 1):
+    for i in (5, 1):
         excess = sum(widths.values()) + 2 * (len(widths) - 1) - width
         if i in widths and excess > 0:
             widths[i] = max(12, widths[i] - excess)
@@ -120,6 +120,7 @@ def _row(entity: Entity) -> tuple[str, ...]:
         _safe(entity.type),
         _safe(" ".join(entity.text.split())),
         f"{entity.start}-{entity.end}",
+        ", ".join(entity.status or ()),
         _safe(concept.id) if concept else "",
         _safe(concept.name) if concept else "",
         "" if entity.score is None else f"{entity.score:.2f}",

@@ -13,10 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+from dirag.data import Status
 from dirag.errors import KnowledgeError, unknown
 from dirag.files import paths
+
+Reach: TypeAlias = Literal["phrase", "clause", "sentence"]
+#: What ends a phrase; what ends a clause too; what ends both, but not right beside a cue.
+Stop: TypeAlias = Literal["phrase", "clause", "verb"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,34 @@ class AnswerRules:
     nothing: re.Pattern[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Phrases that give a status to the mentions within ``reach`` of them, on one side or both.
+
+    In a phrase, ``a|b`` is either word, ``a?`` a word that may be missing, ``NUMBER`` any number, ``YEAR``
+    one from 1900 to 2099 and ``^`` the beginning of the sentence.
+    """
+
+    label: Status
+    #: where it stands: before what it bears on, after it, or between
+    stands: Literal["before", "after", "between"]
+    #: how far it bears: to the first stop of this reach or of a wider one
+    reach: Reach
+    phrases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRules:
+    """What the ConText algorithm tells the status of a mention by; without cues it tells nothing."""
+
+    cues: tuple[Cue, ...] = ()
+    #: phrases at which a scope ends, and those that look like cues and are none
+    stops: Mapping[Stop, tuple[str, ...]] = field(default_factory=dict)
+    neutral: tuple[str, ...] = ()
+    #: headings, by the label that everything below them has; "present" for those that only end others
+    headings: Mapping[Literal[Status, "present"], tuple[str, ...]] = field(default_factory=dict)
+
+
 # Compared by identity, so that a record is the key of a cache without a look at its lists.
 @dataclass(frozen=True, slots=True, eq=False)
 class Language:
@@ -109,6 +142,7 @@ class Language:
     names: NameRules
     dictionary: DictionaryRules
     answers: AnswerRules
+    status: StatusRules
 
 
 @cache
@@ -146,12 +180,13 @@ def _value(kind: Any, value: Any, path: Path, key: str) -> Any:
     if is_dataclass(kind) and isinstance(value, dict):
         return _record(kind, value, path, key)
     if origin is Mapping and isinstance(value, dict):
-        return {name: _value(arguments[1], part, path, f"{key}.{name}") for name, part in value.items()}
+        parts = {_value(arguments[0], name, path, f"{key}.{name}"): part for name, part in value.items()}
+        return {name: _value(arguments[1], part, path, f"{key}.{name}") for name, part in parts.items()}
     if origin in (tuple, frozenset) and isinstance(value, list):
         return origin(_value(arguments[0], part, path, f"{key}[{n}]") for n, part in enumerate(value))
     if origin is re.Pattern and isinstance(value, str):
         return _pattern(value, path, key)
-    if isinstance(kind, type) and type(value) is kind:
+    if (isinstance(kind, type) and type(value) is kind) or (origin is Literal and value in arguments):
         return value
     raise KnowledgeError(f"{path}: {key} is {value!r}", hint=f"give {_form(kind)}")
 
@@ -184,4 +219,6 @@ def _form(kind: Any) -> str:
         return "a table"
     if get_origin(kind) in (tuple, frozenset):
         return "a list"
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
     return "a whole number" if kind is int else "a string"

@@ -22,6 +22,7 @@ from dirag.data import Document, Entity
 from dirag.errors import InputError
 from dirag.evaluate.scoring.concepts import CanonicalId, Linking
 from dirag.evaluate.scoring.counts import Counts, SchemeScore, Table
+from dirag.evaluate.scoring.status import StatusCounts
 from dirag.evaluate.scoring.tally import COLUMNS, tally
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Score:
 
     ``judged`` has the score of each predicted entity and whether it is correct, as in ``tally.Tally``.
     ``concepts`` holds the schemes of ``concepts.SCHEMES`` where both sides have ids of concepts.
+    ``status`` has the counts of its labels, where both sides have any, of what was found with span and type.
     ``missing`` names the gold documents without predictions (scored as if nothing was found in them),
     ``extra`` the predicted documents that are not in the gold standard (not scored); ``ignored`` counts the
     predictions whose type was not asked for (not scored).
@@ -61,6 +63,7 @@ class Score:
     extra: tuple[str, ...] = ()
     ignored: int = 0
     concepts: Mapping[str, SchemeScore] = field(default_factory=dict)
+    status: Mapping[str, Counts] = field(default_factory=dict)
 
     def of(self, scheme: str) -> SchemeScore:
         """Returns the score in a scheme of ``SCHEMES``."""
@@ -122,6 +125,7 @@ class _Total:
     def __init__(self, types: Collection[str] | None, canonical_id: CanonicalId | None, tokens: bool) -> None:
         self._types, self._tokens = None if types is None else frozenset(types), tokens
         self._linking = None if canonical_id is None else Linking(canonical_id)
+        self._status = StatusCounts()
         self._places = array("q")
         self._tables: list[Table] = []
         self._judged: list[NDArray[np.float64]] = []
@@ -145,6 +149,8 @@ class _Total:
         self._ignored += counted.ignored
         for kind, row in counted.types.items():
             self._per_type[kind] = self._per_type.get(kind, 0) + row
+        for of_gold, of_predicted in zip(gold, predicted, strict=True):
+            self._status.add(self._of_types(of_gold), self._of_types(of_predicted))
         if self._linking and any(map(attrgetter("concept"), chain.from_iterable(chain(gold, predicted)))):
             for place, *sides in zip(places, gold, predicted, strict=True):
                 self._linking.add(place, *map(self._of_types, sides))
@@ -161,6 +167,7 @@ class _Total:
             tuple(extra),
             self._ignored,
             self._linking.scores(len(documents)) if self._linking else {},
+            self._status.scores(),
         )
 
     def _of_types(self, entities: Sequence[Entity]) -> Sequence[Entity]:
