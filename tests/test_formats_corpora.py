@@ -123,6 +123,42 @@ def test_conll_tag_schemes(tags: str, spans: list[tuple[int, int, str]]) -> None
     assert _spans(document) == spans
 
 
+_HABITS = {
+    "IO": ["O", "I-D", "I-D", "O", "I-E"],
+    "IOB1": ["O", "I-D", "I-D", "O", "I-E"],
+    "IOB2": ["O", "B-D", "I-D", "O", "B-E"],
+    "BIOES": ["O", "B-D", "E-D", "O", "S-E"],
+    "BILOU": ["O", "B-D", "L-D", "O", "U-E"],
+    "small letters": ["O", "b-D", "i-D", "O", "b-E"],
+    "types alone": ["O", "D", "D", "O", "E"],
+    "type first": ["O", "D-B", "D-I", "O", "E-B"],
+    "underscores": ["O", "B_D", "I_D", "O", "B_E"],
+}
+
+
+@pytest.mark.parametrize("habit", _HABITS)
+@pytest.mark.parametrize(
+    "layout", ["{n} {w} X {t}", "{w} {t}", "{w}\t{t}", "{w}\t{t}\tX", "{n}\t{w}\t{t}\t{x}\t_"]
+)
+def test_conll_in_all_its_habits(habit: str, layout: str) -> None:
+    rows = enumerate(zip("vwxyz", _HABITS[habit], "NAVNP", strict=True), start=1)
+    sentence = "".join(layout.format(n=n, w=w, t=t, x=x) + "\n" for n, (w, t, x) in rows)
+    one, two = _conll(f"-DOCSTART- -X- O O\n\n# id = 1\n{sentence}\n### 2\n{sentence}")
+    for document in (one, two):
+        assert (document.text, _spans(document)) == ("v w x y z", [(2, 5, "D"), (8, 9, "E")])
+        assert document.issues == ()
+
+
+def test_conll_tags_without_a_type_are_entities_all_the_same() -> None:
+    (document,) = _conll("Flu\tB\nB\tI\nand\tO\ncold\tB\n")
+    assert _spans(document) == [(0, 5, "entity"), (10, 14, "entity")]
+
+
+def test_a_conll_token_that_begins_as_a_comment_stays_one() -> None:
+    (document,) = _conll("#1 O\n# B-D\nflu I-D\n")
+    assert (document.text, _spans(document)) == ("#1 # flu", [(3, 8, "D")])
+
+
 _TAGS = st.sampled_from(["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind in "DE")])
 
 

@@ -22,11 +22,13 @@ from typing import BinaryIO, NamedTuple
 from dirag.data import Document, Issue
 from dirag.errors import DiragError, InputError, UsageError, unknown
 from dirag.formats import (
+    bioc,
     brat,
     conll,
     detection,
     i2b2,
     jsonl,
+    pubmed,
     pubtator,
     streams,
     table,
@@ -45,6 +47,9 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "pubtator": (".pubtator", ".pubtator.txt"),
     "conll": (".conll", ".bio", ".iob", ".tsv"),
     "table": (".csv", ".tsv"),
+    "bioc-xml": (".xml", ".bioc", ".bioc.xml"),
+    "bioc-json": (".bioc.json",),
+    "pubmed-xml": (".xml",),
     "brat": (".ann",),
     "i2b2": (".con",),
 }
@@ -69,6 +74,9 @@ _READERS: Mapping[str, Callable[..., Iterator[Document]]] = {
     "pubtator": pubtator.read,
     "conll": conll.read,
     "table": table.read,
+    "bioc-xml": bioc.read_xml,
+    "bioc-json": whole_json.read,
+    "pubmed-xml": pubmed.read,
 }
 # Those whose records have the text in a field that has a name.
 _RECORDS = ("jsonl", "json", "table")

@@ -72,26 +72,37 @@ ANY_SCHEME = Scheme(_BEGIN | _INSIDE | _END, orphans_begin=True)
 
 #: The type of entities whose tags name none: B and I alone.
 UNNAMED = "entity"
-_SUFFIXED = re.compile("(.+)[-_]([BIESLUM])")
-_UNDERSCORED = re.compile("([BIESLUM])_(.+)")
+_HABITS = (
+    (re.compile("(.+)[-_]([BIESLUM])"), r"\2-\1"),
+    (re.compile("([BIESLUM])_(.+)"), r"\1-\2"),
+)
 
 
 def reading_of(tags: Collection[str]) -> Callable[[str], str]:
     """Returns how tags become ``prefix-type``, by the habit of those that one file or record uses.
 
-    It may be ``disease-B``, ``B_disease``, ``B`` without a type, or types without a prefix beside ``O``.
+    They may be ``b-disease``, ``disease-B``, ``B_disease``, ``B`` without a type, or types without a prefix
+    beside ``O``.
     """
     marks = {tag for tag in tags if tag != "O"}
-    if not marks or any(ANY_SCHEME.has(tag) for tag in marks):
+    if not marks or all(map(ANY_SCHEME.has, marks)):
         return lambda tag: tag
-    for habit, order in ((_SUFFIXED, r"\2-\1"), (_UNDERSCORED, r"\1-\2")):
+    for habit, order in _HABITS:
         if all(habit.fullmatch(tag) for tag in marks):
             return partial(habit.sub, order)
+    if all(ANY_SCHEME.has(_capital(tag)) for tag in marks):
+        return _capital
+    if any(map(ANY_SCHEME.has, marks)):
+        return lambda tag: tag
     if marks <= _BEGIN | _INSIDE | _END:
         return lambda tag: f"{tag}-{UNNAMED}" if tag in marks else tag
     if len(marks) < len(set(tags)):
         return lambda tag: tag if tag in ("O", "") else f"I-{tag}"
     return lambda tag: tag
+
+
+def _capital(tag: str) -> str:
+    return tag[:1].upper() + tag[1:]
 
 
 def to_bio(text: str, entities: Iterable[Entity]) -> tuple[list[str], list[str], list[Entity]]:

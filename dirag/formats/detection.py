@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from dirag.formats import shapes, table
+from dirag.formats import pubmed, shapes, table
 from dirag.formats.bio_tags import ANY_SCHEME
 
 if TYPE_CHECKING:
@@ -48,7 +48,13 @@ _KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"#FORMAT=WebAnno TSV", "WebAnno TSV: export it as UIMA CAS (XMI or JSON)"),
 )
 #: The formats of XML by the name of the root, without its namespace.
-ROOTS: Mapping[str, str] = {}
+ROOTS: Mapping[str, str] = {
+    "collection": "bioc-xml",
+    "PubmedArticleSet": "pubmed-xml",
+    "PubmedBookArticleSet": "pubmed-xml",
+    "MedlineCitationSet": "pubmed-xml",
+    **dict.fromkeys(pubmed.ARTICLES, "pubmed-xml"),
+}
 _PROLOG = re.compile(
     rb"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)*", re.DOTALL | re.IGNORECASE
 )
@@ -86,7 +92,7 @@ def format_of(head: bytes, candidates: Collection[str], *, text_field: str) -> s
         return _json(content, text_field)
     if may_be("text", "pubtator") and _PUBTATOR.match(content):
         return "pubtator"
-    if may_be("conll") and _are_tagged(content):
+    if may_be("conll") and (content.startswith(b"-DOCSTART-") or _are_tagged(content)):
         return "conll"
     if may_be("table") and table.delimiter_of(content.partition(b"\n")[0], text_field):
         return "table"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
 import orjson
 
 from dirag.data import ISSUES, Concept, Document, Entity, Hit, Issue, Match, Status
 from dirag.errors import InputError
-from dirag.formats import shapes
+from dirag.formats import bioc, shapes
 from dirag.formats.shapes import BadRecordError, kind
 from dirag.formats.text import unreadable
 
@@ -113,6 +113,10 @@ def parse(line: bytes, *, of: str = "line") -> Json:
 
 def document(value: Json, *, where: str, fallback: str, text_field: str) -> Document:
     """Returns the document of a record, by the id ``fallback`` where it has none. Raises BadRecordError."""
+    if bioc.is_document(value):
+        passages = bioc.document(value, where=where, fallback=fallback)
+        _refuse_depth(passages.meta)
+        return passages
     record, notes = shapes.own(value, text_field)
     text = record.get(text_field)
     if text_field not in record:
@@ -146,11 +150,15 @@ def _meta(record: dict[str, Json], text_field: str) -> dict[str, Json]:
         meta = {**inner, **extra}
     else:
         meta = extra if inner is None else {**extra, "meta": inner}
+    _refuse_depth(meta)
+    return meta
+
+
+def _refuse_depth(meta: Mapping[str, Json]) -> None:
     try:
-        _json_of({"meta": meta})  # as deep as in the record
+        _json_of({"meta": dict(meta)})  # as deep as in the record
     except (TypeError, RecursionError):
         raise BadRecordError("nested too deep to be written again") from None
-    return meta
 
 
 def _issues(value: Json) -> tuple[Issue, ...]:
