@@ -24,10 +24,12 @@ from dirag.errors import DiragError, InputError, UsageError, unknown
 from dirag.formats import (
     bioc,
     brat,
+    cas,
     conll,
     detection,
     i2b2,
     jsonl,
+    parquet,
     pubmed,
     pubtator,
     streams,
@@ -50,6 +52,9 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "bioc-xml": (".xml", ".bioc", ".bioc.xml"),
     "bioc-json": (".bioc.json",),
     "pubmed-xml": (".xml",),
+    "cas-xmi": (".xmi", ".xml"),
+    "cas-json": (".json",),
+    "parquet": (".parquet",),
     "brat": (".ann",),
     "i2b2": (".con",),
 }
@@ -77,9 +82,12 @@ _READERS: Mapping[str, Callable[..., Iterator[Document]]] = {
     "bioc-xml": bioc.read_xml,
     "bioc-json": whole_json.read,
     "pubmed-xml": pubmed.read,
+    "cas-xmi": cas.read_xmi,
+    "cas-json": cas.read_json,
+    "parquet": parquet.read,
 }
 # Those whose records have the text in a field that has a name.
-_RECORDS = ("jsonl", "json", "table")
+_RECORDS = ("jsonl", "json", "table", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +231,8 @@ def _walk(folder: str, format: str | None) -> list[str]:
 
 
 def _is_wanted(name: str, format: str | None) -> bool:
+    if name.lower() == "typesystem.xml":
+        return False  # INCEpTION puts one beside its documents
     if format is None:
         return bool(_formats_of(name))
     # Corpora in PubTator and BIO often come as .txt, and a text of a pair may have no labels.

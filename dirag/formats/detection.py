@@ -53,6 +53,7 @@ ROOTS: Mapping[str, str] = {
     "PubmedArticleSet": "pubmed-xml",
     "PubmedBookArticleSet": "pubmed-xml",
     "MedlineCitationSet": "pubmed-xml",
+    "XMI": "cas-xmi",
     **dict.fromkeys(pubmed.ARTICLES, "pubmed-xml"),
 }
 _PROLOG = re.compile(
@@ -80,6 +81,8 @@ def format_of(head: bytes, candidates: Collection[str], *, text_field: str) -> s
 
     Raises RefusedError.
     """
+    if head.startswith(b"PAR1"):
+        return "parquet"
     _refuse_binary(head)
     content = _content(head)
 
@@ -134,6 +137,8 @@ def _markup(content: bytes) -> str | None:
 
 def _json(content: bytes, text_field: str) -> str:
     """Tells one record a line from other JSON."""
+    if content.startswith(b"{") and any(key in content for key in (b'"%TYPES"', b'"%FEATURE_STRUCTURES"')):
+        return "cas-json"
     if _is_record(first := content.partition(b"\n")[0]) and _holds_records(orjson.loads(first), text_field):
         return "json"
     if content.startswith(b"["):

@@ -18,11 +18,11 @@ _DEEPEST = 200
 _CHUNK = 1 << 16
 
 
-def elements(stream: Stream, names: Collection[str]) -> Iterator[tuple[int, Element]]:
+def elements(stream: Stream, names: Collection[str] | None) -> Iterator[tuple[int, Element]]:
     """Yields each outermost element of these names, with the line on which it begins, from 1.
 
-    Names are compared without their prefix. Raises BrokenStreamError, behind all elements before, where the
-    file is no XML.
+    Names are compared without their namespace, which stands before a blank in ``tag``; None is for all within
+    the root. Raises BrokenStreamError, behind all elements before, where the file is no XML.
     """
     reader = _Reader(names, "utf-8" if stream.was else None)
     for chunk in chain(iter(lambda: stream.read1(_CHUNK), b""), [b""]):
@@ -36,12 +36,13 @@ def elements(stream: Stream, names: Collection[str]) -> Iterator[tuple[int, Elem
 class _Reader:
     """A parser that builds the elements of some names, and forgets the others."""
 
-    def __init__(self, names: Collection[str], encoding: str | None) -> None:
+    def __init__(self, names: Collection[str] | None, encoding: str | None) -> None:
         self.whole: deque[tuple[int, Element]] = deque()
         self._names = names
         self._builder: TreeBuilder | None = None
         self._depth = self._line = self._begin = 0
-        self._parser = expat.ParserCreate(encoding)
+        self._outside = 0  # elements around the one that is built
+        self._parser = expat.ParserCreate(encoding, " ")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -66,7 +67,8 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._builder is None:
-            if name.rpartition(":")[2] not in self._names:
+            if not self._outside if self._names is None else name.rpartition(" ")[2] not in self._names:
+                self._outside += 1
                 return
             self._builder, self._line = TreeBuilder(), self._parser.CurrentLineNumber
             self._begin = self._parser.CurrentByteIndex
@@ -77,6 +79,7 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         if self._builder is None:
+            self._outside -= 1
             return
         self._builder.end(name)
         self._depth -= 1

@@ -9,10 +9,10 @@ two for each of these, they are counted so. What is dropped, a note says.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dirag.formats.bio_tags import ANY_SCHEME, WordSpan, reading_of, to_entities
+from dirag.formats.standoff import utf16_places
 
 if TYPE_CHECKING:
     from dirag.data import Json
@@ -25,6 +25,8 @@ _STARTS = ("start", "start_offset", "startOffset", "start_char", "begin")
 _ENDS = ("end", "end_offset", "endOffset", "end_char", "stop")
 _TYPES = ("type", "label", "labels", "entity_group", "entity_type", "category", "tag", "class", "entity")
 _TAGS = ("ner_tags", "tags", "labels", "ner", "label")
+#: Where records without a text have its tokens.
+TOKENS = ("tokens", "tokenized_text", "words")
 #: Where one object holds many records.
 _CONTAINERS = ("documents", "PubTator3", "data", "examples", "records", "items", "rows", "annotations")
 
@@ -115,7 +117,7 @@ def _has_result(version: Any) -> TypeGuard[Record]:
 
 def _of_tokens(record: Record, text_field: str) -> tuple[Record, list[str]]:
     """Joins tokens by spaces where there are only these, with the entities of their tags or word spans."""
-    tokens = record.get("tokens", record.get("tokenized_text", record.get("words")))
+    tokens = next((record[name] for name in TOKENS if name in record), None)
     if not _are_strings(tokens) or not tokens:
         return record, []
     rest = {key: item for key, item in record.items() if item is not tokens}
@@ -193,10 +195,10 @@ def _spans(item: Any) -> Iterator[Any]:
 
 def _in_code_points(text: str, labels: list[Any]) -> list[Any]:
     """Returns labels with offsets that count code points, where those given count UTF-16."""
+    places = utf16_places(text)
     given = [label for label in labels if isinstance(label, dict) and isinstance(label.get("text"), str)]
-    if text.isascii() or max(text) < "\U00010000" or all(_stands(text, label, None) for label in given):
+    if places is None or all(_stands(text, label, None) for label in given):
         return labels
-    places = {at: n for n, at in enumerate(accumulate((1 + (c > "\uffff") for c in text), initial=0))}
     if not all(_stands(text, label, places) for label in given):
         return labels
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 from dirag.data import Document, Entity, Issue
@@ -14,6 +15,14 @@ def beside(file: Path, ending: str) -> Path:
     """Returns the file of the same stem with another ending, compressed or not; plain where there is none."""
     plain = Path(streams.bare(str(file))).with_suffix(ending)
     return next((p for c in ("", *streams.COMPRESSIONS) if (p := Path(f"{plain}{c}")).is_file()), plain)
+
+
+def utf16_places(text: str) -> dict[int, int] | None:
+    """Returns the place of each character, and the end, by its offset in UTF-16; None where these are one."""
+    if text.isascii() or max(text) < "\U00010000":
+        return None
+    units = accumulate((1 + (character > "\uffff") for character in text), initial=0)
+    return {offset: place for place, offset in enumerate(units)}
 
 
 def labelled(

@@ -137,6 +137,8 @@ def bare(name: str) -> str:
 
 
 def _shown_encoding(head: bytes) -> str | None:
+    if head.startswith(b"PAR1"):
+        return None  # Parquet has zeros of its own
     marks = {
         codecs.BOM_UTF32_LE: "utf-32-le",
         codecs.BOM_UTF32_BE: "utf-32-be",

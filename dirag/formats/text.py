@@ -14,7 +14,7 @@ from dirag.formats.streams import LARGEST, BrokenStreamError
 
 def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
     """Yields the one document of a source, whose lines are given with their line ends."""
-    data = _whole(lines)
+    data = whole(lines)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -26,13 +26,14 @@ def read(lines: Iterable[bytes], *, name: str, stem: str) -> Iterator[Document]:
     yield Document(stem, text, issues=issues)
 
 
-def _whole(lines: Iterable[bytes]) -> bytes:
+def whole(lines: Iterable[bytes]) -> bytes:
+    """Returns all bytes of a source; raises BrokenStreamError where they are more than any document has."""
     pieces, size = [], 0
     for line in lines:
         pieces.append(line)
         size += len(line)
         if size > LARGEST:
-            raise BrokenStreamError(f"it is a text of more than {LARGEST:,} bytes")
+            raise BrokenStreamError(f"it is a document of more than {LARGEST:,} bytes")
     return b"".join(pieces)
 
 
