@@ -14,7 +14,7 @@ export DIRAG_DATA
 
 mkdir -p "$out"
 cd "$out"
-python "$here/maccrobat.py" "$reports" maccrobat
+python "$here/split.py" "$reports" maccrobat disease,symptom,chemical,procedure,test,anatomy
 dirag train adapter --dataset ncbi-disease:2,bc5cdr,bc2gm,maccrobat:2 --shots 1 --epochs 1.75 --rate 1e-3 \
     --every 0.35 --validate 400 -o first --resume
 

@@ -7,5 +7,5 @@ export DIRAG_DATA
 
 mkdir -p "$out"
 cd "$out"
-python "$here/maccrobat.py" "$reports" maccrobat
+python "$here/split.py" "$reports" maccrobat disease,symptom,chemical,procedure,test,anatomy
 ln -sfn "$notes" clinical-notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag import config
-from dirag.assembly import tagging
+from dirag.assembly import choice, tagging
 from dirag.config import Config, options
 from dirag.config.option import split_names
 from dirag.config.settings_file import find_file, read_file
@@ -77,11 +78,10 @@ def test_the_default_model_has_its_own_adapter(tmp_path: Path) -> None:
 
 def test_auto_is_the_ensemble_where_it_was_fitted_for_engine_and_types(tmp_path: Path) -> None:
     default = config.configure()
-    assert config.decision_of(default) is not None
     for options_of in ({}, {"types": ("disease",)}, {"pool": "default"}, {"kb": "none", "min_score": 0.9}):
-        assert config.tagger_name(config.configure(**options_of)) == "ensemble", options_of
+        assert choice.tagger_name(config.configure(**options_of)) == "ensemble", options_of
     foreign: tuple[dict[str, Any], ...] = (
-        {"types": ("disease", "species")},
+        {"types": ("device", "species"), "pool": "mine.jsonl"},
         {"pool": "mine.jsonl"},
         {"model": "other.gguf"},
         {"adapter": "none"},
@@ -90,14 +90,17 @@ def test_auto_is_the_ensemble_where_it_was_fitted_for_engine_and_types(tmp_path:
         {"samples": 3},
     )
     for options_of in foreign:
-        assert config.tagger_name(config.configure(**options_of)) == "llm", options_of
-    (tmp_path / config.DECISION).write_text('{"types": ["species"]}')
+        assert choice.tagger_name(config.configure(**options_of)) == "llm", options_of
+    fitted = config.decision_of(default)
+    assert fitted is not None
+    weights = json.loads(fitted.read_bytes()) | {"types": ["species"]}
+    (tmp_path / config.DECISION).write_text(json.dumps(weights))
     own = {"adapter": str(tmp_path), "types": ("species",)}
-    assert config.tagger_name(config.configure(**own)) == "ensemble"
-    assert config.tagger_name(config.configure(**own, tagger="dictionary")) == "dictionary"
+    assert choice.tagger_name(config.configure(**own)) == "ensemble"
+    assert choice.tagger_name(config.configure(**own, tagger="dictionary")) == "dictionary"
     (tmp_path / config.DECISION).write_text("[]")
-    with pytest.raises(ArtifactError, match=r"cannot read the types in .*decision\.json"):
-        config.tagger_name(config.configure(**own))
+    with pytest.raises(ArtifactError, match=r"cannot read the weights in .*decision\.json"):
+        choice.tagger_name(config.configure(**own))
 
 
 def test_thresholds_are_those_of_the_tagger() -> None:

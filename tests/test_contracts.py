@@ -38,6 +38,7 @@ from dirag.knowledge.base import KnowledgeBase
 from dirag.knowledge.store import writer
 from dirag.prompting.builder import PromptBuilder, load_template
 from dirag.protocols import Embedder, Tagger
+from dirag.taggers.by_type import ByTypeTagger
 from dirag.taggers.decision import Decision, Regression
 from dirag.taggers.dictionary import DictionaryTagger
 from dirag.taggers.ensemble import EnsembleTagger
@@ -164,6 +165,7 @@ UNDECIDED = Decision(
 @pytest.mark.parametrize("name", sorted(config.TAGGERS))
 def test_tagger(name: str, knowledge: KnowledgeBase, tmp_path: Path) -> None:
     makers: dict[str, Callable[[], Tagger]] = {
+        "by-type": lambda: ByTypeTagger([llm(), classifier(tmp_path)]),
         "dictionary": lambda: DictionaryTagger(knowledge.index, TYPES, english()),
         "ensemble": lambda: EnsembleTagger(classifier(tmp_path), None, llm(), UNDECIDED),
         "llm": llm,

@@ -32,7 +32,7 @@ def test_its_weights_were_fitted_to_what_is_in_the_package() -> None:
     assert path is not None
     made_of = json.loads(path.read_bytes())["made_of"]
     assert made_of["adapter"] == fingerprint.digest(paths.adapter(MODEL) / ADAPTER_WEIGHTS)
-    assert made_of["classifier"] == fingerprint.digest(paths.token_classifier() / OPENVINO_WEIGHTS)
+    assert made_of["classifier"] == fingerprint.digest(paths.token_classifiers()[0] / OPENVINO_WEIGHTS)
     assert made_of["built-in pool"] == read_pool("default").manifest.sha256
 
 

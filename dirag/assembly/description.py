@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dirag.assembly import ensemble, sources
-from dirag.config import MODEL, Config, adapter_of, engine_kind, tagger_kind, tagger_name
+from dirag.assembly.choice import tagger_kind, tagger_name
+from dirag.config import MODEL, Config, adapter_of, engine_kind
 
 
 def description(config: Config, types: Sequence[str]) -> str:

@@ -39,7 +39,12 @@ def open_tagger(
 
 def classifier(config: Config, types: Sequence[str]) -> TokenClassifier:
     """Opens the token classifier of the package, which reads sentence by sentence, for some types."""
-    return token_classifier.open_classifier(replace(config, model="", window="sentence"), types)
+    return token_classifier.open_classifier(of_package(config), types)
+
+
+def of_package(config: Config) -> Config:
+    """Returns the config of a run as its token classifier has it: --model names the weights of the LLM."""
+    return replace(config, model="", window="sentence")
 
 
 def llm(config: Config, types: Sequence[str], *, base: KnowledgeBase | None, examples: Pool) -> Tagger:
@@ -67,6 +72,6 @@ def types_of(config: Config) -> tuple[str, ...]:
 
 def identity(config: Config) -> dict[str, str]:
     """Returns what decides the entities beside the LLM: the classifier and the weights."""
-    parts = token_classifier.identity(replace(config, model=""))
+    parts = token_classifier.identity(of_package(config))
     path = decision_of(config)
     return parts | ({"decision": fingerprint.digest(path)} if path else {})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pkgutil import resolve_name
 
+from dirag.assembly.choice import tagger_kind
 from dirag.assembly.engines import engine_identity
 from dirag.assembly.sources import pool
-from dirag.config import Config, options, selector_kind, tagger_kind
+from dirag.config import Config, options, selector_kind
 from dirag.files import fingerprint
 from dirag.files.artifacts import locate
 from dirag.knowledge.base import KnowledgeBase

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 
-from dirag.config import Config, selector_kind, tagger_kind
+from dirag.assembly.choice import tagger_kind
+from dirag.config import Config, selector_kind
 from dirag.corpora import catalogue, datasets
 from dirag.corpora.labels import TABLE, LabelMap
 from dirag.errors import ExamplesError, UsageError

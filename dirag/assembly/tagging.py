@@ -10,8 +10,9 @@ from pkgutil import resolve_name
 from dirag import answers
 from dirag.answers.candidates import CandidateList
 from dirag.assembly import engines, sources
+from dirag.assembly.choice import tagger_kind
 from dirag.assembly.sources import pool
-from dirag.config import Config, selector_kind, tagger_kind
+from dirag.config import Config, selector_kind
 from dirag.data import Entity, Segment
 from dirag.encoders.opening import open_encoder
 from dirag.errors import PromptError, UsageError

@@ -350,7 +350,7 @@ def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> N
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="File to write: decision.json in the adapter's folder serves with it.",
+    help="File to write: decision.json in the folder of the adapter or classifier serves with it.",
 )
 @click.option("--sentences", type=_COUNT, default=900, show_default=True, help="Sentences of each, at most.")
 @data_dir_option
@@ -360,11 +360,12 @@ def decision(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
 
     The token classifier, the known names and, where these leave doubt, the LLM tag sentences of
     development splits; a logistic regression learns from them how probable each span is a mention. Figures
-    are by cross-validation.
+    are by cross-validation. With --adapter none the weights are for the token classifier --model alone.
 
     \b
     Example:
       dirag train decision --dataset ncbi-disease,bc5cdr --adapter adapter -o adapter/decision.json
+      dirag train decision --dataset jnlpba --adapter none --model classifier -o classifier/decision.json
     """
     from dirag.training.decision.training import DecisionSpec
     from dirag.training.decision.training import train as fit

@@ -6,7 +6,6 @@ variables, under the same words. A new option is a new field, and touches nothin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,20 +13,21 @@ from typing import Any
 
 from dirag.config.kinds import ANSWERS as ANSWERS
 from dirag.config.kinds import ENGINES as ENGINES
-from dirag.config.kinds import POOLINGS, RETRIEVALS, EngineKind, SelectorKind, TaggerKind
+from dirag.config.kinds import POOLINGS, RETRIEVALS, EngineKind, SelectorKind
 from dirag.config.kinds import SELECTORS as SELECTORS
 from dirag.config.kinds import TAGGERS as TAGGERS
+from dirag.config.kinds import TaggerKind as TaggerKind
 from dirag.config.option import Option, option
 from dirag.config.settings_file import read_file
 from dirag.data import Match
-from dirag.errors import ArtifactError, UsageError, unknown
+from dirag.errors import UsageError, unknown
 from dirag.files import paths
 
 #: The settings that an adapter was trained for, in its folder.
 ADAPTER_SETTINGS_FILE = "settings.toml"
 #: The adapter as GGUF in a folder of `dirag train adapter`.
 ADAPTER_WEIGHTS = "adapter.gguf"
-#: The weights by which an ensemble with the adapter decides, in its folder.
+#: The weights by which an ensemble with an adapter, or a token classifier, decides: in the folder of either.
 DECISION = "decision.json"
 #: The weights of an engine in this process where none are named.
 MODEL = "smollm2-135m-instruct"
@@ -55,8 +55,8 @@ class Config:
         "auto",
         Option(
             "What tags: an LLM, the names of the knowledge base, an encoder with a layer of labels, or all "
-            "together (ensemble); auto is the ensemble for the types and the adapter that it was fitted "
-            "for, else the LLM.",
+            "together (ensemble); auto finds each type by the one of the package that knows it best, else "
+            "by the LLM.",
             choices=["auto", *TAGGERS],
             training=False,
         ),
@@ -311,33 +311,6 @@ def options() -> dict[str, Option]:
 def adapter_settings() -> tuple[str, ...]:
     """Returns the names of the options that the settings of an adapter may set."""
     return tuple(name for name, shown in options().items() if shown.adapter)
-
-
-def tagger_kind(config: Config) -> TaggerKind:
-    """Returns the record of a run's tagger; raises UsageError for a name that is not in the table."""
-    name = tagger_name(config)
-    if name not in TAGGERS:
-        raise unknown("tagger", name, TAGGERS)
-    return TAGGERS[name]
-
-
-def tagger_name(config: Config) -> str:
-    """Returns the name of a run's tagger: of "auto" that of the one which is meant."""
-    if config.tagger != "auto":
-        return config.tagger
-    path = decision_of(config)
-    if path is None or not (config.types or config.pool in ("auto", "default")):
-        return "llm"  # an engine or types for which the ensemble was not fitted
-    if config.samples > 1:
-        return "llm"  # its scores are of one greedy answer
-    return "ensemble" if set(config.types) <= set(_types_decided(path)) else "llm"
-
-
-def _types_decided(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(map(str, json.loads(path.read_bytes())["types"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"cannot read the types in {path}: {error!r}", hint="fit it anew") from error
 
 
 def selector_kind(name: str) -> SelectorKind:

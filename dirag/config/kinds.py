@@ -68,6 +68,13 @@ TAGGERS = {
         types="dirag.assembly.ensemble:types_of",
         identity="dirag.assembly.ensemble:identity",
     ),
+    "by-type": TaggerKind(
+        "dirag.assembly.by_type:open_tagger",
+        prompts=True,
+        pool=True,
+        types="dirag.assembly.by_type:types_of",
+        identity="dirag.assembly.by_type:identity",
+    ),
     "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),
     "token-classifier": TaggerKind(
         "dirag.assembly.token_classifier:open_tagger",

@@ -24,6 +24,7 @@ def without_corpus(label: str) -> str:
     return label.partition(OF_CORPUS)[0]
 
 
+@cache
 def type_of(label: str) -> str:
     """Returns the entity type of a label: that of the table, else the label itself in lower case."""
     key = _key(label)

@@ -15,8 +15,9 @@ from typing import Protocol
 
 from dirag import pipeline
 from dirag.assembly import sources, tagging
+from dirag.assembly.choice import tagger_kind, tagger_name
 from dirag.assembly.description import description
-from dirag.config import Config, tagger_kind, tagger_name
+from dirag.config import Config
 from dirag.corpora import datasets
 from dirag.corpora.datasets import Dataset
 from dirag.corpora.labels import LabelMap
@@ -105,8 +106,8 @@ class GoldSet:
         # built-in one where the train split is scored, and where a path says nothing of splits.
         has_train = self.dataset.split not in (None, "train")
         pool = self.name if config.pool == "auto" and has_train else config.pool
-        config = replace(config, types=self.dataset.types, pool=pool)
-        return replace(config, tagger=tagger_name(config))
+        config = replace(config, types=self.dataset.types)
+        return replace(config, tagger=tagger_name(config), pool=pool)
 
 
 @dataclass(frozen=True, slots=True)

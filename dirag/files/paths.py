@@ -33,9 +33,10 @@ def adapter(model: str) -> Path:
     return _PACKAGE / "adapters" / model
 
 
-def token_classifier() -> Path:
-    """Returns the folder of the token classifier that the package has."""
-    return _PACKAGE / "token_classifiers" / "minilm-l6-seven-types"
+def token_classifiers() -> tuple[Path, ...]:
+    """Returns the folders of the token classifiers that the package has."""
+    names = ("minilm-l6-seven-types", "minilm-l6-biology")
+    return tuple(_PACKAGE / "token_classifiers" / name for name in names)
 
 
 def home() -> Path:

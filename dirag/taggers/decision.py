@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dirag.corpora.labels import type_of
 from dirag.data import Entity
 from dirag.errors import ArtifactError
 from dirag.taggers.known_names import KnownName
@@ -75,12 +76,13 @@ def features(text: str, evidence: Mapping[Span, Evidence]) -> list[dict[str, flo
 
 def _features(text: str, span: Span, of: Evidence, rivals: Evidence) -> dict[str, float]:
     mention, classifier = text[span.start : span.end], _logit(of.classifier)
+    type_ = type_of(span.type)  # weights are by the names of the table
     result = {
         _CLASSIFIER: classifier,
         f"{_CLASSIFIER} silent": float(not of.classifier),
         f"rival {_CLASSIFIER}": _logit(rivals.classifier),
-        f"type {span.type}": 1.0,
-        f"type {span.type}, {_CLASSIFIER}": classifier,
+        f"type {type_}": 1.0,
+        f"type {type_}, {_CLASSIFIER}": classifier,
         "before a colon": float(text[span.end : span.end + 1] == ":"),
         "in capitals": float(mention.isupper() and len(mention) > 3),
         "short": float(len(mention) < 4),
@@ -96,7 +98,7 @@ def _features(text: str, span: Span, of: Evidence, rivals: Evidence) -> dict[str
         result[f"rival {_NAME}"] = _logit(rivals.name) - _logit(0.0)
     if of.llm is not None:
         result |= {_LLM: 1.0, f"{_LLM} score": _logit(of.llm), f"{_LLM}, {_CLASSIFIER}": classifier}
-        result[f"type {span.type}, {_LLM}"] = 1.0
+        result[f"type {type_}, {_LLM}"] = 1.0
     if rivals.llm is not None:
         result |= {f"rival {_LLM}": 1.0, f"rival {_LLM} score": _logit(rivals.llm)}
     return result
@@ -187,10 +189,20 @@ class Decision:
 
 def chosen(text: str, spans: Sequence[Span], probabilities: Sequence[float], least: float) -> list[Entity]:
     """Returns the spans of at least so great a probability as entities; of two that overlap the likelier."""
+    return likeliest(
+        Entity(*span, text[span.start : span.end], probability)
+        for span, probability in zip(spans, probabilities, strict=True)
+        if probability >= least
+    )
+
+
+def likeliest(entities: Iterable[Entity]) -> list[Entity]:
+    """Returns entities in text order, of those that overlap the most probable; of equal ones the first."""
     stay: list[Entity] = []
-    for probability, span in sorted(zip(probabilities, spans, strict=True), key=lambda pair: -pair[0]):
-        if probability >= least and all(e.end <= span.start or span.end <= e.start for e in stay):
-            stay.append(Entity(*span, text[span.start : span.end], probability))
+    # One without a probability is believed as far as a tagger that is in two minds.
+    for entity in sorted(entities, key=lambda e: -(0.5 if e.score is None else e.score)):
+        if all(other.end <= entity.start or entity.end <= other.start for other in stay):
+            stay.append(entity)
     return sorted(stay, key=lambda entity: entity.start)
 
 

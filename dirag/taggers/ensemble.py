@@ -33,11 +33,12 @@ class SpanFinder(Protocol):
 class EnsembleTagger:
     """Tags by a ``classifier``, the ``names`` that are known, and an ``llm`` whose entities are not weighed.
 
-    The LLM's scores are the raw probabilities of the words that it wrote.
+    The LLM's scores are the raw probabilities of the words that it wrote. Without one the decision is over
+    what the others say.
     """
 
     def __init__(
-        self, classifier: SpanFinder, names: NameStatistics | None, llm: Tagger, decision: Decision
+        self, classifier: SpanFinder, names: NameStatistics | None, llm: Tagger | None, decision: Decision
     ) -> None:
         self._classifier, self._names, self._llm = classifier, names, llm
         self._decision = decision
@@ -48,8 +49,11 @@ class EnsembleTagger:
         pairs = zip(segments, candidates, strict=True)
         while batch := list(islice(pairs, _BATCH)):
             known = [(segment, self._evidence(segment.text, spans)) for segment, spans in batch]
-            doubts = [self._decision.is_in_doubt(segment.text, evidence) for segment, evidence in known]
-            answers = self._llm.tag(
+            doubts = [
+                self._llm is not None and self._decision.is_in_doubt(segment.text, evidence)
+                for segment, evidence in known
+            ]
+            answers = self._answers(
                 segment for (segment, _), doubt in zip(known, doubts, strict=True) if doubt
             )
             for (segment, evidence), doubt in zip(known, doubts, strict=True):
@@ -59,11 +63,15 @@ class EnsembleTagger:
                 entities = self._decision.mentions(segment.text, evidence, has_answer=has_answer)
                 yield replace(answer, entities=tuple(entities))
 
+    def _answers(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
+        return self._llm.tag(segments) if self._llm else iter(())
+
     def _evidence(self, text: str, spans: Iterable[Entity]) -> dict[Span, Evidence]:
         return gather(spans, self._names.find(text) if self._names else ())
 
     def notices(self) -> Sequence[str]:
-        return self._llm.notices()
+        return self._llm.notices() if self._llm else ()
 
     def close(self) -> None:
-        self._llm.close()
+        if self._llm:
+            self._llm.close()

@@ -13,7 +13,7 @@ from dirag.config import ADAPTER_WEIGHTS, Config, adapter_of
 from dirag.corpora import datasets
 from dirag.data import Entity, Json, Segment
 from dirag.encoders.token_openvino import OPENVINO_WEIGHTS
-from dirag.errors import DatasetError, UsageError
+from dirag.errors import DatasetError
 from dirag.evaluate.calibration import calibration
 from dirag.files import atomic, fingerprint
 from dirag.files.progress import Meter
@@ -44,19 +44,19 @@ class DecisionSpec:
 def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = lambda line: None) -> Fitted:
     """Fits the weights for the engine and the adapter of a run, and writes them to ``output``.
 
-    ``notify`` gets the progress as lines. Raises UsageError where the run has no adapter, DatasetError where
-    no corpus has a development split with types of the token classifier.
+    Of a run without adapter they are for the token classifier alone, that of ``model``: neither names nor the
+    LLM have a part. ``notify`` gets the progress as lines. Raises DatasetError where no corpus has a
+    development split with types of the token classifier.
     """
-    config = spec.config
-    if (adapter := adapter_of(config)) is None:
-        raise UsageError("the weights of an ensemble are those of an adapter", hint="name it with --adapter")
-    of_package = replace(config, model="")
-    types = token_classifier.types_of(of_package)
+    config, adapter = spec.config, adapter_of(spec.config)
+    classifier = config if adapter is None else ensemble.of_package(config)
+    types = token_classifier.types_of(replace(classifier, types=()))
     corpora = _held_out(spec, types, notify)
-    base = sources.knowledge_base(config)
-    sentences = [s for held in corpora for s in _unasked(held, config, types, base, least=spec.least)]
+    base = sources.knowledge_base(config) if adapter else None
+    sentences = [s for held in corpora for s in _unasked(held, spec, classifier, types, base)]
     without_llm, doubts = fitting.doubted(sentences, spec.doubt)
-    sentences = list(_asked(sentences, doubts, corpora, config, types, base, notify))
+    if adapter:
+        sentences = list(_asked(sentences, doubts, corpora, config, types, base, notify))
     decision = Decision(
         types=tuple(type_ for type_ in types if any(type_ in held.types for held in corpora)),
         threshold=0.5,
@@ -68,8 +68,8 @@ def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = l
     result = fitting.fit(sentences, decision)
     made_of: dict[str, Json] = {
         "command": spec.command,
-        "adapter": fingerprint.digest(adapter / ADAPTER_WEIGHTS if adapter.is_dir() else adapter),
-        "classifier": fingerprint.digest(token_classifier.folder(of_package) / OPENVINO_WEIGHTS),
+        "adapter": _digest(adapter, ADAPTER_WEIGHTS) if adapter else "none",
+        "classifier": _digest(token_classifier.folder(classifier), OPENVINO_WEIGHTS),
         "corpora": {held.name: len(held.sentences) for held in corpora},
         "built-in pool": sources.read_pool("default").manifest.sha256,
         "knowledge base": base.digest if base else "none",
@@ -78,6 +78,11 @@ def train(spec: DecisionSpec, output: Path, *, notify: Callable[[str], None] = l
     with atomic.new_file(output) as part:
         part.write_text(json.dumps(_record(result, made_of), indent=1) + "\n", "utf-8")
     return result
+
+
+def _digest(folder: Path, weights: str) -> str:
+    """Returns the digest of the weights in a folder, or of all that there is where they are not."""
+    return fingerprint.digest(folder / weights if (folder / weights).is_file() else folder)
 
 
 def _held_out(spec: DecisionSpec, types: Sequence[str], notify: Callable[[str], None]) -> list[HeldOut]:
@@ -106,14 +111,25 @@ def _wanted(held: HeldOut, types: Sequence[str]) -> list[str]:
 
 
 def _unasked(
-    held: HeldOut, config: Config, types: Sequence[str], base: KnowledgeBase | None, *, least: float
+    held: HeldOut,
+    spec: DecisionSpec,
+    classifier: Config,
+    types: Sequence[str],
+    base: KnowledgeBase | None,
 ) -> Iterator[JudgedSentence]:
-    """Yields each sentence twice: with names of the corpus' own train split, and of the built-in pool."""
+    """Yields each sentence twice: with names of the corpus' own train split, and of the built-in pool.
+
+    For a token classifier alone it comes once, without names.
+    """
     wanted = _wanted(held, types)
     segments = [Segment(0, sentence.text, number) for number, sentence in enumerate(held.sentences)]
-    candidates = list(ensemble.classifier(config, wanted).candidates(segments, least=least))
-    for pool in (held.corpus.pool, sources.read_pool("default")):
-        names = tagging.known_names(config, wanted, base=base, examples=pool.restricted(wanted))
+    opened = token_classifier.open_classifier(classifier, wanted)
+    candidates = list(opened.candidates(segments, least=spec.least))
+    pools = (held.corpus.pool, sources.read_pool("default")) if adapter_of(spec.config) else (None,)
+    for pool in pools:
+        names = None
+        if pool:
+            names = tagging.known_names(spec.config, wanted, base=base, examples=pool.restricted(wanted))
         for sentence, spans in zip(held.sentences, candidates, strict=True):
             gold = tuple(entity for entity in sentence.entities if entity.type in wanted)
             evidence = gather(spans, names.find(sentence.text) if names else ())
