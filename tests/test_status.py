@@ -68,7 +68,12 @@ def told(text: str) -> list[str]:
         ("His father died of [stroke]; the patient has [gout].", "fa -"),
         ("Mother reports [cough] for three days.", "-"),
         ("PMH: [Gout].\n1. [Asthma], no [cancer].\n\nLUNGS: [Rales].", "hi hi ne -"),
-        ("PAST MEDICAL HISTORY\n[Gout]\nHTN: [hypertension]\n\nPlan: treat the [cough].", "hi hi -"),
+        (
+            "PAST MEDICAL HISTORY\n[Gout]\nCV: [hypertension]\n[ASTHMA]\nPlan: treat the [cough].",
+            "hi hi hi -",
+        ),
+        ("PAST MEDICAL HISTORY\n- [Gout]\n- [Asthma]\n\nEXAM ON ADMISSION\nChest: [rales]", "hi hi -"),
+        ("Come to the emergency department for [fever]. He came to the ER with [cough].", "hy -"),
         ("Family History: Negative for [cancer]. Mother: [gout].\nExam: [rales].", "ne+fa fa -"),
         ("She is [not eating well] and has [pain], [absent reflexes] and [cramps].", "- - - -"),
     ],

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias, get_args
@@ -33,9 +33,9 @@ _STOPS: Mapping[Reach, frozenset[Stop]] = {
     "sentence": frozenset(),
 }
 
-_HEADING = re.compile(r"\W{0,3}([^\W\d_][^:\n]{0,60}?)\s*(:|\Z)")
-#: A label in capitals ends what stands above it, unless it may be an item, being so short: "HTN: ill".
-_SHORTEST_HEADING = 4
+#: A heading in capitals that is no longer ends nothing, unless it is known: "CV:" is a part of a section too.
+_SHORT = 4
+_HEADING = re.compile(r"\W{0,3}([^\W\d_][^:\n]{0,60}?)\s*(?::|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,16 @@ class ConText:
         numbers = [n for n, entity in enumerate(entities) if entity.type in self._table.types]
         waiting = sorted(numbers, key=lambda n: entities[n].start, reverse=True)
         labels: dict[int, set[Status]] = {number: set() for number in numbers}
-        for segment, heading in self._below_headings(segments):
+        below: set[Status] = set()
+        for segment in segments:
             inside = []
             while waiting and entities[waiting[-1]].start < segment.end:
                 inside.append(waiting.pop())
+            mentions = [entities[n] for n in inside]
+            below = self._below(segment, mentions, below)
             if inside:
-                of_sentence = self._in_sentence(segment, [entities[n] for n in inside])
-                labels |= {n: of | heading for n, of in zip(inside, of_sentence, strict=True)}
+                of_sentence = self._in_sentence(segment, mentions)
+                labels |= {n: of | below for n, of in zip(inside, of_sentence, strict=True)}
         return [
             replace(entity, status=self._status(labels[n])) if n in labels else entity
             for n, entity in enumerate(entities)
@@ -92,18 +95,16 @@ class ConText:
             label for label in _LABELS if label in labels and not labels & gives_way.get(label, _NO_LABELS)
         )
 
-    def _below_headings(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, set[Status]]]:
-        """Yields the segments, each with the label of the heading above it."""
-        labels: set[Status] = set()
-        for segment in segments:
-            if match := _HEADING.match(segment.text):
-                heading, colon = match.groups()
-                label = self._headings.get(key(heading))
-                if label:
-                    labels = set() if label == "present" else {label}
-                elif colon and heading.isupper() and len(heading) > _SHORTEST_HEADING:
-                    labels = set()
-            yield segment, labels
+    def _below(self, segment: Segment, mentions: Sequence[Entity], above: set[Status]) -> set[Status]:
+        """Returns the labels of what stands in a segment by its heading, else by those ``above`` it."""
+        match = _HEADING.match(segment.text)
+        if match is None or (mentions and mentions[0].start < segment.start + match.end(1)):
+            return above  # no heading names a mention: "HTN: treated" is an item
+        heading = match[1]
+        label = self._headings.get(key(heading))
+        if label is None:
+            return set() if heading.isupper() and len(heading) > _SHORT else above
+        return set() if label == "present" else {label}
 
     def _in_sentence(self, segment: Segment, entities: Sequence[Entity]) -> list[set[Status]]:
         spans = [(entity.start - segment.start, entity.end - segment.start) for entity in entities]
@@ -120,8 +121,8 @@ class ConText:
             for cue in place.meanings:
                 if isinstance(cue, Cue):
                     first, last = _scope(cue, places, number, len(segment.text))
-                    for (start, end), of in zip(spans, labels, strict=True):
-                        if first <= start < last and not (place.start < end and start < place.end):
+                    for (start, _), of in zip(spans, labels, strict=True):
+                        if first <= start < last:
                             of.add(cue.label)
         return labels
 
