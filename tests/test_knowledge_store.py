@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from dirag.data import Concept, Json
 from dirag.errors import ArtifactError, KnowledgeError
 from dirag.files import artifacts, known
-from dirag.knowledge import base
+from dirag.knowledge import base, defaults
 from dirag.knowledge.index import exact, fuzzy
 from dirag.knowledge.store import writer
 from dirag.knowledge.store.sorting import Sorter
@@ -306,6 +307,8 @@ def test_the_default_is_fetched_and_indexed_on_first_use(
     }
     for name, path in files.items():
         artifacts.pull(name, source=path, progress=False)
+    table = defaults.read()
+    monkeypatch.setattr(defaults, "read", lambda: replace(table, vocabularies=[*files]))
     kb = base.open_default(offline=True, progress=False)
     assert kb.manifest.concepts > 65_000
     kb.close()

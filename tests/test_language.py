@@ -119,7 +119,7 @@ def test_names_are_looked_up_by_the_file(folder: Path, other: Language) -> None:
 
 def test_a_text_is_tagged_by_one_file(folder: Path, other: Language) -> None:
     base = KnowledgeBase(folder, language=other)
-    tagger = DictionaryTagger(base.linker_for(["disease"]), ["disease"], base.language)
+    tagger = DictionaryTagger(base.index_for(["disease"]), ["disease"], base.language)
     document = Document("1", "Hr. Muster hat eine schwere Blasen und Herz Wunde, Befund XX1.")
     [result] = pipeline.tag([document], tagger, language=base.language)
     assert [entity.text for entity in result.entities] == ["schwere Blasen und Herz Wunde"]

@@ -22,7 +22,7 @@ from dirag.evaluate.calibration import calibration
 from dirag.evaluate.scoring.score import score
 from dirag.examples.pool import Pool
 from dirag.files import fingerprint, paths
-from dirag.knowledge.base import DEFAULT
+from dirag.knowledge import defaults
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,7 +38,7 @@ def test_its_weights_were_fitted_to_what_is_in_the_package() -> None:
 
 @pytest.fixture
 def store(weights: Callable[[str], Path]) -> None:
-    for name in (MODEL, *DEFAULT):
+    for name in (MODEL, *defaults.read().vocabularies):
         weights(name)
 
 
@@ -60,8 +60,9 @@ def test_the_command_says_what_is_in_force_and_links_by_type(tmp_path: Path) -> 
         ("chest pain", "symptom"),
         ("ECG", "test"),
     ]
-    # A test has no concept in a base of disorders and findings: "Abnormal EKG" is another thing.
-    assert [bool(e["concept"]) for e in entities] == [False, True, True, False]
+    # Each of its own type: the test ECG is electrocardiography, and no abnormal finding of it.
+    concepts = [e["concept"]["id"] for e in entities]
+    assert concepts == ["UNII:E7199S1YWR", "HP:0000822", "HP:0100749", "MESH:D004562"]
     [said] = [line for line in run.stderr.splitlines() if " finds " in line]
     assert said.startswith("dirag: ensemble finds disease, symptom, chemical")
     assert "adapter default, 0 examples a prompt; pool built-in; knowledge base default" in said

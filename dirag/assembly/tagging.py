@@ -131,7 +131,7 @@ def dictionary_tagger(
     if base is None:
         raise UsageError("--tagger dictionary needs a knowledge base", hint="leave out --kb none")
     _check_types(base, types)
-    return DictionaryTagger(base.linker_for(types), types, base.language)
+    return DictionaryTagger(base.index_for(types), types, base.language)
 
 
 def llm_tagger(
@@ -141,7 +141,7 @@ def llm_tagger(
     examples = (examples or pool(config)).restricted(types)
     concepts = retriever(config, types, base)  # refuses options before the weights are loaded
     engine = engines.backend(config)
-    index = base.linker_for(types) if base else None
+    index = base.evidence_for(types) if base else None
     language = sources.language(base)
     examples_of = selector(config, examples, index, language=language)
     prompts = builder(config, types, context=engine.context, count=engine.count_tokens, language=language)
@@ -169,7 +169,7 @@ def known_names(
         return None
     names = None
     if base:
-        dictionary = DictionaryTagger(base.linker_for(types), types, base.language)
+        dictionary = DictionaryTagger(base.evidence_for(types), types, base.language)
         names = partial(_named, dictionary)
     return NameStatistics(examples.examples, sources.language(base), names=names)
 

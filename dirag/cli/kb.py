@@ -80,7 +80,7 @@ def build(
 ) -> None:
     """Make a knowledge base of each SOURCE: a vocabulary's file or folder, or a name of `dirag models list`.
 
-    Read are UMLS RRF, OBO, OBO Graphs JSON, MeSH XML, SNOMED RF2, ICD-10-CM XML, MEDIC, DrugBank, NCBI
+    Read are UMLS RRF, OBO, OBO Graphs JSON, MeSH XML, SNOMED RF2, ICD-10-CM XML, MEDIC, DrugBank, UNII, NCBI
     gene_info, HGNC, and tables of your own (.tsv, .csv, .jsonl). Rows that cannot be used are counted. A
     build that is killed while it encodes goes on there when it is repeated.
 

@@ -72,8 +72,12 @@ def pull(names: tuple[str, ...], everything: bool, source: Path | None, offline:
         raise UsageError("no name was given", hint=f"known: {', '.join(sorted(known.every()))}, or --all")
     if source and len(names) > 1:
         raise UsageError(f"--from takes one name, not {len(names)}")
-    for name in names:
-        click.echo(str(artifacts.pull(name, source=source, offline=offline)))
+    if source:
+        places = [artifacts.pull(names[0], source=source, offline=offline)]
+    else:
+        places = artifacts.pull_all(names, offline=offline)
+    for place in places:
+        click.echo(str(place))
 
 
 @models.command()

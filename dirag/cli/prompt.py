@@ -38,7 +38,7 @@ def prompt(text: str, grammar: bool, **values: Any) -> None:
     language = sources.language(base)
     given = _standard_input() if text == "-" else text
     texts = [segment.text for segment in segments(given, language=language)]
-    index = base.linker_for(types) if base else None
+    index = base.evidence_for(types) if base else None
     selector = tagging.selector(config, examples, index, language=language)
     augmenter = Augmenter(selector, config.shots, tagging.retriever(config, types, base))
     builder = tagging.builder(config, types, context=sys.maxsize, count=len, language=language)

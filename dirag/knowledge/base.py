@@ -21,11 +21,11 @@ from dirag.data import Concept, Match
 from dirag.encoders.opening import open_encoder
 from dirag.errors import KnowledgeError
 from dirag.files import artifacts, fingerprint, known, paths
+from dirag.knowledge import defaults, sources
 from dirag.knowledge import merge as merging
-from dirag.knowledge import sources
 from dirag.knowledge.index import dense, encoding, initials
 from dirag.knowledge.index.filtering import Filter
-from dirag.knowledge.index.lookup import EVERY, Lookup
+from dirag.knowledge.index.lookup import EVERY, LINKED, Lookup
 from dirag.knowledge.semantics import TypeMap, load_types
 from dirag.knowledge.sources import detection
 from dirag.knowledge.sources.reading import Choice, Rejected
@@ -36,21 +36,35 @@ if TYPE_CHECKING:
     from dirag.data import Json
     from dirag.protocols import Embedder
 
-#: The vocabularies of the default knowledge base, names of ``kb/artifacts.toml``.
-DEFAULT = ("icd10cm-2026", "hpo-2025-01-16")
 
-#: Hits that are less probable are no links: a concept that is rather wrong than right is worse than none.
-LINKED = 0.5
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VocabularySource:
-    """A vocabulary file with the name under which its concepts go."""
+    """A vocabulary file with the name under which its concepts go.
+
+    Only concepts that can be of one of ``entity_types`` are taken, and as these; all where there are none.
+    ``names`` are further synonyms by the id of a concept, ``left_out`` ids that are not taken. ``digest`` is
+    the sha256 where it is known already.
+    """
 
     path: Path
     name: str
     licence: str = ""
     format: str | None = None
+    entity_types: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+    digest: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Returns the digest of its file, or that of the digests of its files in their order."""
+        if self.digest:
+            return self.digest
+        try:
+            digests = [fingerprint.sha256(file) for file in detection.files(self.path)]
+        except OSError as error:
+            raise KnowledgeError(f"cannot read the vocabulary {self.path}: {error.strerror}") from error
+        return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 class KnowledgeBase:
@@ -95,10 +109,11 @@ class KnowledgeBase:
         under: Collection[str] = (),
         matches: Collection[Match] = EVERY,
         threshold: float = 0.0,
+        preferred: Sequence[str] = (),
     ) -> Lookup:
         """Returns the index of some concepts: those that can be an entity of these types, from these
         vocabularies, below one of the concepts ``under``. ``matches`` are the searches to use; hits that are
-        less probable than ``threshold`` are left out.
+        less probable than ``threshold`` are left out; ``preferred`` vocabularies are as ``Lookup`` has them.
         """
         types = None
         if entity_types is not None:
@@ -112,15 +127,28 @@ class KnowledgeBase:
             matches=matches,
             dense=self._open_dense if self.dense_info else None,
             threshold=threshold,
+            preferred=preferred,
         )
 
-    def linker_for(self, entity_types: Iterable[str]) -> Lookup:
-        """Returns the index for links: of a mention it has no hit that is rather wrong than right."""
-        return self.index_for(entity_types, threshold=LINKED)
-
     def linkers_for(self, entity_types: Iterable[str]) -> dict[str, Lookup]:
-        """Returns for each of these types that the base covers the index for links of its entities."""
-        return {type_: self.linker_for((type_,)) for type_ in entity_types if type_ in self.entity_types}
+        """Returns for each of these types that the base covers the index for links of its entities.
+
+        Of a mention it has no hit that is rather wrong than right.
+        """
+        preferred = defaults.read().entity_types
+        return {
+            type_: self.index_for((type_,), threshold=LINKED, preferred=preferred.get(type_, ()))
+            for type_ in entity_types
+            if type_ in self.entity_types
+        }
+
+    def evidence_for(self, entity_types: Iterable[str]) -> Lookup:
+        """Returns the index of the names that are evidence beside a model: of the default vocabularies those
+        to which the shipped weights are fitted, of others all.
+        """
+        every, given = [source.name for source in self.manifest.sources], defaults.read()
+        wanted = [name for name in every if name in given.evidence or name not in given.vocabularies]
+        return self.index_for(entity_types, sources=None if wanted == every else wanted)
 
     @cached_property
     def entity_types(self) -> tuple[str, ...]:
@@ -164,10 +192,20 @@ class KnowledgeBase:
 
 def open_default(*, offline: bool = False, progress: bool | None = None) -> KnowledgeBase:
     """Opens the default knowledge base; its vocabularies are fetched and indexed on first use."""
-    vocabularies = []
-    for name in DEFAULT:
-        path = artifacts.locate(name, offline=offline, progress=progress)
-        vocabularies.append(VocabularySource(path, name, known.get(name).licence))
+    given = defaults.read()
+    places = artifacts.pull_all(given.vocabularies, offline=offline, progress=progress)
+    vocabularies = [
+        VocabularySource(
+            place,
+            name,
+            known.get(name).licence,
+            entity_types=given.types_of(name),
+            names=given.names,
+            left_out=frozenset(given.left_out),
+            digest=known.get(name).files[0].sha256,  # by which the file was checked when it was placed
+        )
+        for name, place in zip(given.vocabularies, places, strict=True)
+    ]
     return _cached(vocabularies, progress=progress)
 
 
@@ -285,16 +323,34 @@ def _concepts(
         format=vocabulary.format,
         choice=choice,
     ):
-        number += 1
-        yield concept
-    entry = store.Source(vocabulary.name, _sha256(vocabulary.path), vocabulary.licence, number)
+        if given := _given(concept, vocabulary, types):
+            number += 1
+            yield given
+    entry = store.Source(vocabulary.name, vocabulary.sha256, vocabulary.licence, number)
     counts.append(replace(entry, rejected=dict(rejected.counts), first_rejected=rejected.first))
+
+
+def _given(concept: Concept, vocabulary: VocabularySource, types: TypeMap) -> Concept | None:
+    """Returns a concept as its vocabulary gives it, with its further names; None where it is not taken."""
+    if concept.id in vocabulary.left_out:
+        return None
+    kinds = concept.semantic_types
+    if vocabulary.entity_types:
+        wanted = set(vocabulary.entity_types)
+        kinds = tuple(kind for kind in kinds if wanted.intersection(types.entities((kind,))))
+        if not kinds:
+            return None
+    more = vocabulary.names.get(concept.id, ())
+    # Most are as they were read, and replace() takes a tenth of the reading.
+    if kinds == concept.semantic_types and not more:
+        return concept
+    return replace(concept, semantic_types=kinds, synonyms=(*concept.synonyms, *more))
 
 
 def _cached(vocabularies: Sequence[VocabularySource], *, progress: bool | None) -> KnowledgeBase:
     types = load_types()
     # Not the name of the file but its content, and the type map: a base made with other types is another one.
-    identity = (store.SCHEMA, asdict(types), [(part.name, _sha256(part.path)) for part in vocabularies])
+    identity = (store.SCHEMA, asdict(types), [_identity(part) for part in vocabularies])
     key = hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     folder = paths.home() / "kb" / f"{'+'.join(part.name for part in vocabularies)[:80]}-{key}"
     try:
@@ -310,18 +366,15 @@ def _cached(vocabularies: Sequence[VocabularySource], *, progress: bool | None) 
     return KnowledgeBase(folder, types=types)
 
 
+def _identity(vocabulary: VocabularySource) -> tuple[object, ...]:
+    """Returns what decides the concepts of a vocabulary, beside the type map."""
+    choice = vocabulary.entity_types, vocabulary.names, sorted(vocabulary.left_out)
+    return vocabulary.name, vocabulary.sha256, choice
+
+
 def _report(manifest: store.BaseManifest, seconds: float, folder: Path) -> None:
     counts = f"{manifest.names:,} names of {manifest.concepts:,} concepts"
     print(f"indexed {counts} in {seconds:.1f} s: {folder}", file=sys.stderr)
     for source in manifest.sources:
         for line in source.losses():
             print(line, file=sys.stderr)
-
-
-def _sha256(path: Path) -> str:
-    """Digests a vocabulary: its file, or the digests of its files in their order."""
-    try:
-        digests = [fingerprint.sha256(file) for file in detection.files(path)]
-    except OSError as error:
-        raise KnowledgeError(f"cannot read the vocabulary {path}: {error.strerror}") from error
-    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()

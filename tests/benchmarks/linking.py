@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dirag.data import Hit, Match
 from dirag.knowledge import base
 from dirag.knowledge.index import ranking
-from dirag.knowledge.index.lookup import EVERY, Lookup, NameMatch
+from dirag.knowledge.index.lookup import EVERY, LINKED, Lookup, NameMatch
 from dirag.text import abbreviations
 from dirag.text.language import english
 
@@ -128,7 +128,7 @@ def calibration(
         bins.setdefault(min(int(score * 10), 9), []).append((score, correct))
     error = sum(abs(sum(s - c for s, c in group)) for group in bins.values()) / len(best)
     yield f"{name}: calibration error", error
-    kept = [correct for score, correct in best if score >= base.LINKED]
+    kept = [correct for score, correct in best if score >= LINKED]
     yield f"{name}: linked", len(kept) / len(best)
     yield f"{name}: precision of the linked", sum(kept) / max(len(kept), 1)
 

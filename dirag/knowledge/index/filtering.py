@@ -68,7 +68,10 @@ class Subset:
         if self.is_whole:
             return None
         store = self._store
-        inside = np.fromiter(map(self.has, range(store.manifest.concepts)), np.bool_)
+        inside = np.isin(np.asarray(store.concept_types), np.array(sorted(self._kinds), np.int32))
+        if self._under is not None or self._sources is not None:
+            chosen = np.flatnonzero(inside)
+            inside[chosen] = np.fromiter(map(self.has, chosen.tolist()), np.bool_, len(chosen))
         # reduceat() would take the next row for a key without one; layout.check() refuses such a base.
         starts = np.asarray(store.key_rows)[:-1]
         keys: NDArray[np.bool_] = np.logical_or.reduceat(inside[np.asarray(store.row_concepts)], starts)

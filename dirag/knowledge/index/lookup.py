@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dirag.knowledge.store.store import Store
 
 EVERY: tuple[Match, ...] = ("exact", "fuzzy", "dense")
+#: Hits that are less probable are no links: a concept that is rather wrong than right is worse than none.
+LINKED = 0.5
 
 _CERTAIN = 0.8  # a match by spelling that is so probable is not looked up by meaning as well
 
@@ -53,7 +55,9 @@ class _Name(NamedTuple):
 class Lookup:
     """Concepts of a store by name; hits that score less than ``threshold`` are left out.
 
-    ``matches`` are the searches to use; ``dense`` opens the vectors when they are first needed.
+    ``matches`` are the searches to use; ``dense`` opens the vectors when they are first needed. Of concepts
+    that bear the very name of a mention, and are rather right than wrong, that of the first ``preferred``
+    vocabulary comes first, after those of vocabularies that are not among them: a user's own.
     """
 
     def __init__(
@@ -65,8 +69,10 @@ class Lookup:
         dense: Callable[[], Dense] | None = None,
         threshold: float = 0.0,
         stopwords: Iterable[str] | None = None,
+        preferred: Sequence[str] = (),
     ) -> None:
         self._store, self._threshold = store, threshold
+        self._preferred = {name: place for place, name in enumerate(preferred)}
         self._normaliser = normalise.normaliser(store.language)
         self._subset = Subset(store, only or Filter())
         self._search = NameSearch(store, self._subset, matches=matches, dense=dense)
@@ -200,10 +206,17 @@ class Lookup:
                 best[name.concept] = score, name
         scores = {concept: score for concept, (score, _) in best.items()}
         probable = model.probabilities(scores, self._source)
-        order = sorted(probable, key=lambda c: (-probable[c], self._store.row_ranks[best[c][1].row], c))[:k]
+
+        def order(concept: int) -> tuple[int, float, int, int]:
+            match, score = best[concept][1], probable[concept]
+            # Only names that are the very mention are alike: of others the more probable is the better one.
+            sure = match.match == "exact" and score >= LINKED
+            place = self._preference(concept) if sure else len(self._preferred)
+            return place, -score, self._store.row_ranks[match.row], concept
+
         return [
             self._hit(c, best[c][1].row, best[c][1].match, probable[c])
-            for c in order
+            for c in sorted(probable, key=order)[:k]
             if probable[c] >= self._threshold
         ]
 
@@ -211,6 +224,10 @@ class Lookup:
         """Returns the vocabulary of a concept: those of different ones do not compete."""
         # Read from the concept on disk, and not for a base of one vocabulary, where all compete.
         return self._store.concept(concept).source if len(self._store.manifest.sources) > 1 else ""
+
+    def _preference(self, concept: int) -> int:
+        """Returns the place of a concept's vocabulary among the preferred ones; others are before them."""
+        return self._preferred.get(self._store.concept(concept).source, -1) if self._preferred else 0
 
     def _hit(
         self, concept: int, row: int, match: Match, score: float, *, start: int = 0, end: int = 0

@@ -55,15 +55,8 @@ class NameSearch:
         return keys
 
     def _search_fuzzy(self, mention: str) -> list[tuple[int, float]]:
-        """Returns the best keys of the subset: the limit grows until the subset has enough of them."""
-        # The index is of the whole base: a search for more names is cheaper than an index of every part.
-        limit = _CANDIDATES
-        while True:
-            pairs = self._fuzzy.search(mention, threshold=_LEAST, limit=limit)
-            inside = [pair for pair in pairs if self._subset.is_whole or any(self._subset.rows(pair[0]))]
-            if len(inside) >= _CANDIDATES or len(pairs) < limit:
-                return inside[:_CANDIDATES]
-            limit *= 16
+        """Returns the best keys of the subset."""
+        return self._fuzzy.search(mention, threshold=_LEAST, limit=_CANDIDATES, allowed=self._subset.keys)
 
     def search_initials(self, mention: ranking.MentionForm) -> dict[int, tuple[int, int]]:
         """Returns the concepts with most names of an abbreviation's initials: their count and one key."""

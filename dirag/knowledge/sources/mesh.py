@@ -47,7 +47,7 @@ def read(path: Path, reading: Reading) -> Iterator[Concept]:
             f"MESH:{identifier}",
             name,
             clean([term.text or "" for term in record.iterfind(".//TermList/Term/String")], name),
-            _semantic_types(numbers, reading),
+            semantic_types(numbers, reading),
             _text(record, f"{_PREFERRED}/ScopeNote"),
             reading.source,
             tuple(dict.fromkeys(parents)),
@@ -69,7 +69,7 @@ def _tree_numbers(record: ElementTree.Element) -> list[str]:
     return [number.text or "" for number in record.iterfind("TreeNumberList/TreeNumber")]
 
 
-def _semantic_types(numbers: Sequence[str], reading: Reading) -> tuple[str, ...]:
+def semantic_types(numbers: Sequence[str], reading: Reading) -> tuple[str, ...]:
     """Returns for each tree number the type of its longest beginning in the type map."""
     types: list[str] = []
     for number in numbers:

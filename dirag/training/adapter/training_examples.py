@@ -146,7 +146,7 @@ class TrainingExamples:
         return tagging.retriever(self._config, types, self._base)
 
     def _open_selector(self, corpus: Corpus) -> ExampleSelector | None:
-        index = self._base.linker_for(corpus.types) if self._base else None
+        index = self._base.evidence_for(corpus.types) if self._base else None
         return tagging.selector(self._config, corpus.pool, index)
 
     def _nothing_remains(self) -> DatasetError:
