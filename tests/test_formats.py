@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dirag.data import Document
 from dirag.errors import InputError, UsageError
-from dirag.formats import read, text
+from dirag.formats import FORMATS, read, text
 
 
 def _write(folder: Path, **files: bytes) -> None:
@@ -162,3 +162,13 @@ def test_a_single_line_of_five_megabytes(tmp_path: Path) -> None:
     long = "x" * 5_000_000
     (tmp_path / "a.jsonl").write_text(f'{{"text": "{long}"}}\n{{"text": "b"}}')
     assert [len(d.text) for d in read([str(tmp_path)])] == [5_000_000, 1]
+
+
+def test_the_page_of_formats_names_each_with_its_endings() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
+    for name, endings in FORMATS.items():
+        (row,) = [
+            line for line in page.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]
+        ]
+        for ending in endings:
+            assert f"`{ending}`" in row or ending in (".pubtator.txt", ".bioc.xml")
