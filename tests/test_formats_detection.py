@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.formats import read
@@ -54,6 +54,7 @@ def test_who_names_the_format_has_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a.txt", "a.json", "a.jsonl", "a.csv", "a.tsv", "a.pubtator", "a.gz"])
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_documents(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / name
@@ -69,3 +70,32 @@ def test_indented_json_is_one_document_whatever_its_suffix(tmp_path: Path) -> No
     assert [d.text for name in ("a.jsonl", "b.json", "c") for d in read([str(tmp_path / name)])] == [
         "flu"
     ] * 3
+
+
+_SAMPLES = {
+    "a.jsonl": b'{"text": "Has flu", "entities": [{"start": 4, "end": 7, "type": "D"}]}\n' * 3,
+    "a.json": b'[\n {"text": "Has flu", "label": [[4, 7, "D"]]},\n {"data": {"text": "Flu"}}\n]\n',
+    "a.csv": b'id,text\n1,"Has\nflu"\n2,Flu\n',
+    "a.tsv": b"Has\tO\nflu\tB-D\n\nFlu\tB-D\n",
+    "a.pubtator": b"1|t|Has flu\n1|a|More.\n1\t4\t7\tflu\tD\tD1\n1\tCID\tD1\tD2\n",
+    "a.con": b'c="flu" 1:1 1:1||t="problem"\n',
+    "a.ann": b"T1\tD 4 7\tflu\nT2\tD 0 3;4 7\tHas flu\n#1\tAnnotatorNotes T1\tC1\n",
+}
+
+
+@pytest.mark.parametrize("name", _SAMPLES)
+@settings(deadline=None)
+@given(st.data())
+def test_cut_and_flipped_files_are_documents(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / f"of-{name}"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.txt").write_bytes(b"Has flu\n")
+    broken = bytearray(_SAMPLES[name])
+    for _ in range(data.draw(st.integers(0, 3))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    (folder / name).write_bytes(broken[: data.draw(st.integers(0, len(broken)))])
+    documents = list(read([str(folder / name)]))
+    assert documents
+    assert not any("raised" in issue.detail for document in documents for issue in document.issues)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.data import Document
@@ -32,6 +32,7 @@ def _read(data: bytes, **options: Any) -> list[Document]:
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_TEXTS, st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=4))
 def test_rows_are_documents(rows: list[tuple[str, int]]) -> None:
     data = _written(
@@ -73,6 +74,7 @@ def test_other_values_are_strings_and_another_column_can_be_named() -> None:
     assert document.issues[0].detail == "no column 'text'; --text-field names another"
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_broken_file_is_one_line(data: st.DataObject) -> None:
     whole = _written([{"text": "flu"}] * 3)

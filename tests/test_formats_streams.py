@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dirag.errors import UsageError
@@ -36,6 +36,7 @@ def _stream(data: bytes, encoding: str | None = None) -> streams.Stream:
 
 
 @COMPRESSIONS
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=4))
 def test_what_is_compressed_in_parts_is_read_whole(
     compress: Callable[[bytes], bytes], parts: list[bytes]
@@ -45,6 +46,7 @@ def test_what_is_compressed_in_parts_is_read_whole(
 
 
 @COMPRESSIONS
+@settings(deadline=None)
 @given(st.data())
 def test_a_file_that_is_cut_off_says_so(compress: Callable[[bytes], bytes], data: st.DataObject) -> None:
     packed = compress(b'{"text": "a"}\n' * 9)
@@ -57,6 +59,7 @@ def test_a_file_that_is_cut_off_says_so(compress: Callable[[bytes], bytes], data
 
 
 @COMPRESSIONS
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_file_costs_that_file(compress: Callable[[bytes], bytes], data: st.DataObject) -> None:
     packed = bytearray(compress(b'{"text": "a"}\n{"text": "b"}\n'))
