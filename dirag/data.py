@@ -50,6 +50,8 @@ class Concept:
     """A concept of a vocabulary; ``synonyms`` leaves out ``name``.
 
     ``parents`` are ids of broader concepts of the same vocabulary, ``xrefs`` other ids of the same concept.
+    ``extensions`` are characters that complete its code, or those below it, each with what it adds to the
+    name: the seventh ones of ICD-10-CM.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Concept:
     source: str = ""
     parents: tuple[str, ...] = ()
     xrefs: tuple[str, ...] = ()
+    extensions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

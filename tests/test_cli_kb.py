@@ -85,6 +85,63 @@ def test_what_is_asked_for_is_found_and_nothing_else(base: str, options: list[st
     assert [hit["id"] for hit in answer["hits"]] == ids
 
 
+def test_a_query_that_is_an_id_finds_its_concept_first(base: str) -> None:
+    """But for a name that looks like one, and where ids are not asked for."""
+    queries = ("d:2", "2", "C:1", "D:9")
+    answers = [orjson.loads(line) for line in run("search", base, *queries, "--json").stdout.splitlines()]
+    first = [answer["hits"][0] if answer["hits"] else None for answer in answers]
+    assert [hit and (hit["id"], hit["how"], hit["alias"], hit["score"]) for hit in first[:3]] == [
+        ("D:2", "exact", "D:2", 1.0),
+        ("D:2", "exact", "D:2", 1.0),
+        ("C:1", "exact", "C:1", 1.0),
+    ]
+    assert first[3] is None or first[3]["how"] != "exact"
+    for options in (["--how", "fuzzy"], ["--sources", "mine"], ["--types", "chemical"], ["--under", "d:3"]):
+        answer = orjson.loads(run("search", base, "D:2", "--json", *options).stdout)
+        assert "D:2" not in [hit["id"] for hit in answer["hits"]]
+    assert run("search", base, "d:2", "-k", "1").stdout.splitlines()[1].split() == [
+        "1.000", "exact", "D:2", "Heart", "attack", "(D:2)",
+    ]  # fmt: skip
+
+
+def test_a_concept_is_shown(base: str) -> None:
+    shown = run("show", "D:1", "2", "--kb", base).stdout.splitlines()
+    assert shown == [
+        "D:1  Heart disease",
+        "  vocabulary  diseases",
+        "  children    D:2               Heart attack",
+        "D:2  Heart attack",
+        "  synonyms    infarct",
+        "  vocabulary  diseases",
+        "  parents     D:1               Heart disease",
+    ]
+    [record] = [orjson.loads(line) for line in run("show", "c:1", "--kb", base, "--json").stdout.splitlines()]
+    assert record == {
+        "query": "c:1",
+        "id": "C:1",
+        "name": "Salbutamol",
+        "synonyms": ["albuterol"],
+        "definition": "",
+        "semantic_types": ["chemical"],
+        "entity_types": ["chemical"],
+        "source": "mine",
+        "parents": [],
+        "children": [],
+        "xrefs": [],
+    }
+
+
+def test_an_id_that_is_not_there_costs_only_itself(base: str) -> None:
+    alone = CliRunner().invoke(kb, ["show", "D:12", "--kb", base])
+    assert isinstance(alone.exception, KnowledgeError)
+    assert "'D:12'" in alone.exception.message
+    several = CliRunner().invoke(kb, ["show", "-", "--kb", base, "--json"], input=b"D:12\nD:3\n")
+    assert isinstance(several.exception, KnowledgeError)
+    assert several.exception.message.startswith("1 of the ids")
+    assert orjson.loads(several.stdout)["name"] == "Gout"
+    assert "D:12" in several.stderr
+
+
 def test_what_cannot_be_is_said_in_one_sentence(base: str, tmp_path: Path) -> None:
     runner = CliRunner()
     refused = runner.invoke(kb, ["build", str(tmp_path / "none.obo"), "-o", base])

@@ -130,7 +130,27 @@ def test_icd10cm(tmp_path: Path) -> None:
     assert concepts["ICD10CM:Z1"].semantic_types == ("chapter 99",)
     assert concepts["ICD10CM:A00.9"].parents == concepts["ICD10CM:A00.1X1"].parents == ("ICD10CM:A00",)
     assert concepts["ICD10CM:A00"].parents == concepts["ICD10CM:Z1"].parents == ()
+    assert concepts["ICD10CM:A00"].extensions == (("A", "initial encounter"),)
+    assert concepts["ICD10CM:A00.9"].extensions == ()
     assert rejected.counts == {"code without name": 1}
+
+
+def test_codes_that_a_note_excepts_have_characters_of_their_own(tmp_path: Path) -> None:
+    note = "7th characters D and S do not apply to codes in category Q01 with 6th character 7 - a, or 8 - b."
+    characters = "".join(f'<extension char="{c}">{c}\n {c}</extension>' for c in "ADS")
+    codes = "".join(f"<diag><name>Q01.1X{c}</name><desc>Q</desc></diag>" for c in "1789")
+    text = f"""<ICD10CM.tabular><chapter><name>1</name><diag><name>Q01</name><desc>Q</desc>
+<sevenChrDef>{characters}</sevenChrDef><notes><note>{note}</note></notes>
+<diag><name>Q01.1</name><desc>Q</desc>{codes}</diag></diag></chapter></ICD10CM.tabular>"""
+    concepts, _ = load(write(tmp_path / "list.xml", text))
+    extensions = {id: "".join(c for c, _ in concept.extensions) for id, concept in concepts.items()}
+    assert extensions.pop("ICD10CM:Q01") == "ADS"
+    assert concepts["ICD10CM:Q01"].extensions[1] == ("D", "D D")
+    assert {id for id, characters in extensions.items() if characters == "A"} == {
+        "ICD10CM:Q01.1X7",
+        "ICD10CM:Q01.1X8",
+    }
+    assert set(extensions.values()) == {"A", ""}
 
 
 def test_obo_scopes_and_obsolete_synonyms_by_choice(tmp_path: Path) -> None:

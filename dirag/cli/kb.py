@@ -5,6 +5,7 @@ Descriptions, tables and JSON go to standard output; progress and counts to stan
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,16 +19,20 @@ import orjson
 
 from dirag.assembly.sources import read_base
 from dirag.cli.options import Names, encoder_option, folder_option, hand_down, standard_lines
-from dirag.errors import UsageError
+from dirag.data import Hit
+from dirag.errors import KnowledgeError, UsageError
 from dirag.files import artifacts, known
 from dirag.training.device import PRECISIONS
 
 if TYPE_CHECKING:
-    from dirag.data import Hit
+    from dirag.data import Concept, Json
     from dirag.knowledge.base import KnowledgeBase, VocabularySource
+    from dirag.knowledge.index.lookup import Lookup
     from dirag.knowledge.store.store import BaseManifest
 
 _BATCH = 256
+#: A query that may be an id: one word with a digit, or with the colon behind a prefix.
+_CODE = re.compile(r"\S*[\d:]\S*")
 _HOW = ("exact", "fuzzy", "dense", "all")
 _offline = click.option("--offline", is_flag=True, help="Never fetch weights or vocabularies.")
 
@@ -154,9 +159,12 @@ def search(
 ) -> None:
     """Show the concepts that each QUERY may name, best first; - reads one query a line.
 
+    A query that is no name but an id finds that concept, in any case, with or without its prefix.
+
     \b
-    Example:
+    Examples:
       dirag kb search default "heart atack" -k 3
+      dirag kb search default J45 hp:0002099 S72.001B
     """
     from dirag.knowledge.index.lookup import EVERY
 
@@ -169,7 +177,44 @@ def search(
     lines: Iterator[str] = standard_lines() if queries == ("-",) else iter(queries)
     while batch := list(islice(lines, _BATCH)):
         for query, hits in zip(batch, index.lookup(batch, k=k), strict=True):
+            if "exact" in kinds:
+                hits = _with_codes(query, hits, knowledge, index)[:k]
             click.echo(_json(query, hits, knowledge) if as_json else _shown(query, hits))
+
+
+@kb.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...|-")
+@click.option("--kb", "folder", default="default", show_default=True, metavar="DIR", help="Knowledge base.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a concept.")
+@_offline
+def show(ids: tuple[str, ...], folder: str, as_json: bool, offline: bool) -> None:
+    """Show the concept of each ID: its names and types, what is above and below it; - reads one ID a line.
+
+    Case does not count, and the prefix may be left out. Codes of ICD-10-CM may be complete (S72.001B).
+
+    \b
+    Examples:
+      dirag kb show J45
+      dirag kb show HP:0002099 S72.001B --json
+    """
+    knowledge = read_base(folder, offline=offline)
+    bad = 0
+    for id in standard_lines() if ids == ("-",) else ids:
+        try:
+            concept = knowledge.concept(id)
+        except KnowledgeError as error:
+            if len(ids) == 1 and ids != ("-",):
+                raise
+            # One that is not there costs only itself: the others are shown, and the exit status is 1.
+            bad += 1
+            click.echo(f"dirag: {error}", err=True)
+            continue
+        if as_json:
+            click.echo(orjson.dumps({"query": id, **_details(concept, knowledge)}))
+        else:
+            click.echo("\n".join(_table(concept, knowledge)))
+    if bad:
+        raise KnowledgeError(f"{bad:,} of the ids have no concept, or more than one")
 
 
 @kb.command()
@@ -250,6 +295,49 @@ def _described(manifest: BaseManifest, entity_types: Sequence[str]) -> Iterator[
 def _losses(manifest: BaseManifest) -> Iterator[str]:
     for source in manifest.sources:
         yield from source.losses()
+
+
+def _with_codes(query: str, hits: list[Hit], base: KnowledgeBase, index: Lookup) -> list[Hit]:
+    """Returns the concepts of an id before the hits; without its prefix it is a name first, such as B12."""
+    query = query.strip()
+    if not _CODE.fullmatch(query) or (":" not in query and any(hit.match == "exact" for hit in hits)):
+        return hits
+    concepts = {concept.id: concept for concept in base.find(query, index)}
+    by_id = [Hit(concept, id, "exact", 1.0, 0, len(query)) for id, concept in concepts.items()]
+    return [*by_id, *(hit for hit in hits if hit.concept.id not in concepts)]
+
+
+def _details(concept: Concept, base: KnowledgeBase) -> dict[str, Json]:
+    return {
+        "id": concept.id,
+        "name": concept.name,
+        "synonyms": list(concept.synonyms),
+        "definition": concept.definition,
+        "semantic_types": list(concept.semantic_types),
+        "entity_types": list(base.types.entities(concept.semantic_types)),
+        "source": concept.source,
+        "parents": [{"id": parent.id, "name": parent.name} for parent in base.parents(concept)],
+        "children": [{"id": child.id, "name": child.name} for child in base.children(concept)],
+        "xrefs": list(concept.xrefs),
+    }
+
+
+def _table(concept: Concept, base: KnowledgeBase) -> Iterator[str]:
+    """Yields the lines of a concept; what a vocabulary does not say of it is left out."""
+    yield f"{concept.id}  {concept.name}"
+    rows: dict[str, Iterable[str]] = {
+        "synonyms": concept.synonyms,
+        "definition": concept.definition.splitlines(),
+        "types": concept.semantic_types,
+        "entities": base.types.entities(concept.semantic_types),
+        "vocabulary": (concept.source,),
+        "parents": (f"{parent.id:<16}  {parent.name}" for parent in base.parents(concept)),
+        "children": (f"{child.id:<16}  {child.name}" for child in base.children(concept)),
+        "other ids": (", ".join(concept.xrefs),) if concept.xrefs else (),
+    }
+    for label, values in rows.items():
+        for first, value in enumerate(values):
+            yield f"  {label if not first else '':<10}  {value}"
 
 
 def _json(query: str, hits: Iterable[Hit], base: KnowledgeBase) -> bytes:

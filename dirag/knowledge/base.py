@@ -23,7 +23,7 @@ from dirag.errors import KnowledgeError
 from dirag.files import artifacts, fingerprint, known, paths
 from dirag.knowledge import defaults, sources
 from dirag.knowledge import merge as merging
-from dirag.knowledge.index import dense, encoding, initials
+from dirag.knowledge.index import codes, dense, encoding, initials
 from dirag.knowledge.index.filtering import Filter
 from dirag.knowledge.index.lookup import EVERY, LINKED, Lookup
 from dirag.knowledge.semantics import TypeMap, load_types
@@ -160,10 +160,28 @@ class KnowledgeBase:
         number = self._store.number_of(id)
         return None if number is None else self._store.concept(number).id
 
+    def concept(self, id: str) -> Concept:
+        """Returns the concept of an id, in any case, with or without prefix, or of a code that is completed.
+
+        Raises KnowledgeError, with the nearest ids, where there is none, and where there are several.
+        """
+        return codes.get(self._store, id)[1]
+
+    def find(self, id: str, index: Lookup) -> list[Concept]:
+        """Returns the concepts of an id as ``concept`` reads it, those that the index searches."""
+        return [concept for number, concept in codes.find(self._store, id) if index.has(number)]
+
     def parents(self, concept: Concept) -> list[Concept]:
         """Returns the next broader concepts of one of this base."""
         number = self._store.number_of(concept.id)
-        return [] if number is None else [self._store.concept(n) for n in self._store.parents(number)]
+        if number is None:  # a completed code
+            return [self.concept(id) for id in concept.parents]
+        return [self._store.concept(n) for n in self._store.parents(number)]
+
+    def children(self, concept: Concept) -> list[Concept]:
+        """Returns the next narrower concepts of one of this base, or the codes that complete it."""
+        number = self._store.number_of(concept.id)
+        return [] if number is None else codes.children(self._store, number)
 
     @property
     def digest(self) -> str:

@@ -109,6 +109,7 @@ def _united(first: Concept, others: Sequence[Concept]) -> Concept:
         definition=next((concept.definition for concept in every if concept.definition), ""),
         parents=_distinct(concept.parents for concept in every),
         xrefs=tuple(name for name in ids if name != first.id),
+        extensions=next((concept.extensions for concept in every if concept.extensions), ()),
     )
 
 

@@ -1,7 +1,7 @@
 """The concepts below a concept: the closure of ``is_a`` over an open knowledge base.
 
-In: ids as the vocabulary, or one that it refers to, writes them. Out: concept numbers, the roots among
-them. Cycles end where they began. An id that the base does not know is refused.
+In: ids, of the vocabulary or of one that it refers to. Out: concept numbers, the roots among them. Cycles
+end where they began. An id that the base does not know is refused.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dirag.errors import KnowledgeError
+from dirag.knowledge.index import codes
 
 if TYPE_CHECKING:
     from dirag.knowledge.store.store import Store
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def descendants(store: Store, roots: Iterable[str]) -> frozenset[int]:
     """Returns the concepts of these ids and all below them."""
-    waiting = [_number(store, root) for root in roots]
+    waiting = [codes.get(store, root)[0] for root in roots]
     below = set(waiting)
     while waiting:
         for child in store.children(waiting.pop()):
@@ -26,15 +26,3 @@ def descendants(store: Store, roots: Iterable[str]) -> frozenset[int]:
                 below.add(child)
                 waiting.append(child)
     return frozenset(below)
-
-
-def _number(store: Store, identifier: str) -> int:
-    """Returns the concept of an id, which may have a prefix that its vocabulary leaves out."""
-    for form in (identifier, identifier.rpartition(":")[2]):
-        number = store.number_of(form)
-        if number is not None:
-            return number
-    raise KnowledgeError(
-        f"{store.folder} has no concept {identifier!r}",
-        hint="write ids as `dirag kb search` shows them",
-    )

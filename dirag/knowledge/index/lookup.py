@@ -79,6 +79,10 @@ class Lookup:
         self._vocabularies = {source.name: place for place, source in enumerate(store.manifest.sources)}
         self._scanner = scanning.Scanner(store.trie, self._subset, store.language, stopwords=stopwords)
 
+    def has(self, concept: int) -> bool:
+        """Tells whether the concept of this number is in the part that is searched."""
+        return self._subset.has(concept)
+
     def lookup(self, queries: Sequence[str], *, k: int = 5, text: str | None = None) -> list[list[Hit]]:
         """Returns the most probable concepts of each mention; preferred names come first among equals.
 

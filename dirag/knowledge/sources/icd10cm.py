@@ -1,18 +1,22 @@
 """ICD-10-CM, the tabular list as XML: each code of the list a concept, its inclusion terms as synonyms.
 
-The parent is the code that encloses it. Codes made only by a seventh character (encounter, laterality of a
-fracture's course) are not in the list and are not made up. Read as a stream.
+The parent is the code that encloses it. Codes made only by a seventh character (encounter, a fracture's
+course) are not in the list: the code above them has these characters as ``extensions``. Read as a stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from dirag.data import Concept
 from dirag.knowledge.sources.opening import elements
 from dirag.knowledge.sources.reading import Reading, clean
+
+#: A note on codes of a category that not all of its seventh characters complete.
+_EXCEPTION = re.compile(r"7th characters (.*) do not apply to .* with 6th character (.*)")
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
@@ -48,8 +52,40 @@ def _concept(
     above = [_text(parent, "name") for parent in enclosing if not _placeholder(parent)]
     parents = tuple(f"ICD10CM:{parent}" for parent in above[-1:] if parent)
     return Concept(
-        f"ICD10CM:{code}", name, clean(terms, name), (semantic,), source=reading.source, parents=parents
+        f"ICD10CM:{code}",
+        name,
+        clean(terms, name),
+        (semantic,),
+        source=reading.source,
+        parents=parents,
+        extensions=_extensions(diag) or _remaining(code, enclosing),
     )
+
+
+def _extensions(diag: ElementTree.Element) -> tuple[tuple[str, str], ...]:
+    """Returns the seventh characters that complete this code and those below it, with their meanings."""
+    return tuple(
+        (element.get("char", ""), " ".join((element.text or "").split()))
+        for element in diag.findall("sevenChrDef/extension")
+    )
+
+
+def _remaining(code: str, enclosing: Sequence[ElementTree.Element]) -> tuple[tuple[str, str], ...]:
+    """Returns the seventh characters of a code that a note of its category excepts from the others.
+
+    Those of S06: "7th characters D and S do not apply to codes in category S06 with 6th character 7 - ...".
+    """
+    if len(code) != len("S06.1X7"):
+        return ()
+    for category in reversed(enclosing):
+        if extensions := _extensions(category):
+            for note in category.findall("notes/note"):
+                match = _EXCEPTION.search(note.text or "")
+                if match and code[-1] in re.findall(r"(?:^|or )(\w) - ", match[2]):
+                    characters = re.findall(r"\b\w\b", match[1])
+                    return tuple(pair for pair in extensions if pair[0] not in characters)
+            return ()
+    return ()
 
 
 def _text(diag: ElementTree.Element, tag: str) -> str:

@@ -9,7 +9,7 @@ from dirag.data import Concept
 
 def dumps(concept: Concept) -> bytes:
     """Writes a concept as one line without its end."""
-    # An array, since the names of eight fields would be most of the bytes of a short concept.
+    # An array, since the names of nine fields would be most of the bytes of a short concept.
     return orjson.dumps(
         (
             concept.id,
@@ -20,11 +20,22 @@ def dumps(concept: Concept) -> bytes:
             concept.source,
             concept.parents,
             concept.xrefs,
+            concept.extensions,
         )
     )
 
 
 def loads(data: bytes | memoryview) -> Concept:
     """Reads a concept; raises ValueError or TypeError where the bytes are none."""
-    id, name, synonyms, types, definition, source, parents, xrefs = orjson.loads(data)
-    return Concept(id, name, tuple(synonyms), tuple(types), definition, source, tuple(parents), tuple(xrefs))
+    id, name, synonyms, types, definition, source, parents, xrefs, extensions = orjson.loads(data)
+    return Concept(
+        id,
+        name,
+        tuple(synonyms),
+        tuple(types),
+        definition,
+        source,
+        tuple(parents),
+        tuple(xrefs),
+        tuple((character, meaning) for character, meaning in extensions),
+    )

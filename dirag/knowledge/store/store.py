@@ -27,7 +27,7 @@ from dirag.knowledge.store import concept_codec, layout
 from dirag.text import language as languages
 from dirag.text.language import Language
 
-SCHEMA = 4
+SCHEMA = 5
 
 _REBUILD = "build it anew from its vocabularies"
 
@@ -61,9 +61,9 @@ class StoredFile:
 class BaseManifest:
     """What is inside a knowledge base and how it was made.
 
-    ``version`` is the package's, ``types`` numbers the combinations of semantic types, ``unknown_parents``
-    counts the references to broader concepts that are not inside, ``extra`` belongs to who added files. By
-    the rules of ``language`` names became keys.
+    ``version`` is the package's, ``types`` numbers the combinations of semantic types, ``prefixes`` are those
+    of the concepts' own ids, ``unknown_parents`` counts the references to broader concepts that are not
+    inside, ``extra`` belongs to who added files. By the rules of ``language`` names became keys.
     """
 
     schema: int
@@ -75,6 +75,7 @@ class BaseManifest:
     keys: int
     unknown_parents: int
     types: tuple[tuple[str, ...], ...]
+    prefixes: tuple[str, ...] = ()
     language: str = "en"  # of bases that were built before there was another
     options: Mapping[str, Json] = field(default_factory=dict)
     command: str = ""
@@ -112,7 +113,9 @@ class Store:
         self.concept_keys = self.array("concept_keys.i")
         self.concept_types = self.array("concept_types.i")
         self._concept_starts, self._concepts = self.array("concepts.q"), self.array("concepts.B")
-        self._ids, self._id_concepts = Strings(self.array, "ids"), self.array("id_concepts.i")
+        #: The ids of all concepts and their cross-references, sorted.
+        self.ids: Sequence[str] = Strings(self.array, "ids")
+        self._id_concepts = self.array("id_concepts.i")
         self._lists = {
             name: (self.array(f"{name}_starts.i"), self.array(f"{name}.i"))
             for name in ("parents", "children")
@@ -141,8 +144,8 @@ class Store:
 
     def number_of(self, id: str) -> int | None:
         """Returns the number of a concept by its own id, or else by one of its cross-references."""
-        place = bisect_left(self._ids, id)
-        return self._id_concepts[place] if place < len(self._ids) and self._ids[place] == id else None
+        place = bisect_left(self.ids, id)
+        return self._id_concepts[place] if place < len(self.ids) and self.ids[place] == id else None
 
     def parents(self, number: int) -> Sequence[int]:
         """Returns the numbers of the next broader concepts."""
@@ -190,6 +193,7 @@ def read_manifest(folder: Path) -> BaseManifest:
         raise KnowledgeError(f"{folder} has schema {schema}, this version reads {SCHEMA}", hint=_REBUILD)
     try:
         table["sources"] = tuple(Source(**source) for source in table["sources"])
+        table["prefixes"] = tuple(table["prefixes"])
         table["types"] = tuple(tuple(names) for names in table["types"])
         table["files"] = {name: StoredFile(**file) for name, file in table["files"].items()}
         manifest = BaseManifest(**table)

@@ -86,7 +86,7 @@ def _write(
 ) -> BaseManifest:
     normaliser = normalise.normaliser(language)
     kinds: dict[tuple[str, ...], int] = {}
-    concept_types = array("i")
+    concept_types, prefixes = array("i"), set[str]()
     with ExitStack() as stack:
         rows: Sorter[_Row] = stack.enter_context(Sorter(folder))
         ids: Sorter[tuple[str, bool, int]] = stack.enter_context(Sorter(folder))
@@ -98,10 +98,11 @@ def _write(
                 for row in _rows(number, concept, normaliser):
                     rows.add(row)
                 ids.add((concept.id, False, number))
-                for other in concept.xrefs:
-                    ids.add((other, True, number))
-                for parent in concept.parents:
-                    parents.add((parent, number))
+                prefixes.add(concept.id.rpartition(":")[0])
+                for id in concept.xrefs:
+                    ids.add((id, True, number))
+                for id in concept.parents:
+                    parents.add((id, number))
         if not concept_types:
             raise KnowledgeError("the vocabulary holds no concept that can be used")
         write_array(folder, "concept_types.i", concept_types)
@@ -117,6 +118,7 @@ def _write(
         keys=keys,
         unknown_parents=unknown,
         types=tuple(kinds),
+        prefixes=tuple(sorted(prefixes - {""})),
         language=language.code,
     )
 
