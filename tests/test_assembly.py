@@ -174,12 +174,13 @@ def test_what_an_option_bears_on_is_as_written_here() -> None:
     shown = options()
     assert {name for name in shown if not shown[name].decides} == OPERATION
     assert {name for name in shown if shown[name].engine} == REQUEST
-    assert {name for name in shown if not shown[name].varies} == OPERATION | {"seed"}
+    assert {name for name in shown if not shown[name].varies} == OPERATION | {"seed", "map", "status"}
 
 
 #: For each option that decides what a run says, another value than its default.
 OTHER: dict[str, Any] = {
     "types": ("symptom",),
+    "map": ("Drug=chemical",),
     "tagger": "dictionary",
     "engine_options": ("dtype=float32",),
     "api": "chat",
@@ -202,6 +203,7 @@ OTHER: dict[str, Any] = {
     "confidence": 0.5,
     "known": 0.5,
     "samples": 3,
+    "status": False,
     "temperature": 0.5,
     "window": "context",
     "context": 512,

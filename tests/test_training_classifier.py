@@ -32,10 +32,10 @@ from dirag.training.token_classifier.spec import ClassifierSpec
 torch = pytest.importorskip("torch", reason="the extra dirag[train] is not installed")
 
 TEXTS = [
-    ("He had gout and asthma .", {"gout": "Disease", "asthma": "Disease"}),
+    ("He had gout and asthma .", {"gout": "disease", "asthma": "disease"}),
     ("No sign of it was in the lung .", {}),
-    ("Aspirin caused an ulcer in a rat .", {"Aspirin": "Chemical", "ulcer": "Disease"}),
-    ("Those with lupus took quinine , and then more .", {"lupus": "Disease", "quinine": "Chemical"}),
+    ("Aspirin caused an ulcer in a rat .", {"Aspirin": "chemical", "ulcer": "disease"}),
+    ("Those with lupus took quinine , and then more .", {"lupus": "disease", "quinine": "chemical"}),
 ]
 SMALL = ClassifierSettings(epochs=3.0, rate=5e-3, batch=60, validate=2, every=1.0, precision="float32")
 
@@ -61,7 +61,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     lines = [record(number, *each) for number, each in enumerate(TEXTS)]
     (folder / "train.jsonl").write_text("".join(lines), "utf-8")
-    held = [lines[0], record(9, "Her gout went with quinine .", {"gout": "Disease", "quinine": "Chemical"})]
+    held = [lines[0], record(9, "Her gout went with quinine .", {"gout": "disease", "quinine": "chemical"})]
     (folder / "devel.jsonl").write_text("".join(held), "utf-8")
     return folder
 
@@ -107,7 +107,7 @@ def test_the_labels_of_words_say_the_entities(
         end = first + seed.randint(1, 3)
         if end <= len(spans):
             start, stop = spans[first][0], spans[end - 1][1]
-            marked.append(Entity(start, stop, seed.choice(["Disease", "Chemical"]), text[start:stop]))
+            marked.append(Entity(start, stop, seed.choice(["disease", "chemical"]), text[start:stop]))
     sentences = LabelledSentences([loaded(corpus)], tokenizer)
     labels = sentences._labels_of(spans, marked)
     from dirag.formats.bio_tags import STRICT_BIO
@@ -122,7 +122,7 @@ def test_the_labels_of_words_say_the_entities(
 def test_rows_have_a_label_for_the_first_piece_of_each_word(encoder: Path, corpus: Path) -> None:
     tokenizer = PieceTokenizer.open(encoder)
     sentences = LabelledSentences([loaded(corpus)], tokenizer)
-    assert sentences.labels == ("O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease")
+    assert sentences.labels == ("O", "B-chemical", "I-chemical", "B-disease", "I-disease")
     for place, (text, names) in enumerate(TEXTS):
         [row] = sentences.draw([(0, place)])
         [pieces] = tokenizer.pieces([text])
@@ -136,27 +136,27 @@ def test_rows_have_a_label_for_the_first_piece_of_each_word(encoder: Path, corpu
 
 def test_a_type_that_a_corpus_does_not_annotate_gives_no_loss(encoder: Path, corpus: Path) -> None:
     both = LabelledSentences(
-        [loaded(corpus), loaded(corpus, types=("Disease",))], PieceTokenizer.open(encoder)
+        [loaded(corpus), loaded(corpus, types=("disease",))], PieceTokenizer.open(encoder)
     )
     whole, part = both.draw([(0, 2), (0, 2 + len(TEXTS))])
-    assert both.types == ("Chemical", "Disease")
+    assert both.types == ("chemical", "disease")
     assert (whole.unknown, part.unknown) == ((), (1, 2))
-    assert [both.labels[label] for label in part.labels] == ["O", "O", "O", "B-Disease", "O", "O", "O", "O"]
+    assert [both.labels[label] for label in part.labels] == ["O", "O", "O", "B-disease", "O", "O", "O", "O"]
 
 
 def test_a_separate_corpus_has_labels_of_its_own_and_those_of_others_are_wrong_there(
     encoder: Path, corpus: Path
 ) -> None:
-    first = loaded(corpus, types=("Disease",))
+    first = loaded(corpus, types=("disease",))
     other = replace(first, dataset=replace(first.dataset, name="other"))
     sentences = LabelledSentences([loaded(corpus), other], PieceTokenizer.open(encoder), separate=("other",))
-    assert sentences.types == ("Chemical", "Disease")
-    assert sentences.labels[5:] == ("B-Disease@other", "I-Disease@other")
+    assert sentences.types == ("chemical", "disease")
+    assert sentences.labels[5:] == ("B-disease@other", "I-disease@other")
     whole, part = sentences.draw([(0, 2), (0, 2 + len(TEXTS))])
     # Chemicals alone are not annotated there: of diseases both kinds of labels are known to be wrong for "O".
     assert (whole.unknown, part.unknown) == ((), (1, 2))
     own = [sentences.labels[label] for label in part.labels]
-    assert own == ["O", "O", "O", "B-Disease@other", "O", "O", "O", "O"]
+    assert own == ["O", "O", "O", "B-disease@other", "O", "O", "O", "O"]
 
 
 def test_the_loss_is_that_of_what_is_right(encoder: Path) -> None:
@@ -267,8 +267,8 @@ def test_other_settings_are_refused(corpus: Path, encoder: Path, tmp_path: Path)
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of a few names in a few sentences, in which devel has pairs of them that train has not."""
     names = {
-        "Disease": ["gout", "asthma", "lupus", "a cold"],
-        "Chemical": ["aspirin", "quinine", "iron", "zinc"],
+        "disease": ["gout", "asthma", "lupus", "a cold"],
+        "chemical": ["aspirin", "quinine", "iron", "zinc"],
     }
     forms = [
         "He had {} and took {} .",
@@ -278,7 +278,7 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     lines = []
     for number, (form, disease, drug) in enumerate(product(forms, *names.values())):
-        marked = {disease: "Disease", drug: "Chemical"}
+        marked = {disease: "disease", drug: "chemical"}
         lines.append(record(number, form.format(disease, drug), marked))
     folder = tmp_path_factory.mktemp("larger")
     (folder / "devel.jsonl").write_text("".join(lines[::5]), "utf-8")
@@ -368,7 +368,7 @@ def test_the_command_trains_and_its_model_tags(larger: Path, encoder: Path, tmp_
     assert "strict F1 on held-out sentences:" in done.stdout
     assert "gout" not in done.stderr + done.stdout
     card = (tmp_path / "model" / "README.md").read_text("utf-8")
-    assert "Finds Chemical, Disease." in card
+    assert "Finds chemical, disease." in card
     assert "gout" not in card
     again = dirag(tmp_path, *arguments, "--resume")
     assert "is done already" in again.stderr
