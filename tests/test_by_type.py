@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dirag.assembly import choice, token_classifier
+from dirag.assembly.description import description
 from dirag.assembly.provenance import provenance
 from dirag.config import configure
 from dirag.data import Entity, Issue, Segment, Tagging, Usage
@@ -116,3 +117,12 @@ def test_what_decides_is_told_of_every_part() -> None:
     parts = provenance(configure(types=("disease", "variant"), kb="none"), None)
     assert parts["ensemble: token classifier"] != parts["token-classifier: token classifier"]
     assert "ensemble: decision" in parts
+
+
+def test_what_is_in_force_is_told_of_every_tagger() -> None:
+    types = ("disease", "variant")
+    line = description(configure(types=types, kb="none"), types)
+    assert line.startswith("ensemble finds disease; token-classifier finds variant; ")
+    assert "mentions from probability" in line
+    assert "confidence" not in line
+    assert "confidence" in description(configure(types=("device",), kb="none"), ("device",))
