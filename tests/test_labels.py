@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from command import output
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dirag.assembly import sources
+from dirag.assembly.sources import read_pool
 from dirag.config import Config
 from dirag.corpora.datasets import load
 from dirag.corpora.labels import TABLE, LabelMap, type_of
@@ -113,3 +115,19 @@ def test_which_documents_are_not_scored_is_told(gold: Path, tmp_path: Path) -> N
         f"{mine} has no record of 2 documents ('n', 'm') of the gold standard",
         f"the gold standard does not have 2 documents ('x', 'y') of {mine}",
     ]
+
+
+def test_a_pool_is_built_with_labels_of_ones_own(gold: Path) -> None:
+    output(
+        gold.parent,
+        "examples",
+        "build",
+        "gold.jsonl",
+        "-o",
+        "pool",
+        "--encoder",
+        "hash",
+        "--map",
+        "dis=finding",
+    )
+    assert set(read_pool(str(gold.parent / "pool")).manifest.types) == {"chemical", "finding"}

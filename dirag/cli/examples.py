@@ -17,9 +17,11 @@ from dirag.cli.options import (
     folder_option,
     hand_down,
     pooling_option,
+    some_options,
     standard_lines,
 )
 from dirag.cli.quality import quality_filter, quality_options
+from dirag.corpora.labels import LabelMap
 from dirag.encoders.opening import open_encoder
 from dirag.examples import pool as pools
 from dirag.files import known
@@ -55,6 +57,7 @@ def examples(ctx: click.Context) -> None:
 @encoder_option(f"{_ENCODER_HELP}.")
 @pooling_option()
 @quality_options
+@some_options("map")
 @_offline
 def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool, **values: Any) -> None:
     """Make a pool of CORPUS: a dataset's name (its train split) or any annotated file or folder.
@@ -69,7 +72,8 @@ def build(corpus: str, output: Path, encoder: str, pooling: str, offline: bool, 
     """
     embedder = open_encoder(encoder, offline=offline, pooling=pooling)
     quality = quality_filter(values, lambda: embedder)
-    dataset, as_sentences = sources.corpus(corpus, offline=offline)
+    labels = LabelMap.of(values["map"])
+    dataset, as_sentences = sources.corpus(corpus, offline=offline, labels=labels)
     for note in dataset.notes:
         click.echo(f"dirag: {note}", err=True)
     pool = pools.build(

@@ -61,7 +61,19 @@ _LABELLING = (
 
 #: The options of a run that bear on what the ensemble's witnesses say.
 _DECIDING = (
-    *("backend", "model", "adapter", "kb", "threads", "parallel", "cache", "cache_size", "seed", "offline"),
+    *(
+        "map",
+        "backend",
+        "model",
+        "adapter",
+        "kb",
+        "threads",
+        "parallel",
+        "cache",
+        "cache_size",
+        "seed",
+        "offline",
+    ),
 )
 
 
@@ -306,7 +318,7 @@ def adapter(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     help="Corpora whose annotators mean something else by the types: labels of their own.",
 )
 @_numbers(_CLASSIFIER, *_VALIDATING)
-@some_options("types", "encoder", "threads", "seed", "offline")
+@some_options("types", "map", "encoder", "threads", "seed", "offline")
 def token_classifier(dataset: tuple[str, ...], output: Path, **values: Any) -> None:
     """Train an encoder with a layer of labels on annotated corpora.
 

@@ -56,7 +56,8 @@ class PreparedClassifier:
         """Returns everything that decides the weights, by the name under which a user knows it."""
         spec = self.spec
         result = {f"--{name}": str(value) for name, value in asdict(spec.settings).items()}
-        result |= {"--types": ",".join(spec.config.types), "--seed": str(spec.config.seed)}
+        result |= {"--types": ",".join(spec.config.types), "--map": ",".join(spec.config.map)}
+        result |= {"--seed": str(spec.config.seed)}
         result |= {"--dataset": ",".join(spec.corpora), "--tests": ",".join(spec.tests)}
         result["--separate"] = ",".join(spec.separate)
         result |= {"encoder": self.sha256, "--threads": str(self.threads), "device": device}
