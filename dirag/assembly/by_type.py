@@ -44,5 +44,6 @@ def identity(config: Config) -> dict[str, str]:
 
 def _parts(config: Config) -> list[Config]:
     """Returns the config of each tagger: its name, and its share of the types."""
+    # Each part is a run of its own, with the options of the whole.
     shares = taggers_by_type(config, config.types or types_of(config))
     return [replace(config, tagger=name, types=types) for name, types in shares.items()]

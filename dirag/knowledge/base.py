@@ -6,10 +6,12 @@ vocabularies, and opened from there ever after.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -275,17 +277,31 @@ def build(
     embedder = None if options.encoder is None else open_encoder(options.encoder, offline=offline)
     counts: list[store.Source] = []  # each vocabulary comes in when its last concept was read
     parts = [_concepts(vocabulary, types, options.choice, counts) for vocabulary in vocabularies]
-    writer.write(
-        merging.merged(parts, link=options.merge),
-        folder,
-        sources=counts,
-        options=options.as_json(),
-        command=command,
-        extra=partial(_add_indexes, folder, options, embedder, language, progress),
-        language=language,
-    )
+    with _without_collector():
+        writer.write(
+            merging.merged(parts, link=options.merge),
+            folder,
+            sources=counts,
+            options=options.as_json(),
+            command=command,
+            extra=partial(_add_indexes, folder, options, embedder, language, progress),
+            language=language,
+        )
     encoding.discard(folder)
     return store.read_manifest(folder)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Switches off the search for cyclic garbage: a tenth of a build went into it, and there is none."""
+    # A caller may have switched it off for reasons of its own.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _add_indexes(
