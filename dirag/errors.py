@@ -17,6 +17,7 @@ bad in one record only is no exception but an :class:`dirag.data.Issue` of that 
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -74,3 +75,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
     return UsageError(f"unknown {kind} {name!r}", hint=f"{guess}known: {', '.join(names)}")
+
+
+def place_of(error: BaseException) -> str:
+    """Returns the module and line that raised an error, for issues: its message may quote a document."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{frame.f_globals.get('__name__')}:{line}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from itertools import chain, count
 from typing import TypeVar
 
 from dirag.data import Document, Entity, Hit, Issue, Result, Segment, Tagging
-from dirag.errors import DiragError
+from dirag.errors import DiragError, place_of
 from dirag.protocols import AssertionClassifier, Index, Tagger
 from dirag.text.align import to_result
 from dirag.text.language import Language, english
@@ -87,9 +86,7 @@ class _Guard:
         except DiragError:
             raise
         except Exception as error:  # noqa: BLE001 - other documents must not suffer from it
-            *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-            place = f"{frame.f_globals.get('__name__')}:{line}"
-            detail = f"{stage} raised {type(error).__name__} at {place}"
+            detail = f"{stage} raised {type(error).__name__} at {place_of(error)}"
             self.issues.append(Issue("failed", self._where, detail))
             return otherwise
 

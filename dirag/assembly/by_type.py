@@ -27,11 +27,6 @@ def open_tagger(
     )
 
 
-def types_of(config: Config) -> tuple[str, ...]:
-    """Returns the types that are looked for where none are asked for: those of the ensemble."""
-    return ensemble.types_of(config)
-
-
 def identity(config: Config) -> dict[str, str]:
     """Returns what decides the entities beside the LLM."""
     return {
@@ -45,5 +40,5 @@ def identity(config: Config) -> dict[str, str]:
 def _parts(config: Config) -> list[Config]:
     """Returns the config of each tagger: its name, and its share of the types."""
     # Each part is a run of its own, with the options of the whole.
-    shares = taggers_by_type(config, config.types or types_of(config))
+    shares = taggers_by_type(config, config.types or ensemble.types_of(config))
     return [replace(config, tagger=name, types=types) for name, types in shares.items()]

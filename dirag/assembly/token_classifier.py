@@ -55,7 +55,7 @@ def open_classifier(config: Config, types: Sequence[str]) -> TokenClassifier:
 
 def missing(types: Sequence[str]) -> list[str]:
     """Returns the types that the token classifier of the package lacks which has most of them."""
-    return _lacking(_of_package(types), types)
+    return _lacking(_best_folder(types), types)
 
 
 def types_of(config: Config) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def identity(config: Config) -> dict[str, str]:
 def folder(config: Config) -> Path:
     """Returns the folder that ``--model`` names, else that of the package which has most of a run's types."""
     if not config.model:
-        return _of_package(config.types)
+        return _best_folder(config.types)
     path = locate(config.model, offline=config.offline)
     if not path.is_dir():
         raise UsageError(
@@ -81,7 +81,7 @@ def folder(config: Config) -> Path:
     return path
 
 
-def _of_package(types: Sequence[str]) -> Path:
+def _best_folder(types: Sequence[str]) -> Path:
     """Returns the folder of the token classifier which has most of the types, of equal ones the first."""
     return min(paths.token_classifiers(), key=lambda path: len(_lacking(path, types)))
 

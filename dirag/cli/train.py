@@ -61,19 +61,8 @@ _LABELLING = (
 
 #: The options of a run that bear on what the ensemble's witnesses say.
 _DECIDING = (
-    *(
-        "map",
-        "backend",
-        "model",
-        "adapter",
-        "kb",
-        "threads",
-        "parallel",
-        "cache",
-        "cache_size",
-        "seed",
-        "offline",
-    ),
+    *("map", "backend", "model", "adapter", "kb"),
+    *("threads", "parallel", "cache", "cache_size", "seed", "offline"),
 )
 
 

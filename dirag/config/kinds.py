@@ -72,7 +72,7 @@ TAGGERS = {
         "dirag.assembly.by_type:open_tagger",
         prompts=True,
         pool=True,
-        types="dirag.assembly.by_type:types_of",
+        types="dirag.assembly.ensemble:types_of",
         identity="dirag.assembly.by_type:identity",
     ),
     "dictionary": TaggerKind("dirag.assembly.tagging:dictionary_tagger", base=True),

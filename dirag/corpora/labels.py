@@ -24,7 +24,6 @@ def without_corpus(label: str) -> str:
     return label.partition(OF_CORPUS)[0]
 
 
-@cache
 def type_of(label: str) -> str:
     """Returns the entity type of a label: that of the table, else the label itself in lower case."""
     key = _key(label)
@@ -77,7 +76,9 @@ class LabelMap:
 TABLE = LabelMap({})
 
 
+@cache
 def _key(label: str) -> str:
+    # Kept: a corpus has millions of entities, and a few labels.
     return re.sub(r"[\W_]+", "_", without_corpus(label).lower()).strip("_")
 
 

@@ -12,7 +12,6 @@ import glob
 import logging
 import os
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dirag.data import Document, Issue
-from dirag.errors import DiragError, InputError, UsageError, unknown
+from dirag.errors import DiragError, InputError, UsageError, place_of, unknown
 from dirag.formats import (
     bioc,
     brat,
@@ -146,10 +145,7 @@ def _read_files(files: Sequence[str], options: _Options, stdin: BinaryIO | None)
         except DiragError:
             raise
         except Exception as error:  # noqa: BLE001 - other files must not suffer from it
-            *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-            place = f"{frame.f_globals.get('__name__')}:{line}"
-            # Not the message of the exception, which may quote the file.
-            detail = f"reading raised {type(error).__name__} at {place}"
+            detail = f"reading raised {type(error).__name__} at {place_of(error)}"
             yield text.unreadable(stem, where=name, detail=detail)
 
 

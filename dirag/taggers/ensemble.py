@@ -53,18 +53,14 @@ class EnsembleTagger:
                 self._llm is not None and self._decision.is_in_doubt(segment.text, evidence)
                 for segment, evidence in known
             ]
-            answers = self._answers(
-                segment for (segment, _), doubt in zip(known, doubts, strict=True) if doubt
-            )
+            in_doubt = (segment for (segment, _), doubt in zip(known, doubts, strict=True) if doubt)
+            answers = self._llm.tag(in_doubt) if self._llm else iter(())
             for (segment, evidence), doubt in zip(known, doubts, strict=True):
                 answer = next(answers) if doubt else Tagging()
                 has_answer = doubt and not answer.has_failed
                 evidence = with_answer(evidence, answer.entities)
                 entities = self._decision.mentions(segment.text, evidence, has_answer=has_answer)
                 yield replace(answer, entities=tuple(entities))
-
-    def _answers(self, segments: Iterable[Segment]) -> Iterator[Tagging]:
-        return self._llm.tag(segments) if self._llm else iter(())
 
     def _evidence(self, text: str, spans: Iterable[Entity]) -> dict[Span, Evidence]:
         return gather(spans, self._names.find(text) if self._names else ())

@@ -9,22 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from dirag.data import Concept
-from dirag.errors import KnowledgeError
-from dirag.knowledge.sources.opening import binary
+from dirag.knowledge.sources.opening import json_value
 from dirag.knowledge.sources.parents import nearest_types
 from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
     """Yields a concept for each term that is not deprecated."""
-    with binary(path) as stream:
-        try:
-            terms = orjson.loads(stream.read())
-        except ValueError as error:
-            raise KnowledgeError(f"{path} is not readable as JSON: {error}") from error
+    terms = json_value(path)
     parents = {
         id: tuple(above for above, steps in term.get("ancestors", {}).items() if steps == 1)
         for id, term in terms.items()

@@ -10,23 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from dirag.data import Concept
-from dirag.errors import KnowledgeError
 from dirag.knowledge.sources.identifiers import curies
-from dirag.knowledge.sources.opening import binary
+from dirag.knowledge.sources.opening import json_value
 from dirag.knowledge.sources.parents import nearest_types
 from dirag.knowledge.sources.reading import Reading, clean
 
 
 def read(path: Path, reading: Reading) -> Iterator[Concept]:
     """Yields a concept for each term with an id and a name."""
-    with binary(path) as stream:
-        try:
-            terms = orjson.loads(stream.read())
-        except ValueError as error:
-            raise KnowledgeError(f"{path} is not readable as JSON: {error}") from error
+    terms = json_value(path)
     parents = {_id(term): tuple(_above(term)) for term in terms}
     for term in terms:
         id, name = _id(term), " ".join(str(term.get("name") or "").split())

@@ -9,9 +9,11 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree
 from xml.parsers.expat import errors
+
+import orjson
 
 from dirag.errors import KnowledgeError
 
@@ -27,6 +29,15 @@ def binary(path: Path) -> IO[bytes]:
     with path.open("rb") as stream:
         magic = stream.read(2)
     return cast("IO[bytes]", gzip.open(path)) if magic == b"\x1f\x8b" else path.open("rb")
+
+
+def json_value(path: Path) -> Any:
+    """Returns the value of a JSON file; raises KnowledgeError where it is none."""
+    with binary(path) as stream:
+        try:
+            return orjson.loads(stream.read())
+        except ValueError as error:
+            raise KnowledgeError(f"{path} is not readable as JSON: {error}") from error
 
 
 def lines(path: Path, rejected: Rejected) -> Iterator[tuple[int, str]]:
